@@ -1,0 +1,84 @@
+//! `hearth master`: one master until a signal ends it.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::Args;
+use hearth_master::{MasterConfig, RunningMaster, StartError};
+
+use super::config::{dump, load};
+use super::signals::Signals;
+use crate::exit::{CliError, Exit};
+use crate::log::LogFormat;
+use crate::terminal::say;
+
+const EXAMPLES: &str = "\
+Examples:
+  hearth master --state-dir /var/lib/hearth
+  hearth master --rpc 0.0.0.0:7077 --http 0.0.0.0:8080 --state-dir /var/lib/hearth
+  hearth master --dump-config > master.toml
+
+When it is ready, one line `hearth master ready rpc=ADDRESS http=ADDRESS` is written to standard output.
+SIGTERM and Ctrl-C stop it; a second signal ends it at once.";
+
+/// How to run a master.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct MasterArgs {
+    /// Where workers and clients connect [default: 127.0.0.1:7077]; port 0 takes a free one.
+    #[arg(long, value_name = "ADDRESS")]
+    rpc: Option<SocketAddr>,
+
+    /// Where the pages, /api/v1 and /metrics are [default: 127.0.0.1:8080].
+    #[arg(long, value_name = "ADDRESS")]
+    http: Option<SocketAddr>,
+
+    /// Directory for accepted jobs and kept results [default: hearth-state].
+    #[arg(long, value_name = "DIRECTORY")]
+    state_dir: Option<PathBuf>,
+
+    /// Configuration file (TOML), for these and for the limits; flags override it.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+
+    /// Prints the configuration and ends.
+    #[arg(long)]
+    dump_config: bool,
+
+    /// Format of the log on standard error; RUST_LOG chooses what is logged.
+    #[arg(long, value_enum, default_value_t = LogFormat::Text)]
+    pub(crate) log_format: LogFormat,
+}
+
+/// A wrong setting is the caller's mistake, everything else the machine's.
+pub(super) fn not_started(error: StartError) -> CliError {
+    match error {
+        StartError::Config(error) => CliError::usage(error),
+        StartError::Listen(_) | StartError::StateDir(_) | StartError::Store(_) | StartError::Process(_) => {
+            CliError::failed(error)
+        }
+    }
+}
+
+pub(crate) async fn run(args: MasterArgs) -> Result<Exit, CliError> {
+    let mut config: MasterConfig = load(args.config.as_deref())?;
+    config.rpc = args.rpc.unwrap_or(config.rpc);
+    config.http = args.http.unwrap_or(config.http);
+    config.state_dir = args.state_dir.unwrap_or(config.state_dir);
+    if args.dump_config {
+        dump(&config)?;
+        return Ok(Exit::Done);
+    }
+    let mut signals = Signals::listen()?;
+    let mut master = RunningMaster::start(config).await.map_err(not_started)?;
+    say(&format!("hearth master ready rpc={} http={}", master.rpc_address(), master.http_address()))?;
+    tokio::select! {
+        _ = signals.next() => {}
+        () = master.wait() => return Err(CliError::failed("the master ended by itself; its log says why")),
+    }
+    tracing::info!("stopping; another signal ends the process at once");
+    tokio::select! {
+        exit = signals.next() => Ok(exit),
+        () = master.stop() => Ok(Exit::Done),
+    }
+}

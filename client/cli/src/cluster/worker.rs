@@ -1,0 +1,120 @@
+//! `hearth worker`: one worker until a signal drains it.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::Args;
+use hearth_common::ByteSize;
+use hearth_worker::{ExitReason, RunningWorker, StartError, WorkerConfig};
+
+use super::config::{dump, load};
+use super::memory::default_memory;
+use super::signals::Signals;
+use crate::exit::{CliError, Exit};
+use crate::log::LogFormat;
+use crate::place::{MasterPlace, cores};
+use crate::terminal::say;
+
+const EXAMPLES: &str = "\
+Examples:
+  hearth worker --master hearth://node1:7077 --slots 4 --memory 4GiB --work-dir /var/lib/hearth-worker
+  hearth worker --master hearth://node1:7077 --bind 0.0.0.0:7078 --advertise node2
+
+When the master has taken it, one line `hearth worker ready id=ID shuffle=ADDRESS` is written to standard output.
+SIGTERM and Ctrl-C let running attempts end and take no more; a second signal ends it at once.";
+
+/// How to run a worker.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct WorkerArgs {
+    /// Attempts at once [default: one per core].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=4096))]
+    slots: Option<u32>,
+
+    /// Memory of all attempts together, such as 4GiB [default: 60 percent of what there is].
+    #[arg(long, value_name = "SIZE")]
+    memory: Option<ByteSize>,
+
+    /// Directory for shuffle outputs and spilled data [default: hearth-worker in the system's temporary directory].
+    #[arg(long, value_name = "DIRECTORY")]
+    work_dir: Option<PathBuf>,
+
+    /// Where other workers fetch shuffle outputs [default: 127.0.0.1:0]; port 0 takes a free one.
+    #[arg(long, value_name = "ADDRESS")]
+    bind: Option<SocketAddr>,
+
+    /// Host under which others reach it, when it is another than that of --bind.
+    #[arg(long, value_name = "HOST")]
+    advertise: Option<String>,
+
+    /// Configuration file (TOML), for these and for the limits; flags override it.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+
+    /// Prints the configuration and ends.
+    #[arg(long)]
+    dump_config: bool,
+
+    /// Format of the log on standard error; RUST_LOG chooses what is logged.
+    #[arg(long, value_enum, default_value_t = LogFormat::Text)]
+    pub(crate) log_format: LogFormat,
+}
+
+/// A wrong setting is the caller's mistake, everything else the machine's.
+pub(super) fn not_started(error: StartError) -> CliError {
+    match error {
+        StartError::Config(problem) => CliError::usage(problem),
+        StartError::WorkDir { .. } | StartError::Listen { .. } | StartError::Runtime(_) => CliError::failed(error),
+    }
+}
+
+pub(crate) async fn run(master: &MasterPlace, args: WorkerArgs) -> Result<Exit, CliError> {
+    let config = config_of(master, &args)?;
+    if args.dump_config {
+        dump(&config)?;
+        return Ok(Exit::Done);
+    }
+    let mut signals = Signals::listen()?;
+    let worker = RunningWorker::start(config).await.map_err(not_started)?;
+    tokio::select! {
+        _ = signals.next() => {}
+        ended = serve(&worker) => return ended,
+    }
+    tracing::info!("draining; another signal ends the process at once");
+    worker.drain();
+    tokio::select! {
+        exit = signals.next() => Ok(exit),
+        _ = worker.wait() => Ok(Exit::Done),
+    }
+}
+
+/// Tells when the master has taken the worker, then waits for an end that nobody here asked for.
+async fn serve(worker: &RunningWorker) -> Result<Exit, CliError> {
+    let told = async {
+        if let Some(id) = worker.registered().await {
+            say(&format!("hearth worker ready id={id} shuffle={}", worker.shuffle_address()))?;
+        }
+        Ok::<_, CliError>(())
+    };
+    let (told, reason) = tokio::join!(told, worker.wait());
+    told?;
+    match reason {
+        ExitReason::Stopped | ExitReason::Drained => Ok(Exit::Done),
+        ExitReason::Refused(reason) => Err(CliError::failed(format!("the master refused this worker: {reason}"))),
+        ExitReason::Failed(reason) => Err(CliError::failed(format!("the worker cannot go on: {reason}"))),
+    }
+}
+
+fn config_of(master: &MasterPlace, args: &WorkerArgs) -> Result<WorkerConfig, CliError> {
+    let mut config: WorkerConfig = match &args.config {
+        Some(file) => load(Some(file))?,
+        None => WorkerConfig { slots: cores(), memory: default_memory(), ..WorkerConfig::default() },
+    };
+    config.master = master.remote()?.address();
+    config.slots = args.slots.unwrap_or(config.slots);
+    config.memory = args.memory.unwrap_or(config.memory);
+    config.bind = args.bind.unwrap_or(config.bind);
+    config.work_dir = args.work_dir.clone().unwrap_or(config.work_dir);
+    config.advertise = args.advertise.clone().or(config.advertise);
+    Ok(config)
+}

@@ -1,0 +1,215 @@
+//! One named input: paths, format with its options, and the declared columns.
+
+use hearth_common::{ColumnSpec, CsvOptions, InputFormat, InputSpec, OnError, ValueType};
+
+use super::JobFileError;
+use super::document::{Table, Value};
+use super::origin::absolute_location;
+use crate::nearest;
+
+type Result<T> = std::result::Result<T, JobFileError>;
+
+const KEYS: [&str; 10] =
+    ["path", "format", "on_error", "schema", "header", "delimiter", "quote", "escape", "comment", "multiline"];
+const CSV_KEYS: [&str; 6] = ["header", "delimiter", "quote", "escape", "comment", "multiline"];
+const TYPE_NAMES: [&str; 17] = [
+    "string",
+    "bool",
+    "int8",
+    "int16",
+    "int32",
+    "int64",
+    "uint8",
+    "uint16",
+    "uint32",
+    "uint64",
+    "float32",
+    "float64",
+    "date",
+    "timestamp",
+    "time",
+    "binary",
+    "decimal",
+];
+/// Compressions that may follow a format's extension.
+const COMPRESSIONS: [&str; 4] = ["gz", "bz2", "zst", "xz"];
+
+pub(super) fn input_of(name: &str, table: &Table<'_>) -> Result<InputSpec> {
+    table.check_keys(&KEYS)?;
+    let path =
+        table.get("path").ok_or_else(|| table.error(format!("input `{name}` has no path; add path = \"...\"")))?;
+    let directory = &table.source().origin.directory;
+    let paths: Vec<_> = path.texts()?.iter().map(|path| absolute_location(path, directory)).collect();
+    if paths.is_empty() || paths.iter().any(|path| path.trim().is_empty()) {
+        return Err(path.error(format!("the path of input `{name}` is empty")));
+    }
+    let mut format = match table.get("format") {
+        Some(format) => {
+            format.choice(&[("csv", Kind::Csv), ("json", Kind::Json), ("parquet", Kind::Parquet)])?.format()
+        }
+        None => format_of_paths(&paths).ok_or_else(|| {
+            path.error(format!(
+                "the format of input `{name}` is not clear from its path; add format = \"csv\", \"json\" or \"parquet\""
+            ))
+        })?,
+    };
+    read_csv_options(table, &mut format)?;
+    Ok(InputSpec {
+        paths,
+        format,
+        schema: table.get("schema").map(|schema| schema_of(name, &schema)).transpose()?,
+        on_error: table.get("on_error").map_or(Ok(OnError::Fail), |value| on_error_of(&value))?,
+    })
+}
+
+#[derive(Clone, Copy)]
+enum Kind {
+    Csv,
+    Json,
+    Parquet,
+}
+
+impl Kind {
+    fn format(self) -> InputFormat {
+        match self {
+            Self::Csv => InputFormat::Csv(CsvOptions::default()),
+            Self::Json => InputFormat::Json,
+            Self::Parquet => InputFormat::Parquet,
+        }
+    }
+}
+
+/// The format that the extensions of all paths agree on.
+#[must_use]
+pub fn format_of_paths(paths: &[String]) -> Option<InputFormat> {
+    let mut formats = paths.iter().map(|path| format_of_path(path));
+    let first = formats.next()??;
+    formats.all(|format| format.as_ref() == Some(&first)).then_some(first)
+}
+
+fn format_of_path(path: &str) -> Option<InputFormat> {
+    let name = path.rsplit('/').next()?.to_ascii_lowercase();
+    let (mut stem, mut extension) = name.rsplit_once('.')?;
+    if COMPRESSIONS.contains(&extension) {
+        (stem, extension) = stem.rsplit_once('.')?;
+    }
+    match extension {
+        _ if stem.is_empty() => None,
+        "csv" => Some(InputFormat::Csv(CsvOptions::default())),
+        "tsv" => Some(InputFormat::Csv(CsvOptions { delimiter: b'\t', ..CsvOptions::default() })),
+        "json" | "jsonl" | "ndjson" => Some(InputFormat::Json),
+        "parquet" => Some(InputFormat::Parquet),
+        _ => None,
+    }
+}
+
+fn on_error_of(value: &Value<'_>) -> Result<OnError> {
+    match value.text()?.as_str() {
+        "reject" => Err(value.error("on_error = \"reject\" is not available yet; write \"fail\"")),
+        _ => value.choice(&[("fail", OnError::Fail)]),
+    }
+}
+
+fn read_csv_options(table: &Table<'_>, format: &mut InputFormat) -> Result<()> {
+    let InputFormat::Csv(options) = format else {
+        let odd = table.keys().iter().find(|key| CSV_KEYS.contains(&key.name));
+        return match odd {
+            Some(key) => Err(table.source().error_at(key.at, format!("`{}` is for csv inputs alone", key.name))),
+            None => Ok(()),
+        };
+    };
+    let flag = |key: &str, default: bool| table.get(key).map_or(Ok(default), |value| value.flag());
+    let mark = |key: &str| table.get(key).map(|value| mark_of(key, &value)).transpose();
+    options.header = flag("header", options.header)?;
+    options.multiline = flag("multiline", options.multiline)?;
+    options.delimiter = mark("delimiter")?.unwrap_or(options.delimiter);
+    options.quote = mark("quote")?.unwrap_or(options.quote);
+    options.escape = mark("escape")?;
+    options.comment = mark("comment")?;
+    Ok(())
+}
+
+fn mark_of(key: &str, value: &Value<'_>) -> Result<u8> {
+    let text = value.text()?;
+    match text.as_str() {
+        "tab" | "\\t" => Ok(b'\t'),
+        text => match text.as_bytes() {
+            [byte] if byte.is_ascii() && !matches!(byte, 0 | b'\n' | b'\r') => Ok(*byte),
+            _ => Err(value.error(format!("`{key}` must be one ASCII character, such as \",\", or \"tab\""))),
+        },
+    }
+}
+
+/// A table of name and type, or a list of tables with `name` and `type`.
+fn schema_of(input: &str, value: &Value<'_>) -> Result<Vec<ColumnSpec>> {
+    let columns = match value.items() {
+        Some(items) => items.iter().map(|item| listed_column(input, item)).collect::<Result<Vec<_>>>()?,
+        None => {
+            let table = value.table(format!("[inputs.{input}.schema]"))?;
+            let column =
+                |name: &str, value: &Value<'_>| Ok(ColumnSpec { name: name.to_owned(), value_type: type_of(value)? });
+            table.keys().iter().map(|key| column(key.name, &key.value)).collect::<Result<Vec<_>>>()?
+        }
+    };
+    if columns.is_empty() {
+        return Err(value.error(format!("the schema of input `{input}` has no columns; leave it out to infer it")));
+    }
+    match twice(&columns) {
+        Some(name) => Err(value.error(format!("the schema of input `{input}` has column `{name}` twice"))),
+        None => Ok(columns),
+    }
+}
+
+fn twice(columns: &[ColumnSpec]) -> Option<&str> {
+    let mut names = std::collections::BTreeSet::new();
+    columns.iter().map(|column| column.name.as_str()).find(|name| !names.insert(*name))
+}
+
+fn listed_column(input: &str, item: &Value<'_>) -> Result<ColumnSpec> {
+    let table = item.table(format!("a column of [inputs.{input}.schema]"))?;
+    table.check_keys(&["name", "type"])?;
+    let get = |key: &str| table.get(key).ok_or_else(|| item.error(format!("a column of the schema has no {key}")));
+    Ok(ColumnSpec { name: get("name")?.text()?, value_type: type_of(&get("type")?)? })
+}
+
+fn type_of(value: &Value<'_>) -> Result<ValueType> {
+    let text = value.text()?;
+    text.parse::<ValueType>().map_err(|error| match nearest(&text, TYPE_NAMES) {
+        Some(near) => value.error(format!("`{text}` is not a type; did you mean `{near}`?")),
+        None => value.error(error),
+    })
+}
+
+/// Reads columns as a command line has them: `email string, amount decimal(12,2)`.
+///
+/// # Errors
+/// What is wrong, for people.
+pub fn parse_schema(text: &str) -> std::result::Result<Vec<ColumnSpec>, String> {
+    let mut columns = Vec::new();
+    for column in split_columns(text) {
+        let (name, value_type) = column
+            .trim()
+            .split_once(char::is_whitespace)
+            .ok_or_else(|| format!("`{}` is not a column; write NAME TYPE, NAME TYPE", column.trim()))?;
+        let value_type = value_type.parse().map_err(|error: hearth_common::ValueTypeError| error.to_string())?;
+        columns.push(ColumnSpec { name: name.to_owned(), value_type });
+    }
+    match twice(&columns) {
+        Some(name) => Err(format!("column `{name}` stands twice in the schema")),
+        None => Ok(columns),
+    }
+}
+
+/// Splits at commas outside of parentheses.
+fn split_columns(text: &str) -> Vec<&str> {
+    let mut depth = 0_u32;
+    text.split(|c: char| {
+        match c {
+            '(' => depth += 1,
+            ')' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        c == ',' && depth == 0
+    })
+    .collect()
+}

@@ -1,0 +1,245 @@
+//! What an input's files look like: declared or inferred columns, and about how many rows.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::io::Cursor;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use datafusion::arrow::json::reader::infer_json_schema;
+use datafusion::datasource::physical_plan::parquet::metadata::DFParquetMetadata;
+use datafusion::execution::runtime_env::RuntimeEnv;
+use datafusion::parquet::arrow::parquet_to_arrow_schema;
+use futures::{StreamExt, TryStreamExt};
+use hearth_common::{ColumnSpec, FailureCause, InputFormat, InputSpec, Place, ValueType};
+use hearth_csv::{SAMPLE_BYTES_MAX, Sample};
+use hearth_storage::{InputFile, Location, StorageError, check_unchanged, read_start};
+
+/// Files of a text input that are looked into, spread over all of them.
+const SAMPLES_MAX: usize = 8;
+/// Records of each JSON sample that are looked at.
+const JSON_RECORDS_MAX: usize = 2000;
+/// Bytes at the end of a Parquet file that are read at once, in the hope that the footer fits.
+const FOOTER_BYTES: usize = 64 << 10;
+/// Files that are open at once.
+const OPEN_FILES_MAX: usize = 32;
+
+/// Columns and size of an input.
+#[derive(Debug, Clone)]
+pub struct InputShape {
+    /// Columns of the table.
+    pub schema: SchemaRef,
+    /// About how many rows all files have.
+    pub rows_estimated: Option<u64>,
+}
+
+/// Looks into the files of an input; declared columns are taken as they are.
+///
+/// # Errors
+/// [`FailureCause::Task`] for files that are not of the format or do not agree with each other, and storage trouble.
+pub async fn inspect_input(
+    input: &InputSpec,
+    files: &[InputFile],
+    runtime: &RuntimeEnv,
+) -> Result<InputShape, FailureCause> {
+    let declared = match &input.schema {
+        Some(columns) => Some(declared_schema(columns, &input.format)?),
+        None => None,
+    };
+    let inferred = match &input.format {
+        InputFormat::Csv(options) => {
+            let samples = read_samples(files, runtime).await?;
+            let inferred = hearth_csv::infer(options, &samples);
+            text_shape(declared.as_ref(), inferred.map(|found| (found.schema, found.record_bytes)), files)?
+        }
+        InputFormat::Json => {
+            let samples = read_samples(files, runtime).await?;
+            text_shape(declared.as_ref(), infer_json(&samples), files)?
+        }
+        InputFormat::Parquet => inspect_parquet(files, runtime).await?,
+    };
+    let schema = declared.unwrap_or(inferred.schema);
+    Ok(InputShape { schema, rows_estimated: inferred.rows_estimated })
+}
+
+/// The columns of an input that declares none.
+///
+/// # Errors
+/// As [`inspect_input`].
+pub async fn infer_schema(
+    format: &InputFormat,
+    files: &[InputFile],
+    runtime: &RuntimeEnv,
+) -> Result<SchemaRef, FailureCause> {
+    let input = InputSpec {
+        paths: Vec::new(),
+        format: format.clone(),
+        schema: None,
+        on_error: hearth_common::OnError::default(),
+    };
+    inspect_input(&input, files, runtime).await.map(|shape| shape.schema)
+}
+
+/// The table's columns as the job declares them.
+///
+/// # Errors
+/// [`FailureCause::Task`] for a doubled name, and for a type that the format cannot hold.
+pub fn declared_schema(columns: &[ColumnSpec], format: &InputFormat) -> Result<SchemaRef, FailureCause> {
+    let mut fields: Vec<Field> = Vec::with_capacity(columns.len());
+    for column in columns {
+        let ColumnSpec { name, value_type } = column;
+        let data_type = data_type_of(*value_type);
+        if matches!(format, InputFormat::Csv(_)) && !hearth_csv::supports(&data_type) {
+            return Err(FailureCause::task(format!(
+                "CSV cannot hold column `{name}` of type {value_type}; use string"
+            )));
+        }
+        if fields.iter().any(|field| field.name() == name) {
+            return Err(FailureCause::task(format!("the schema declares column `{name}` twice")));
+        }
+        fields.push(Field::new(name, data_type, true));
+    }
+    Ok(Arc::new(Schema::new(fields)))
+}
+
+/// The type of a declared column.
+#[must_use]
+pub const fn data_type_of(value_type: ValueType) -> DataType {
+    match value_type {
+        ValueType::String => DataType::Utf8View,
+        ValueType::Bool => DataType::Boolean,
+        ValueType::Int8 => DataType::Int8,
+        ValueType::Int16 => DataType::Int16,
+        ValueType::Int32 => DataType::Int32,
+        ValueType::Int64 => DataType::Int64,
+        ValueType::UInt8 => DataType::UInt8,
+        ValueType::UInt16 => DataType::UInt16,
+        ValueType::UInt32 => DataType::UInt32,
+        ValueType::UInt64 => DataType::UInt64,
+        ValueType::Float32 => DataType::Float32,
+        ValueType::Float64 => DataType::Float64,
+        ValueType::Decimal { precision, scale } => DataType::Decimal128(precision, scale.cast_signed()),
+        ValueType::Date => DataType::Date32,
+        ValueType::Timestamp => DataType::Timestamp(TimeUnit::Microsecond, None),
+        ValueType::Time => DataType::Time64(TimeUnit::Microsecond),
+        ValueType::Binary => DataType::BinaryView,
+    }
+}
+
+/// Puts declared columns before inferred ones: samples then only tell the length of a record, and may fail to.
+fn text_shape(
+    declared: Option<&SchemaRef>,
+    inferred: Result<(Schema, Option<u64>), FailureCause>,
+    files: &[InputFile],
+) -> Result<InputShape, FailureCause> {
+    let (schema, record_bytes) = match (declared, inferred) {
+        (Some(declared), inferred) => (Arc::clone(declared), inferred.ok().and_then(|(_, bytes)| bytes)),
+        (None, inferred) => inferred.map(|(schema, bytes)| (Arc::new(schema), bytes))?,
+    };
+    let bytes: u64 = files.iter().map(|file| file.bytes).sum();
+    Ok(InputShape { schema, rows_estimated: record_bytes.map(|record| bytes / record.max(1)) })
+}
+
+/// The beginnings of some files, the first and the last among them.
+async fn read_samples(files: &[InputFile], runtime: &RuntimeEnv) -> Result<Vec<Sample>, StorageError> {
+    let filled: Vec<&InputFile> = files.iter().filter(|file| file.bytes > 0).collect();
+    let count = filled.len().min(SAMPLES_MAX);
+    let chosen = (0..count).map(|index| filled[index * (filled.len() - 1) / (count - 1).max(1)]);
+    let reads = chosen.map(|file| async move {
+        let bytes = read_start(runtime, file, SAMPLE_BYTES_MAX).await?;
+        Ok(Sample { file: file.url.clone(), whole: bytes.len() as u64 == file.bytes, bytes })
+    });
+    futures::stream::iter(reads).buffered(SAMPLES_MAX).try_collect().await
+}
+
+fn infer_json(samples: &[Sample]) -> Result<(Schema, Option<u64>), FailureCause> {
+    let mut lines = Vec::new();
+    for sample in samples {
+        lines.extend_from_slice(&whole_lines(sample));
+        lines.push(b'\n');
+    }
+    let records = lines.split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty()).count();
+    let file = samples.first().map_or("", |sample| sample.file.as_str());
+    let (schema, _) = infer_json_schema(Cursor::new(&lines), None).map_err(|error| {
+        at_file(file, format!("cannot infer the columns: {error}; each line must be one JSON object"))
+    })?;
+    if schema.fields().is_empty() {
+        return Err(at_file(file, "cannot infer the columns: the files hold no JSON object; declare a schema".into()));
+    }
+    Ok((text_as_views(&schema), (lines.len() as u64).checked_div(records as u64)))
+}
+
+/// At most [`JSON_RECORDS_MAX`] lines, without a last one that the sample cuts off.
+fn whole_lines(sample: &Sample) -> Bytes {
+    let ends = sample.bytes.iter().enumerate().filter(|(_, byte)| **byte == b'\n').map(|(position, _)| position + 1);
+    let ends: Vec<usize> = ends.take(JSON_RECORDS_MAX).collect();
+    if sample.whole && ends.len() < JSON_RECORDS_MAX {
+        return sample.bytes.clone();
+    }
+    sample.bytes.slice(..ends.last().copied().unwrap_or(0))
+}
+
+struct Footer<'a> {
+    file: &'a InputFile,
+    schema: Schema,
+    rows: u64,
+}
+
+/// Reads every footer: a column may be in some files only, and the numbers of rows are exact.
+async fn inspect_parquet(files: &[InputFile], runtime: &RuntimeEnv) -> Result<InputShape, FailureCause> {
+    let reads = files.iter().map(|file| async move {
+        let (schema, rows) = read_footer(file, runtime).await?;
+        Ok::<_, FailureCause>(Footer { file, schema, rows })
+    });
+    let footers = futures::stream::iter(reads).buffered(OPEN_FILES_MAX);
+    let footers: Vec<Footer<'_>> = footers.try_collect().await?;
+    let mut merged = Schema::empty();
+    let mut rows = 0;
+    for Footer { file, schema, rows: file_rows } in footers {
+        merged = Schema::try_merge([merged, schema]).map_err(|error| {
+            at_file(&file.url, format!("the file's columns do not agree with those of the files before it: {error}"))
+        })?;
+        rows += file_rows;
+    }
+    Ok(InputShape { schema: Arc::new(text_as_views(&merged)), rows_estimated: Some(rows) })
+}
+
+async fn read_footer(file: &InputFile, runtime: &RuntimeEnv) -> Result<(Schema, u64), FailureCause> {
+    let meta = check_unchanged(runtime, file).await?;
+    let location = Location::parse(&file.url)?;
+    let store = runtime.object_store(location.store_url()).map_err(|error| crate::cause_of(&error))?;
+    let broken = |error: &dyn fmt::Display| at_file(&file.url, format!("cannot read the Parquet footer: {error}"));
+    let footer = DFParquetMetadata::new(store.as_ref(), &meta).with_metadata_size_hint(Some(FOOTER_BYTES));
+    let footer = footer.fetch_metadata().await.map_err(|error| {
+        let cause = crate::cause_of(&error);
+        if let FailureCause::Task { message, .. } = &cause { broken(message) } else { cause }
+    })?;
+    let footer = footer.file_metadata();
+    let schema = parquet_to_arrow_schema(footer.schema_descr(), footer.key_value_metadata());
+    let schema = schema.map_err(|error| broken(&error))?;
+    Ok((schema, u64::try_from(footer.num_rows()).unwrap_or_default()))
+}
+
+/// Text and bytes as views, which operators compare and group without copying. A column without any value is text.
+fn text_as_views(schema: &Schema) -> Schema {
+    let fields = schema.fields().iter().map(|field| {
+        let data_type = field.data_type();
+        let data_type = if data_type.is_string() || data_type.is_null() {
+            DataType::Utf8View
+        } else if matches!(data_type, DataType::Binary | DataType::LargeBinary) {
+            DataType::BinaryView
+        } else {
+            data_type.clone()
+        };
+        Arc::new(field.as_ref().clone().with_data_type(data_type).with_metadata(HashMap::new()))
+    });
+    Schema::new(fields.collect::<Vec<_>>())
+}
+
+fn at_file(file: &str, message: String) -> FailureCause {
+    FailureCause::Task { message, place: Some(Place { file: file.to_owned(), ..Place::default() }) }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,24 @@
+//! What master and worker agree on beyond DataFusion: leaves whose inputs come with the task, what becomes of a stage's rows,
+//! and the encoding of both.
+//!
+//! The master builds a [`StageProgram`] once per stage and encodes it; a worker decodes it, binds the inputs of one task
+//! to its leaves through a [`TaskContext`](datafusion::execution::TaskContext), and runs one partition of it.
+
+mod binding;
+mod codec;
+mod error;
+pub mod frame;
+mod input;
+mod scan;
+mod session;
+mod sink;
+mod stage_input;
+
+pub use binding::{ShuffleReader, TaskBinding};
+pub use codec::{decode_stage, encode_stage};
+pub use error::{PlanError, cause_of};
+pub use input::{InputShape, data_type_of, declared_schema, infer_schema, inspect_input};
+pub use scan::{ScanExec, ScanSpec};
+pub use session::{TaskContextParts, session_config, task_context};
+pub use sink::{OutputSink, ResultSink, ShuffleSink, Sink, StageProgram};
+pub use stage_input::StageInputExec;

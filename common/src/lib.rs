@@ -1,0 +1,33 @@
+//! What every Hearth process shares: ids, job descriptions, failure causes, sizes and backoff.
+//!
+//! This crate does no I/O, knows no Arrow, no DataFusion and no wire format, and depends on no other workspace crate.
+
+mod backoff;
+mod cause;
+pub mod duration;
+mod id;
+mod job;
+mod size;
+mod status;
+mod task;
+mod template;
+mod value_type;
+
+pub use backoff::Backoff;
+pub use cause::{FailureCause, Place};
+pub use id::{AttemptId, IdError, JobId, StageId, TaskId, WorkerId};
+pub use job::{
+    Compression, CsvOptions, InputFormat, InputSpec, JobError, JobSettings, JobSpec, JobState, OnError, OutputFormat,
+    OutputMode, OutputSpec,
+};
+pub use size::{ByteSize, ByteSizeError};
+pub use status::{AttemptCounts, JobStatus, OutputStatus, StageStatus, WorkerState, WorkerStatus};
+pub use task::{AttemptMetrics, InputSplit, LeafInput, LeafKey, OutputFile, ShuffleInput, ShuffleSource, TaskInputs};
+pub use template::{TemplateError, fill_template};
+pub use value_type::{ColumnSpec, ValueType, ValueTypeError};
+
+/// Number of the wire protocol. Master and worker must have the same one; it grows with every incompatible change.
+pub const PROTOCOL: u32 = 1;
+
+/// Version of the engine. Stage plans are encoded by it, so master and worker must have the same one.
+pub const ENGINE_VERSION: &str = env!("CARGO_PKG_VERSION");

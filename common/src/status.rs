@@ -1,0 +1,137 @@
+//! Jobs and workers as seen from outside: what the API, the command line and the pages show.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{AttemptMetrics, FailureCause, JobId, JobState, StageId, WorkerId};
+
+/// A job as seen from outside. Times are milliseconds since 1970.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JobStatus {
+    /// The job.
+    pub id: JobId,
+    /// Its name, as submitted.
+    pub name: String,
+    /// Where it is in its life.
+    pub state: JobState,
+    /// Why it waits, for people; `None` when it does not.
+    pub waiting_for: Option<String>,
+    /// When it was accepted.
+    pub submitted_ms: u64,
+    /// When its planning began.
+    pub started_ms: Option<u64>,
+    /// When it reached a final state.
+    pub finished_ms: Option<u64>,
+    /// Why it failed.
+    pub failure: Option<FailureCause>,
+    /// Its stages, by id; empty before it is planned, and in listings.
+    pub stages: Vec<StageStatus>,
+    /// Sums over the winning attempts.
+    pub metrics: AttemptMetrics,
+    /// The output, once it is committed.
+    pub output: Option<OutputStatus>,
+    /// Its result can be fetched.
+    pub has_result: bool,
+    /// What became of its attempts.
+    pub attempts: AttemptCounts,
+    /// Its SQL.
+    pub query: String,
+}
+
+/// A stage as seen from outside.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StageStatus {
+    /// The stage.
+    pub id: StageId,
+    /// One line for people: what it reads and does.
+    pub label: String,
+    /// Number of tasks; 0 before it is known.
+    pub tasks: u32,
+    /// Tasks with a winner.
+    pub tasks_done: u32,
+    /// Tasks that run.
+    pub tasks_running: u32,
+    /// Sums over the winning attempts, and what running ones have told so far.
+    pub metrics: AttemptMetrics,
+    /// The stages it reads.
+    pub inputs: Vec<StageId>,
+}
+
+/// A committed output.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OutputStatus {
+    /// The directory.
+    pub path: String,
+    /// Number of files.
+    pub files: u64,
+    /// Rows in them.
+    pub rows: u64,
+    /// Their size, in bytes.
+    pub bytes: u64,
+}
+
+/// What became of a job's attempts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct AttemptCounts {
+    /// All that were launched.
+    pub launched: u64,
+    /// Of those, lost with their worker, or finished and lost later.
+    pub lost: u64,
+    /// Of those, failed.
+    pub failed: u64,
+}
+
+/// State of a worker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WorkerState {
+    /// Takes attempts.
+    Alive,
+    /// Its connection broke; it has a short grace to come back.
+    Disconnected,
+    /// Takes no more attempts and leaves when it is idle.
+    Draining,
+    /// Its lease ended.
+    Lost,
+}
+
+impl WorkerState {
+    /// Stable lower-case name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Alive => "alive",
+            Self::Disconnected => "disconnected",
+            Self::Draining => "draining",
+            Self::Lost => "lost",
+        }
+    }
+}
+
+/// A worker as seen from outside.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WorkerStatus {
+    /// The worker.
+    pub id: WorkerId,
+    /// Host it runs on.
+    pub host: String,
+    /// `host:port` of its shuffle service.
+    pub shuffle_address: String,
+    /// Its state.
+    pub state: WorkerState,
+    /// Room for attempts.
+    pub slots: u32,
+    /// Attempts that run.
+    pub slots_used: u32,
+    /// Memory limit of its attempts together, in bytes.
+    pub memory_bytes_max: u64,
+    /// Memory its attempts have reserved, in bytes.
+    pub memory_bytes_used: u64,
+    /// Free space in its work directory, in bytes.
+    pub disk_bytes_free: u64,
+    /// Its engine version.
+    pub version: String,
+    /// When it registered, in milliseconds since 1970.
+    pub registered_ms: u64,
+    /// Time left of its lease, in milliseconds.
+    pub lease_ms: u64,
+}

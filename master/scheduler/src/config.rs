@@ -1,0 +1,83 @@
+//! Every limit and waiting time of the scheduler. Fixed for its life.
+
+use std::time::Duration;
+
+use hearth_common::Backoff;
+
+use crate::mutation::Mutation;
+
+/// What the scheduler may hold, how long it waits, and how often it tries.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SchedulerConfig {
+    /// Jobs that are planned, run or commit at once; the rest waits its turn.
+    pub running_jobs_max: usize,
+    /// Jobs that wait their turn; more are refused.
+    pub queued_jobs_max: usize,
+    /// Tasks of one job; a larger one fails when it is planned.
+    pub tasks_per_job_max: u64,
+    /// Lost worker ids that are remembered, so that none is accepted again.
+    pub lost_workers_remembered_max: usize,
+    /// How long a worker is believed to live after its last message.
+    pub lease: Duration,
+    /// How long a worker whose connection broke may take to come back.
+    pub disconnect_grace: Duration,
+    /// How long a job with tasks to run waits while there is no worker.
+    pub no_worker_timeout: Duration,
+    /// When a failed task is tried again.
+    pub retry: RetryPolicy,
+    /// A planted bug. `None` outside the test that shows that planted bugs are caught.
+    #[doc(hidden)]
+    pub mutation: Option<Mutation>,
+}
+
+/// How often a task is tried, by the cause of its failure.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RetryPolicy {
+    /// Internal errors of one task until its job fails.
+    pub internal_failures_max: u32,
+    /// Storage troubles of one task until its job fails.
+    pub storage_failures_max: u32,
+    /// Wait after a storage trouble.
+    pub storage_backoff: Backoff,
+    /// Workers that may run out of memory or disk under one task before it has to wait between tries.
+    pub exhausted_workers_max: u32,
+    /// Tries after that, each after a wait, until its job fails.
+    pub exhausted_waits_max: u32,
+    /// Wait before each of these.
+    pub exhausted_backoff: Backoff,
+    /// Workers that one task may lose in a row until its job fails as poison.
+    pub lost_workers_in_a_row_max: u32,
+    /// Times that the output of one task may be reported unreadable until its job fails.
+    pub unreadable_outputs_max: u32,
+}
+
+impl Default for SchedulerConfig {
+    fn default() -> Self {
+        Self {
+            running_jobs_max: 64,
+            queued_jobs_max: 10_000,
+            tasks_per_job_max: 1_000_000,
+            lost_workers_remembered_max: 10_000,
+            lease: Duration::from_secs(10),
+            disconnect_grace: Duration::from_secs(3),
+            no_worker_timeout: Duration::from_secs(120),
+            retry: RetryPolicy::default(),
+            mutation: None,
+        }
+    }
+}
+
+impl Default for RetryPolicy {
+    fn default() -> Self {
+        Self {
+            internal_failures_max: 4,
+            storage_failures_max: 10,
+            storage_backoff: Backoff { first: Duration::from_millis(500), max: Duration::from_secs(30) },
+            exhausted_workers_max: 8,
+            exhausted_waits_max: 3,
+            exhausted_backoff: Backoff { first: Duration::from_secs(1), max: Duration::from_secs(10) },
+            lost_workers_in_a_row_max: 3,
+            unreadable_outputs_max: 10,
+        }
+    }
+}

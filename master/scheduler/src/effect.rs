@@ -1,0 +1,121 @@
+//! What the scheduler wants done. Its owner carries effects out in order; a lost effect is healed by leases and reconnects.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use hearth_common::{AttemptId, FailureCause, JobId, StageId, WorkerId};
+
+/// Something that should be done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Effect {
+    /// Answer the submission: the job was not taken.
+    RejectJob {
+        /// The job.
+        job: JobId,
+        /// Why.
+        reason: RejectReason,
+    },
+    /// Plan the job, off the event loop; answer with `JobPlanned` or `PlanFailed`.
+    Plan {
+        /// The job.
+        job: JobId,
+    },
+    /// Start an attempt.
+    Launch(Launch),
+    /// Stop an attempt; no answer is needed.
+    CancelAttempt {
+        /// The worker it runs on.
+        worker: WorkerId,
+        /// The attempt.
+        attempt: AttemptId,
+    },
+    /// Make the output of these winners visible; answer with `CommitEnded`. Sent once per list of winners.
+    Commit {
+        /// The job.
+        job: JobId,
+        /// One per task of the final stage, by partition.
+        winners: Vec<Winner>,
+    },
+    /// The job is over without a commit: remove its staging directory.
+    DiscardOutput {
+        /// The job.
+        job: JobId,
+    },
+    /// Remove the shuffle output of one attempt.
+    RemoveShuffleOutput {
+        /// The worker that holds it.
+        worker: WorkerId,
+        /// The attempt that left it.
+        attempt: AttemptId,
+    },
+    /// The job is over: remove all its shuffle outputs on a worker.
+    RemoveJobShuffle {
+        /// The worker.
+        worker: WorkerId,
+        /// The job.
+        job: JobId,
+    },
+    /// Tell a worker that its lease ended: it discards what it has and comes back under a new id.
+    FenceWorker {
+        /// The worker.
+        worker: WorkerId,
+    },
+    /// Something about the job changed that people can see.
+    JobChanged {
+        /// The job.
+        job: JobId,
+    },
+    /// The job reached a final state, and nothing more will be said of it.
+    JobEnded {
+        /// The job.
+        job: JobId,
+        /// `None`: it is done.
+        failure: Option<FailureCause>,
+    },
+}
+
+/// Why a submission is refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RejectReason {
+    /// Too many jobs wait already.
+    #[error("the queue is full ({queued} jobs wait); try again later")]
+    QueueFull {
+        /// How many wait.
+        queued: usize,
+    },
+    /// The id was used before.
+    #[error("a job with this id exists")]
+    Duplicate,
+}
+
+/// An attempt to start.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Launch {
+    /// The worker.
+    pub worker: WorkerId,
+    /// The attempt.
+    pub attempt: AttemptId,
+    /// The shuffle partitions that this task reads of its partitioned inputs, where its stage merges them
+    /// ([`crate::TaskLayout::Merged`]); `None` for a fixed layout.
+    pub merged: Option<Range<u32>>,
+    /// The winners of every input stage, by stage. Shared between the launches of a stage.
+    pub inputs: Vec<ShuffleInputs>,
+}
+
+/// The winners of one input stage.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ShuffleInputs {
+    /// The stage.
+    pub stage: StageId,
+    /// One per task, by partition.
+    pub winners: Arc<[Winner]>,
+}
+
+/// The accepted attempt of a task, and the worker it ran on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Winner {
+    /// The attempt.
+    pub attempt: AttemptId,
+    /// The worker.
+    pub worker: WorkerId,
+}

@@ -1,0 +1,128 @@
+//! Recounts everything and compares. Far too slow for every event of a real master; for tests alone.
+
+use std::collections::BTreeSet;
+
+use hearth_common::{AttemptId, JobId, TaskId, WorkerId};
+
+use crate::Scheduler;
+use crate::job::{Job, Phase};
+use crate::task::{TaskKey, TaskState};
+use crate::timer::Timer;
+use crate::worker::Worker;
+
+impl Scheduler {
+    /// Compares every counter and index with a recount.
+    ///
+    /// # Errors
+    /// The first thing that is not as it should be.
+    #[doc(hidden)]
+    pub fn check_invariants(&self) -> Result<(), String> {
+        self.workers.check()?;
+        self.check_demand()?;
+        self.check_admission()?;
+        for (id, job) in &self.jobs {
+            if let Some(execution) = job.execution() {
+                execution.check().map_err(|problem| format!("job {id}: {problem}"))?;
+            }
+            self.check_tasks(*id, job)?;
+        }
+        for (id, worker) in self.workers.iter() {
+            self.check_worker(id, worker)?;
+        }
+        self.check_timers()
+    }
+
+    fn check_admission(&self) -> Result<(), String> {
+        let is_queued = |job: &Job| job.phase == Phase::Queued;
+        let queued = self.jobs.values().filter(|job| is_queued(job)).count();
+        let is_indexed = |(id, job): (&JobId, &Job)| {
+            let index = if is_queued(job) { &self.queue } else { &self.admitted };
+            index.get(&job.sequence) == Some(id)
+        };
+        let (in_queue, admitted) = (self.queue.len(), self.admitted.len());
+        if queued != in_queue || in_queue + admitted != self.jobs.len() || !self.jobs.iter().all(is_indexed) {
+            return Err(format!("{queued} of {} jobs wait, indexed are {in_queue} and {admitted}", self.jobs.len()));
+        }
+        if admitted > self.config.running_jobs_max {
+            return Err(format!("{admitted} jobs were admitted, more than {}", self.config.running_jobs_max));
+        }
+        if in_queue > 0 && admitted < self.config.running_jobs_max {
+            return Err(format!("{in_queue} jobs wait for a turn that they could have"));
+        }
+        Ok(())
+    }
+
+    fn check_tasks(&self, id: JobId, job: &Job) -> Result<(), String> {
+        let Some(execution) = job.execution() else { return Ok(()) };
+        let (mut running, mut backing_off) = (BTreeSet::new(), BTreeSet::new());
+        for stage in execution.stages() {
+            for (partition, task) in (0..).zip(stage.tasks()) {
+                let key = TaskKey { stage: stage.id, partition };
+                let problem = match task.state() {
+                    TaskState::Waiting => None,
+                    TaskState::BackingOff { .. } => {
+                        backing_off.insert(key);
+                        None
+                    }
+                    TaskState::Running { attempt, worker } => {
+                        running.insert(key);
+                        let attempt = AttemptId { task: key.in_job(id), attempt };
+                        let is_indexed =
+                            self.workers.get(worker).is_some_and(|worker| worker.running.contains(&attempt));
+                        (!is_indexed).then(|| format!("{attempt} runs on {worker}, which does not know it"))
+                    }
+                    TaskState::Done { worker, .. } => self.find_unindexed(key.in_job(id), worker),
+                };
+                problem.map_or(Ok(()), Err)?;
+            }
+        }
+        if running != execution.running || backing_off != execution.backing_off {
+            return Err(format!("job {id}: {running:?} run and {backing_off:?} back off, but others are indexed"));
+        }
+        Ok(())
+    }
+
+    fn find_unindexed(&self, task: TaskId, id: WorkerId) -> Option<String> {
+        let execution = self.jobs.get(&task.job)?.execution()?;
+        let may_be_gone = execution.is_final(task.stage) && execution.progress != crate::job::Progress::Running;
+        if !execution.leaves_shuffle_output(task.stage) || may_be_gone {
+            return None;
+        }
+        let outputs = self.workers.get(id).and_then(|worker| worker.outputs.get(&task.job));
+        let is_indexed = outputs.is_some_and(|outputs| outputs.contains(&TaskKey::of(task)));
+        (!is_indexed).then(|| format!("the output of {task:?} is not indexed on {id}"))
+    }
+
+    fn check_worker(&self, id: WorkerId, worker: &Worker) -> Result<(), String> {
+        for attempt in &worker.running {
+            if !self.find_task(attempt.task).is_some_and(|task| task.is_running(*attempt, id)) {
+                return Err(format!("worker {id} runs {attempt}, but its task does not know it"));
+            }
+        }
+        let outputs = worker.outputs.iter().flat_map(|(job, keys)| keys.iter().map(|key| key.in_job(*job)));
+        for task in outputs {
+            let winner = self.find_task(task).and_then(|found| found.winner(task));
+            if winner.is_none_or(|winner| winner.worker != id) {
+                return Err(format!("worker {id} holds an output of {task:?}, which is not its winner"));
+            }
+        }
+        Ok(())
+    }
+
+    fn check_timers(&self) -> Result<(), String> {
+        let mut expected = BTreeSet::new();
+        expected.extend(self.workers.iter().map(|(id, worker)| (worker.lease_end, Timer::Lease(id))));
+        for (id, job) in &self.jobs {
+            let deadline = job.starving_since.map(|since| since.after(self.config.no_worker_timeout));
+            expected.extend(deadline.map(|at| (at, Timer::NoWorkers(*id))));
+            let backing_off = job.execution().into_iter().flat_map(|execution| &execution.backing_off);
+            for task in backing_off.map(|key| key.in_job(*id)) {
+                if let Some(TaskState::BackingOff { until }) = self.find_task(task).map(crate::task::Task::state) {
+                    expected.insert((until, Timer::Backoff(task)));
+                }
+            }
+        }
+        let timers: BTreeSet<_> = self.timers.iter().copied().collect();
+        if timers == expected { Ok(()) } else { Err(format!("expected timers {expected:?}, found {timers:?}")) }
+    }
+}

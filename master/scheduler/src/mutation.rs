@@ -1,0 +1,101 @@
+//! Planted bugs: each variant alters one decision at one place.
+//!
+//! A simulation that passes proves little until planted bugs make it fail. These are compiled in, so that the test of the
+//! simulation runs the very code that is shipped; nothing but that test sets one.
+
+/// One planted bug.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Mutation {
+    /// A finished attempt is accepted although its task has been given to another.
+    AcceptStaleFinish,
+    /// A report that arrives twice counts as one more finished task.
+    CountFinishTwice,
+    /// The final stage is committed with one task still missing.
+    CommitEarly,
+    /// A lost result is committed again instead of being computed again.
+    CommitLostResult,
+    /// A cancellation during the commit ends the job.
+    CancelDuringCommit,
+    /// A stage starts when its inputs have begun to be there.
+    StartStageEarly,
+    /// The last shuffle partition is in no group.
+    DropLastPartition,
+    /// The loss of an indeterminate output invalidates nothing.
+    KeepReaders,
+    /// It invalidates the stages that read it, but not those that read them.
+    KeepIndirectReaders,
+    /// It invalidates finished readers, but not running ones.
+    KeepRunningReaders,
+    /// It invalidates everything but the final stage.
+    KeepFinalWinners,
+    /// An unreadable shuffle output is not produced again.
+    KeepUnreadableOutput,
+    /// The reader of an unreadable shuffle output is blamed as for an internal error.
+    BlameReader,
+    /// The attempts of a lost worker are not run elsewhere.
+    ForgetLostAttempts,
+    /// The loss of a worker counts as an internal error of its attempts.
+    CountLostWorkers,
+    /// Lost workers count as in a row although attempts in between were reported on.
+    NeverForgiveLostWorkers,
+    /// A lease that ended has no consequences.
+    IgnoreLeaseEnd,
+    /// A worker whose lease ended is not told so.
+    ForgetFence,
+    /// Attempts that a worker lost with its connection are believed to run.
+    TrustLostLaunches,
+    /// Outputs of ended jobs that a worker brings back stay on its disk.
+    KeepReturnedOutputs,
+    /// Late reports about ended jobs leave their output on disk.
+    KeepLateOutputs,
+    /// The outputs of an ended job stay on disk.
+    KeepJobShuffle,
+    /// The attempts of an ended job run on.
+    KeepAttemptsOfEndedJob,
+    /// A waiting time that is over has no consequences.
+    ForgetBackoff,
+    /// An attempt does not take a slot.
+    LaunchBeyondSlots,
+    /// A draining worker gets attempts.
+    LaunchOnDraining,
+    /// Jobs do not wait for their turn.
+    AdmitEveryJob,
+}
+
+impl Mutation {
+    /// Every planted bug.
+    pub const ALL: [Self; 27] = [
+        Self::AcceptStaleFinish,
+        Self::CountFinishTwice,
+        Self::CommitEarly,
+        Self::CommitLostResult,
+        Self::CancelDuringCommit,
+        Self::StartStageEarly,
+        Self::DropLastPartition,
+        Self::KeepReaders,
+        Self::KeepIndirectReaders,
+        Self::KeepRunningReaders,
+        Self::KeepFinalWinners,
+        Self::KeepUnreadableOutput,
+        Self::BlameReader,
+        Self::ForgetLostAttempts,
+        Self::CountLostWorkers,
+        Self::NeverForgiveLostWorkers,
+        Self::IgnoreLeaseEnd,
+        Self::ForgetFence,
+        Self::TrustLostLaunches,
+        Self::KeepReturnedOutputs,
+        Self::KeepLateOutputs,
+        Self::KeepJobShuffle,
+        Self::KeepAttemptsOfEndedJob,
+        Self::ForgetBackoff,
+        Self::LaunchBeyondSlots,
+        Self::LaunchOnDraining,
+        Self::AdmitEveryJob,
+    ];
+
+    /// It makes more happen than the completion of a stage lets happen, so stages are looked at after every event.
+    pub(crate) const fn needs_resettling(self) -> bool {
+        matches!(self, Self::StartStageEarly | Self::CommitEarly | Self::CountFinishTwice)
+    }
+}

@@ -1,0 +1,105 @@
+//! Shuffle outputs get lost: who runs again, and what may be kept. Nothing runs again before somebody needs it.
+//!
+//! An output that was lost makes its task wait; whether it runs follows from what the job still needs (`settle`). Where a
+//! stage is indeterminate, the task's next output differs from the lost one. Everything computed from the lost one must
+//! then go before the task runs again, so that all that survives derives from one version.
+
+use hearth_common::{AttemptId, FailureCause, JobId, StageId, TaskId};
+
+use crate::job::{Execution, Job, Progress};
+use crate::mutation::Mutation;
+use crate::retry::{Verdict, judge_unreadable};
+use crate::stage::Stage;
+use crate::task::{TaskKey, TaskState};
+use crate::{Effect, Scheduler};
+
+impl Scheduler {
+    /// The winner of a task has lost its shuffle output.
+    pub(crate) fn lose_output(&mut self, task: TaskId) {
+        let Some(execution) = self.jobs.get_mut(&task.job).and_then(Job::execution_mut) else { return };
+        if execution.is_final(task.stage) && execution.progress != Progress::Running {
+            // The commit tells whether it has fetched this result.
+            return;
+        }
+        note_lost_version(execution, task.stage);
+        self.set_lost(task);
+    }
+
+    /// A reader could not read an output. If that output still counts, its task runs again, elsewhere if possible.
+    pub(crate) fn on_unreadable_output(&mut self, job: JobId, cause: FailureCause) {
+        let FailureCause::LostShuffleOutput { stage, partition, attempt, worker, .. } = cause else { return };
+        if self.has_mutation(Mutation::KeepUnreadableOutput) {
+            return;
+        }
+        let task = TaskKey { stage, partition }.in_job(job);
+        let Some(producer) = self.jobs.get_mut(&job).and_then(|job| job.task_mut(TaskKey::of(task))) else { return };
+        if !producer.is_winner(AttemptId { task, attempt }, worker) {
+            return;
+        }
+        producer.history.avoid(worker);
+        match judge_unreadable(&self.config.retry, &mut producer.history, cause) {
+            Verdict::FailJob(cause) => self.end_job(job, Some(cause)),
+            Verdict::RetryNow | Verdict::RetryAfter(_) => self.lose_output(task),
+        }
+    }
+
+    /// Drops everything that was computed from an indeterminate stage, however far.
+    pub(crate) fn invalidate_readers(&mut self, job: JobId, of: StageId) {
+        let Some(execution) = self.jobs.get_mut(&job).and_then(Job::execution_mut) else { return };
+        let mut readers = execution.readers(of);
+        if let Some(stage) = execution.stage_mut(of) {
+            stage.has_lost_version = false;
+            if self.config.mutation == Some(Mutation::KeepIndirectReaders) {
+                readers.retain(|reader| stage.consumers.contains(reader));
+            }
+        }
+        if self.has_mutation(Mutation::KeepReaders) {
+            return;
+        }
+        for stage in readers {
+            self.invalidate_stage(job, stage);
+        }
+    }
+
+    fn invalidate_stage(&mut self, job: JobId, id: StageId) {
+        let Some(execution) = self.jobs.get_mut(&job).and_then(Job::execution_mut) else { return };
+        if self.config.mutation == Some(Mutation::KeepFinalWinners) && execution.is_final(id) {
+            return;
+        }
+        let leaves_shuffle_output = execution.leaves_shuffle_output(id);
+        let Some(stage) = execution.stage_mut(id) else { return };
+        stage.has_begun = false;
+        stage.has_lost_version = false;
+        for (task, state) in begun_tasks(job, stage) {
+            match state {
+                TaskState::Running { .. } if self.has_mutation(Mutation::KeepRunningReaders) => continue,
+                TaskState::Running { .. } => self.cancel_attempt_of(task),
+                TaskState::Done { attempt, worker } if leaves_shuffle_output && self.workers.contains(worker) => {
+                    let attempt = AttemptId { task, attempt };
+                    self.effects.push(Effect::RemoveShuffleOutput { worker, attempt });
+                }
+                TaskState::Done { .. } | TaskState::Waiting | TaskState::BackingOff { .. } => {}
+            }
+            self.set_lost(task);
+        }
+    }
+}
+
+fn note_lost_version(execution: &mut Execution, id: StageId) {
+    let Some(stage) = execution.stage(id) else { return };
+    let has_begun = |reader: &StageId| execution.stage(*reader).is_some_and(|reader| reader.has_begun);
+    let is_lost = !stage.is_determinate && stage.consumers.iter().any(has_begun);
+    if let Some(stage) = execution.stage_mut(id) {
+        stage.has_lost_version |= is_lost;
+    }
+}
+
+fn begun_tasks(job: JobId, stage: &Stage) -> Vec<(TaskId, TaskState)> {
+    let id = stage.id;
+    let is_begun = |state: &TaskState| matches!(state, TaskState::Running { .. } | TaskState::Done { .. });
+    (0..)
+        .zip(stage.tasks())
+        .map(|(partition, task)| (TaskKey { stage: id, partition }.in_job(job), task.state()))
+        .filter(|(_, state)| is_begun(state))
+        .collect()
+}

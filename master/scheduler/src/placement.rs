@@ -1,0 +1,112 @@
+//! Gives free slots to waiting tasks: fair between jobs, in order of stages within a job, on the emptiest worker.
+
+use std::cmp::Reverse;
+
+use hearth_common::{AttemptId, JobId, TaskId, WorkerId};
+
+use crate::effect::{Effect, Launch};
+use crate::job::{Demand, Job, Progress};
+use crate::task::{TaskKey, TaskState};
+use crate::timer::Timer;
+use crate::{Millis, Scheduler, ShuffleInputs};
+
+/// Tasks that avoid some worker and are looked at per stage and slot. The next ones wait until one of these is placed.
+const PICKY_TASKS_TRIED_MAX: usize = 8;
+
+impl Scheduler {
+    /// Launches attempts until no slot is free or no job wants one.
+    pub(crate) fn dispatch(&mut self) {
+        let mut without_place = Vec::new();
+        while self.workers.has_free_slot()
+            && let Some(neediest) = self.demand.first().copied()
+        {
+            match self.choose(neediest.job) {
+                Some((task, worker)) => self.launch(task, worker),
+                None => {
+                    self.demand.remove(&neediest);
+                    without_place.push(neediest);
+                }
+            }
+        }
+        self.demand.extend(without_place);
+    }
+
+    /// The task of the job that runs next, and where.
+    fn choose(&self, id: JobId) -> Option<(TaskId, WorkerId)> {
+        let execution = self.jobs.get(&id).and_then(Job::execution)?;
+        execution.ready_stages().find_map(|stage| {
+            let place = |partition| {
+                let worker = self.workers.pick(&stage.task(partition)?.history.avoid)?;
+                Some((TaskKey { stage: stage.id, partition }.in_job(id), worker))
+            };
+            stage.picky().take(PICKY_TASKS_TRIED_MAX).find_map(place).or_else(|| stage.next_ready().and_then(place))
+        })
+    }
+
+    fn launch(&mut self, task: TaskId, worker: WorkerId) {
+        let key = TaskKey::of(task);
+        let Some(job) = self.jobs.get_mut(&task.job) else { return };
+        job.counts.launched += 1;
+        let Some(counted) = job.task_mut(key) else { return };
+        let attempt = counted.attempts;
+        counted.attempts += 1;
+        let Some(execution) = job.execution_mut() else { return };
+        execution.workers.insert(worker);
+        let Some(stage) = execution.stage_mut(task.stage) else { return };
+        stage.has_begun = true;
+        let merged = stage.group(task.partition);
+        let inputs = self.shuffle_inputs(task);
+        self.set_task(task, TaskState::Running { attempt, worker });
+        self.unsettled.remove(&task.job);
+        self.settle_demand(task.job);
+        let attempt = AttemptId { task, attempt };
+        self.effects.push(Effect::Launch(Launch { worker, attempt, merged, inputs }));
+    }
+
+    fn shuffle_inputs(&mut self, task: TaskId) -> Vec<ShuffleInputs> {
+        let Some(execution) = self.jobs.get_mut(&task.job).and_then(Job::execution_mut) else { return Vec::new() };
+        let mut inputs: Vec<_> =
+            execution.stage(task.stage).into_iter().flat_map(|stage| &stage.inputs).map(|input| input.stage).collect();
+        inputs.sort_unstable();
+        inputs.dedup();
+        inputs.into_iter().filter_map(|id| Some(execution.stage_mut(id)?.shuffle_inputs(task.job))).collect()
+    }
+
+    /// Brings the job's place among those that want a slot up to date, and its deadline for a worker.
+    pub(crate) fn settle_demand(&mut self, id: JobId) {
+        let is_without_workers = self.workers.usable() == 0;
+        let timeout = self.config.no_worker_timeout;
+        let now = self.now;
+        let Some(job) = self.jobs.get_mut(&id) else { return };
+        let ready = job.execution().filter(|execution| execution.progress == Progress::Running);
+        let has_ready_tasks = ready.is_some_and(|execution| execution.has_ready_tasks());
+        let running = ready.map_or(0, |execution| execution.running.len());
+        let wants_slot = has_ready_tasks && running < job.slots_max();
+        let demand = wants_slot.then_some(Demand { running, sequence: job.sequence, job: id });
+        let demand_before = std::mem::replace(&mut job.demand, demand);
+        let starving_since =
+            if has_ready_tasks && is_without_workers { job.starving_since.or(Some(now)) } else { None };
+        let starving_before = std::mem::replace(&mut job.starving_since, starving_since);
+        if demand != demand_before {
+            demand_before.map(|before| self.demand.remove(&before));
+            self.demand.extend(demand);
+        }
+        if starving_since != starving_before {
+            let deadline = |since: Millis| since.after(timeout);
+            let timer = Timer::NoWorkers(id);
+            starving_before.map(deadline).into_iter().for_each(|at| self.timers.unset(at, timer));
+            starving_since.map(deadline).into_iter().for_each(|at| self.timers.set(at, timer));
+        }
+    }
+
+    /// Compares the list of jobs that want a slot with a recount; for tests.
+    pub(crate) fn check_demand(&self) -> Result<(), String> {
+        let mut wanting: Vec<_> = self.jobs.values().filter_map(|job| job.demand).collect();
+        wanting.sort_unstable_by_key(|demand| (demand.running, Reverse(demand.job)));
+        let listed = wanting.iter().filter(|demand| self.demand.contains(demand)).count();
+        if listed == wanting.len() && listed == self.demand.len() {
+            return Ok(());
+        }
+        Err(format!("jobs want slots: {wanting:?}, but listed are {:?}", self.demand))
+    }
+}

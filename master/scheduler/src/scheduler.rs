@@ -1,0 +1,124 @@
+//! The state machine's outside: events come in, effects go out. It only dispatches; the decisions are in its neighbours.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use hearth_common::JobId;
+
+use crate::config::SchedulerConfig;
+use crate::job::{Demand, Job};
+use crate::mutation::Mutation;
+use crate::timer::{Timer, Timers};
+use crate::worker::Workers;
+use crate::{Effect, Event, Millis};
+
+/// Decides which attempt runs where. The same events give the same effects.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Scheduler {
+    pub(crate) config: SchedulerConfig,
+    pub(crate) now: Millis,
+    /// Jobs that have not ended.
+    pub(crate) jobs: BTreeMap<JobId, Job>,
+    pub(crate) sequence: u64,
+    /// Jobs that wait for their turn, oldest first.
+    pub(crate) queue: BTreeMap<u64, JobId>,
+    /// Jobs that had their turn, oldest first.
+    pub(crate) admitted: BTreeMap<u64, JobId>,
+    pub(crate) workers: Workers,
+    pub(crate) had_workers: bool,
+    /// Jobs that want a slot, neediest first.
+    pub(crate) demand: BTreeSet<Demand>,
+    pub(crate) timers: Timers,
+    /// Jobs changed by the event at hand, not settled yet.
+    pub(crate) unsettled: BTreeSet<JobId>,
+    /// Jobs changed by the event at hand.
+    pub(crate) changed: BTreeSet<JobId>,
+    pub(crate) effects: Vec<Effect>,
+}
+
+impl Scheduler {
+    /// A scheduler without jobs and workers.
+    #[must_use]
+    pub fn new(config: SchedulerConfig) -> Self {
+        Self {
+            now: Millis::default(),
+            jobs: BTreeMap::new(),
+            sequence: 0,
+            queue: BTreeMap::new(),
+            admitted: BTreeMap::new(),
+            workers: Workers::new(&config),
+            had_workers: false,
+            demand: BTreeSet::new(),
+            timers: Timers::default(),
+            unsettled: BTreeSet::new(),
+            changed: BTreeSet::new(),
+            effects: Vec::new(),
+            config,
+        }
+    }
+
+    /// Takes in what happened, and appends what should be done to `effects`, in order.
+    ///
+    /// `now` may not go back; where it does, it counts as standing still.
+    pub fn handle(&mut self, now: Millis, event: Event, effects: &mut Vec<Effect>) {
+        self.now = self.now.max(now);
+        std::mem::swap(&mut self.effects, effects);
+        self.apply(event);
+        self.settle();
+        self.dispatch();
+        self.announce_changes();
+        std::mem::swap(&mut self.effects, effects);
+    }
+
+    /// When `Event::Tick` is due. Deadlines have consequences at a tick only: deliver the events that wait before it, so
+    /// that a busy master does not take its own delay for the death of its workers.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<Millis> {
+        self.timers.next()
+    }
+
+    fn apply(&mut self, event: Event) {
+        match event {
+            Event::JobSubmitted { job, limits } => self.on_job_submitted(job, limits),
+            Event::JobPlanned { job, graph } => self.on_job_planned(job, &graph),
+            Event::PlanFailed { job, cause } => self.on_plan_failed(job, cause),
+            Event::CancelRequested { job } => self.on_cancel_requested(job),
+            Event::WorkerConnected { worker, slots, held } => self.on_worker_connected(worker, slots, &held),
+            Event::Heartbeat { worker } => self.on_heartbeat(worker),
+            Event::WorkerDisconnected { worker } => self.on_worker_disconnected(worker),
+            Event::WorkerDraining { worker } => self.on_worker_draining(worker),
+            Event::WorkerGone { worker } => self.on_worker_gone(worker),
+            Event::AttemptFinished { attempt, worker, output } => self.on_attempt_finished(attempt, worker, output),
+            Event::AttemptFailed { attempt, worker, cause } => self.on_attempt_failed(attempt, worker, cause),
+            Event::CommitEnded { job, outcome } => self.on_commit_ended(job, outcome),
+            Event::Tick => self.on_tick(),
+        }
+    }
+
+    fn on_tick(&mut self) {
+        while let Some((at, timer)) = self.timers.pop_due(self.now) {
+            match timer {
+                Timer::Lease(worker) => self.on_lease_ended(worker),
+                Timer::Backoff(task) => self.on_backoff_ended(task, at),
+                Timer::NoWorkers(job) => self.on_no_workers(job),
+            }
+        }
+    }
+
+    fn announce_changes(&mut self) {
+        while let Some(job) = self.changed.pop_first() {
+            if self.jobs.contains_key(&job) {
+                self.effects.push(Effect::JobChanged { job });
+            }
+        }
+    }
+
+    /// Notes that the job changed by the event at hand.
+    pub(crate) fn touch(&mut self, job: JobId) {
+        self.changed.insert(job);
+        self.unsettled.insert(job);
+    }
+
+    pub(crate) fn has_mutation(&self, mutation: Mutation) -> bool {
+        self.config.mutation == Some(mutation)
+    }
+}

@@ -1,0 +1,100 @@
+//! A task: its state, and what it went through. States change in `transition` only.
+
+use hearth_common::{AttemptId, JobId, StageId, TaskId, WorkerId};
+
+use crate::{Millis, Winner};
+
+/// A task within its job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct TaskKey {
+    pub(crate) stage: StageId,
+    pub(crate) partition: u32,
+}
+
+impl TaskKey {
+    pub(crate) const fn of(task: TaskId) -> Self {
+        Self { stage: task.stage, partition: task.partition }
+    }
+
+    pub(crate) const fn in_job(self, job: JobId) -> TaskId {
+        TaskId { job, stage: self.stage, partition: self.partition }
+    }
+}
+
+/// Where a task stands.
+///
+/// At most one attempt of a task runs. Speculation would make `Running` hold a second one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TaskState {
+    /// It has no winner. It runs when its stage is open and a slot is free.
+    Waiting,
+    /// It is not tried before that time.
+    BackingOff { until: Millis },
+    /// An attempt was launched, and nothing was heard of its end.
+    Running { attempt: u32, worker: WorkerId },
+    /// That attempt is its winner.
+    Done { attempt: u32, worker: WorkerId },
+}
+
+/// A task.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Task {
+    state: TaskState,
+    /// Attempts launched so far, and so the number of the next one.
+    pub(crate) attempts: u32,
+    /// It had a winner once: its bytes are counted, and when it runs again others have waited for it before.
+    pub(crate) had_winner: bool,
+    pub(crate) history: History,
+}
+
+/// What a task went through, as far as it decides about the next try.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct History {
+    pub(crate) internal_failures: u32,
+    pub(crate) storage_failures: u32,
+    pub(crate) exhausted_workers: u32,
+    pub(crate) exhausted_waits: u32,
+    pub(crate) lost_workers_in_a_row: u32,
+    pub(crate) unreadable_outputs: u32,
+    /// Workers on which it failed. Bounded, because the number of failures is.
+    pub(crate) avoid: Vec<WorkerId>,
+}
+
+impl History {
+    pub(crate) fn avoid(&mut self, worker: WorkerId) {
+        if !self.avoid.contains(&worker) {
+            self.avoid.push(worker);
+        }
+    }
+}
+
+impl Task {
+    pub(crate) fn new() -> Self {
+        Self { state: TaskState::Waiting, attempts: 0, had_winner: false, history: History::default() }
+    }
+
+    pub(crate) const fn state(&self) -> TaskState {
+        self.state
+    }
+
+    /// Changes the state and gives the old one. For `Stage::replace` alone.
+    pub(crate) fn replace(&mut self, next: TaskState) -> TaskState {
+        self.had_winner |= matches!(next, TaskState::Done { .. });
+        std::mem::replace(&mut self.state, next)
+    }
+
+    pub(crate) fn is_running(&self, attempt: AttemptId, worker: WorkerId) -> bool {
+        self.state == TaskState::Running { attempt: attempt.attempt, worker }
+    }
+
+    pub(crate) fn is_winner(&self, attempt: AttemptId, worker: WorkerId) -> bool {
+        self.state == TaskState::Done { attempt: attempt.attempt, worker }
+    }
+
+    pub(crate) const fn winner(&self, task: TaskId) -> Option<Winner> {
+        match self.state {
+            TaskState::Done { attempt, worker } => Some(Winner { attempt: AttemptId { task, attempt }, worker }),
+            TaskState::Waiting | TaskState::BackingOff { .. } | TaskState::Running { .. } => None,
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! What is due when. An index over deadlines that others keep; it decides nothing.
+
+use std::collections::BTreeSet;
+
+use hearth_common::{JobId, TaskId, WorkerId};
+
+use crate::Millis;
+
+/// Whose deadline it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Timer {
+    /// The lease of a worker ends.
+    Lease(WorkerId),
+    /// A task has waited long enough to be tried again.
+    Backoff(TaskId),
+    /// A job has waited long enough for a worker.
+    NoWorkers(JobId),
+}
+
+/// All deadlines, by time.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Timers {
+    due: BTreeSet<(Millis, Timer)>,
+}
+
+impl Timers {
+    pub(crate) fn set(&mut self, at: Millis, timer: Timer) {
+        self.due.insert((at, timer));
+    }
+
+    pub(crate) fn unset(&mut self, at: Millis, timer: Timer) {
+        self.due.remove(&(at, timer));
+    }
+
+    pub(crate) fn next(&self) -> Option<Millis> {
+        self.due.first().map(|(at, _)| *at)
+    }
+
+    /// Takes the first timer that is due.
+    pub(crate) fn pop_due(&mut self, now: Millis) -> Option<(Millis, Timer)> {
+        if self.next()? <= now { self.due.pop_first() } else { None }
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &(Millis, Timer)> {
+        self.due.iter()
+    }
+}

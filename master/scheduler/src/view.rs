@@ -1,0 +1,272 @@
+//! Read-only views for snapshots. They show; they decide nothing and change nothing.
+
+use std::fmt;
+use std::ops::Range;
+
+use hearth_common::{AttemptCounts, AttemptId, JobId, JobState, StageId, WorkerId, WorkerState};
+
+use crate::job::{Job, Progress};
+use crate::stage::Stage;
+use crate::task::{Task, TaskKey, TaskState};
+use crate::worker::Worker;
+use crate::{Millis, Scheduler, Winner};
+
+/// What a job waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Waiting {
+    /// Jobs before it.
+    Turn,
+    /// A worker; none takes attempts.
+    Workers,
+    /// A free slot.
+    Slots,
+    /// The time of its next try, after a failure.
+    Retry,
+}
+
+impl fmt::Display for Waiting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Turn => "jobs before it",
+            Self::Workers => "workers",
+            Self::Slots => "free slots",
+            Self::Retry => "the next try after a failure",
+        })
+    }
+}
+
+/// A job that has not ended.
+#[derive(Debug, Clone, Copy)]
+pub struct JobView<'a> {
+    id: JobId,
+    job: &'a Job,
+    has_workers: bool,
+}
+
+/// A stage of a planned job.
+#[derive(Debug, Clone, Copy)]
+pub struct StageView<'a> {
+    job: JobId,
+    stage: &'a Stage,
+}
+
+/// A task of a stage.
+#[derive(Debug, Clone, Copy)]
+pub struct TaskView<'a> {
+    job: JobId,
+    stage: &'a Stage,
+    partition: u32,
+    task: &'a Task,
+}
+
+/// Where a task stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TaskStanding {
+    /// It has no winner and does not run.
+    Waiting,
+    /// It failed, and is not tried before that time.
+    BackingOff(Millis),
+    /// That attempt runs there.
+    Running(Winner),
+    /// That attempt won there.
+    Done(Winner),
+}
+
+/// A worker that is not lost.
+#[derive(Debug, Clone, Copy)]
+pub struct WorkerView<'a> {
+    id: WorkerId,
+    worker: &'a Worker,
+}
+
+impl Scheduler {
+    /// The jobs that have not ended, by id.
+    pub fn jobs(&self) -> impl Iterator<Item = JobView<'_>> {
+        self.jobs.iter().map(|(id, job)| self.view_job(*id, job))
+    }
+
+    /// A job, unless it has ended.
+    #[must_use]
+    pub fn job(&self, id: JobId) -> Option<JobView<'_>> {
+        self.jobs.get(&id).map(|job| self.view_job(id, job))
+    }
+
+    /// The workers that are not lost, by id.
+    pub fn workers(&self) -> impl Iterator<Item = WorkerView<'_>> {
+        self.workers.iter().map(|(id, worker)| WorkerView { id, worker })
+    }
+
+    /// A worker, unless it is lost.
+    #[must_use]
+    pub fn worker(&self, id: WorkerId) -> Option<WorkerView<'_>> {
+        self.workers.get(id).map(|worker| WorkerView { id, worker })
+    }
+
+    fn view_job<'a>(&self, id: JobId, job: &'a Job) -> JobView<'a> {
+        JobView { id, job, has_workers: self.workers.usable() > 0 }
+    }
+}
+
+impl<'a> JobView<'a> {
+    /// The job.
+    #[must_use]
+    pub const fn id(&self) -> JobId {
+        self.id
+    }
+
+    /// Where it is in its life; never a final state.
+    #[must_use]
+    pub fn state(&self) -> JobState {
+        self.job.state()
+    }
+
+    /// What became of its attempts.
+    #[must_use]
+    pub const fn attempts(&self) -> AttemptCounts {
+        self.job.counts
+    }
+
+    /// Attempts that run.
+    #[must_use]
+    pub fn running(&self) -> usize {
+        self.job.execution().map_or(0, |execution| execution.running.len())
+    }
+
+    /// What keeps it from going on; `None` where something of it runs or has its turn.
+    #[must_use]
+    pub fn waiting_for(&self) -> Option<Waiting> {
+        if self.job.state() == JobState::Queued {
+            return Some(Waiting::Turn);
+        }
+        let execution = self.job.execution().filter(|execution| execution.progress == Progress::Running)?;
+        if execution.has_ready_tasks() && !self.has_workers {
+            return Some(Waiting::Workers);
+        }
+        match (execution.running.is_empty(), execution.has_ready_tasks(), execution.backing_off.is_empty()) {
+            (true, true, _) => Some(Waiting::Slots),
+            (true, false, false) => Some(Waiting::Retry),
+            (true, false, true) | (false, _, _) => None,
+        }
+    }
+
+    /// Its stages, by id; none before it is planned.
+    pub fn stages(&self) -> impl Iterator<Item = StageView<'a>> + use<'a> {
+        let job = self.id;
+        let stages = self.job.execution().map_or(&[][..], |execution| execution.stages());
+        stages.iter().map(move |stage| StageView { job, stage })
+    }
+}
+
+impl<'a> StageView<'a> {
+    /// The stage.
+    #[must_use]
+    pub const fn id(&self) -> StageId {
+        self.stage.id
+    }
+
+    /// Number of its tasks; 0 before its shuffle partitions are merged.
+    #[must_use]
+    pub fn task_count(&self) -> usize {
+        self.stage.tasks().len()
+    }
+
+    /// Tasks with a winner.
+    #[must_use]
+    pub const fn done(&self) -> u32 {
+        self.stage.done()
+    }
+
+    /// Tasks that run.
+    #[must_use]
+    pub const fn running(&self) -> u32 {
+        self.stage.running()
+    }
+
+    /// The stages it reads.
+    pub fn inputs(&self) -> impl Iterator<Item = StageId> + use<'a> {
+        self.stage.inputs.iter().map(|input| input.stage)
+    }
+
+    /// Its tasks, by partition. Visits them all: for a page about one stage, not for every snapshot.
+    pub fn tasks(&self) -> impl Iterator<Item = TaskView<'a>> + use<'a> {
+        let (job, stage) = (self.job, self.stage);
+        (0..).zip(stage.tasks()).map(move |(partition, task)| TaskView { job, stage, partition, task })
+    }
+
+    /// One of its tasks.
+    #[must_use]
+    pub fn task(&self, partition: u32) -> Option<TaskView<'a>> {
+        let (job, stage) = (self.job, self.stage);
+        stage.task(partition).map(|task| TaskView { job, stage, partition, task })
+    }
+}
+
+impl TaskView<'_> {
+    /// Its partition.
+    #[must_use]
+    pub const fn partition(&self) -> u32 {
+        self.partition
+    }
+
+    /// Attempts launched so far.
+    #[must_use]
+    pub const fn attempts(&self) -> u32 {
+        self.task.attempts
+    }
+
+    /// The shuffle partitions it reads, where its stage merges them.
+    #[must_use]
+    pub fn merged(&self) -> Option<Range<u32>> {
+        self.stage.group(self.partition)
+    }
+
+    /// Where it stands.
+    #[must_use]
+    pub fn standing(&self) -> TaskStanding {
+        let task = TaskKey { stage: self.stage.id, partition: self.partition }.in_job(self.job);
+        let on = |attempt, worker| Winner { attempt: AttemptId { task, attempt }, worker };
+        match self.task.state() {
+            TaskState::Waiting => TaskStanding::Waiting,
+            TaskState::BackingOff { until } => TaskStanding::BackingOff(until),
+            TaskState::Running { attempt, worker } => TaskStanding::Running(on(attempt, worker)),
+            TaskState::Done { attempt, worker } => TaskStanding::Done(on(attempt, worker)),
+        }
+    }
+}
+
+impl<'a> WorkerView<'a> {
+    /// The worker.
+    #[must_use]
+    pub const fn id(&self) -> WorkerId {
+        self.id
+    }
+
+    /// Its state; never lost.
+    #[must_use]
+    pub const fn state(&self) -> WorkerState {
+        self.worker.state()
+    }
+
+    /// Room for attempts.
+    #[must_use]
+    pub const fn slots(&self) -> u32 {
+        self.worker.slots
+    }
+
+    /// Attempts that hold a slot.
+    #[must_use]
+    pub fn used(&self) -> usize {
+        self.worker.running.len()
+    }
+
+    /// When its lease ends, unless it is heard of before.
+    #[must_use]
+    pub const fn lease_end(&self) -> Millis {
+        self.worker.lease_end
+    }
+
+    /// Attempts that run on it.
+    pub fn running(&self) -> impl Iterator<Item = AttemptId> + use<'a> {
+        self.worker.running.iter().copied()
+    }
+}

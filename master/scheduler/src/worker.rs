@@ -1,0 +1,217 @@
+//! Workers as the scheduler knows them: slots, lease, and the index of what runs and lies on each. It decides nothing.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use hearth_common::{AttemptId, JobId, WorkerId, WorkerState};
+
+use crate::Millis;
+use crate::config::SchedulerConfig;
+use crate::mutation::Mutation;
+use crate::task::TaskKey;
+
+/// A worker that is not lost.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Worker {
+    pub(crate) slots: u32,
+    pub(crate) link: Link,
+    pub(crate) stay: Stay,
+    pub(crate) lease_end: Millis,
+    /// Attempts that hold a slot.
+    pub(crate) running: BTreeSet<AttemptId>,
+    /// Tasks whose winner left its shuffle output here.
+    pub(crate) outputs: BTreeMap<JobId, BTreeSet<TaskKey>>,
+}
+
+/// Whether a worker can be reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Link {
+    Connected,
+    Broken,
+}
+
+/// Whether a worker means to stay.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stay {
+    Staying,
+    Draining,
+}
+
+impl Worker {
+    pub(crate) const fn new(slots: u32, lease_end: Millis) -> Self {
+        Self {
+            slots,
+            link: Link::Connected,
+            stay: Stay::Staying,
+            lease_end,
+            running: BTreeSet::new(),
+            outputs: BTreeMap::new(),
+        }
+    }
+
+    pub(crate) const fn state(&self) -> WorkerState {
+        match (self.link, self.stay) {
+            (Link::Broken, _) => WorkerState::Disconnected,
+            (Link::Connected, Stay::Draining) => WorkerState::Draining,
+            (Link::Connected, Stay::Staying) => WorkerState::Alive,
+        }
+    }
+
+    /// Free slots, if it takes attempts.
+    fn room(&self, mutation: Option<Mutation>) -> Option<u32> {
+        let takes_attempts = match self.state() {
+            WorkerState::Alive => self.slots > 0,
+            WorkerState::Draining => mutation == Some(Mutation::LaunchOnDraining),
+            WorkerState::Disconnected | WorkerState::Lost => false,
+        };
+        if mutation == Some(Mutation::LaunchBeyondSlots) {
+            return takes_attempts.then_some(self.slots);
+        }
+        let running = u32::try_from(self.running.len()).unwrap_or(u32::MAX);
+        takes_attempts.then(|| self.slots.saturating_sub(running))
+    }
+}
+
+/// All workers that are not lost, and the ids of the last ones that are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Workers {
+    known: BTreeMap<WorkerId, Worker>,
+    /// Those that take an attempt now, most free slots first.
+    free: BTreeSet<(Reverse<u32>, WorkerId)>,
+    /// How many take attempts, now or when a slot is free.
+    usable: usize,
+    lost: LostWorkers,
+    mutation: Option<Mutation>,
+}
+
+impl Workers {
+    pub(crate) fn new(config: &SchedulerConfig) -> Self {
+        Self {
+            known: BTreeMap::new(),
+            free: BTreeSet::new(),
+            usable: 0,
+            lost: LostWorkers::new(config.lost_workers_remembered_max),
+            mutation: config.mutation,
+        }
+    }
+
+    pub(crate) fn get(&self, id: WorkerId) -> Option<&Worker> {
+        self.known.get(&id)
+    }
+
+    pub(crate) fn contains(&self, id: WorkerId) -> bool {
+        self.known.contains_key(&id)
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (WorkerId, &Worker)> {
+        self.known.iter().map(|(id, worker)| (*id, worker))
+    }
+
+    pub(crate) const fn usable(&self) -> usize {
+        self.usable
+    }
+
+    pub(crate) fn has_free_slot(&self) -> bool {
+        !self.free.is_empty()
+    }
+
+    pub(crate) fn is_lost(&self, id: WorkerId) -> bool {
+        self.lost.ids.contains(&id)
+    }
+
+    pub(crate) fn add(&mut self, id: WorkerId, worker: Worker) {
+        let room = worker.room(self.mutation);
+        self.known.insert(id, worker);
+        self.index(id, None, room);
+    }
+
+    /// Forgets a worker, all but its id, which is never accepted again.
+    pub(crate) fn lose(&mut self, id: WorkerId) -> Option<Worker> {
+        let worker = self.known.remove(&id)?;
+        self.index(id, worker.room(self.mutation), None);
+        self.lost.remember(id);
+        Some(worker)
+    }
+
+    /// The one way to change a worker: keeps the index of free slots true.
+    pub(crate) fn update(&mut self, id: WorkerId, change: impl FnOnce(&mut Worker)) {
+        let Some(worker) = self.known.get_mut(&id) else { return };
+        let before = worker.room(self.mutation);
+        change(worker);
+        let after = worker.room(self.mutation);
+        self.index(id, before, after);
+    }
+
+    /// The worker with most free slots, if any has one; one that is not to be avoided, where such a one takes attempts.
+    pub(crate) fn pick(&self, avoid: &[WorkerId]) -> Option<WorkerId> {
+        if avoid.is_empty() || !self.has_untried(avoid) {
+            return self.free.first().map(|(_, id)| *id);
+        }
+        self.free.iter().map(|(_, id)| *id).find(|id| !avoid.contains(id))
+    }
+
+    /// Takes another worker attempts than those?
+    pub(crate) fn has_untried(&self, avoid: &[WorkerId]) -> bool {
+        let tried =
+            avoid.iter().filter(|id| self.known.get(id).is_some_and(|worker| worker.room(self.mutation).is_some()));
+        self.usable > tried.count()
+    }
+
+    fn index(&mut self, id: WorkerId, before: Option<u32>, after: Option<u32>) {
+        if before == after {
+            return;
+        }
+        if let Some(free) = before {
+            self.usable -= 1;
+            self.free.remove(&(Reverse(free), id));
+        }
+        if let Some(free) = after {
+            self.usable += 1;
+            if free > 0 {
+                self.free.insert((Reverse(free), id));
+            }
+        }
+    }
+
+    /// Compares the index with a recount; for tests.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        let rooms: Vec<_> =
+            self.known.iter().filter_map(|(id, worker)| Some((Reverse(worker.room(self.mutation)?), *id))).collect();
+        if rooms.len() != self.usable {
+            return Err(format!("{} workers take attempts, but {} are counted", rooms.len(), self.usable));
+        }
+        let free: BTreeSet<_> = rooms.into_iter().filter(|(free, _)| free.0 > 0).collect();
+        if free != self.free {
+            return Err(format!("free slots are {free:?}, but indexed as {:?}", self.free));
+        }
+        match self.known.keys().find(|id| self.is_lost(**id)) {
+            Some(id) => Err(format!("worker {id} is both known and lost")),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Ids of lost workers; of too many, the last ones.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct LostWorkers {
+    ids: BTreeSet<WorkerId>,
+    by_age: VecDeque<WorkerId>,
+    max: usize,
+}
+
+impl LostWorkers {
+    const fn new(max: usize) -> Self {
+        Self { ids: BTreeSet::new(), by_age: VecDeque::new(), max }
+    }
+
+    fn remember(&mut self, id: WorkerId) {
+        if self.ids.insert(id) {
+            self.by_age.push_back(id);
+        }
+        if self.by_age.len() > self.max
+            && let Some(oldest) = self.by_age.pop_front()
+        {
+            self.ids.remove(&oldest);
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! What goes wrong in the cluster, and the end of it.
+
+use crate::cluster::{Happening, OnHost};
+use crate::world::World;
+
+impl World {
+    /// Lets one thing go wrong on some host, and plans the next.
+    pub(crate) fn cause_fault(&mut self) {
+        if self.now >= self.faults_until {
+            return;
+        }
+        let wait = self.rng.between(200, 6_000);
+        self.at(self.now + wait, Happening::Fault);
+        let host = self.rng.between(0, self.hosts.len() as u64 - 1) as usize;
+        let now = self.now;
+        match self.rng.between(0, 99) {
+            0..=17 => self.end_life(host),
+            18..=32 => self.hosts[host].hung_until = now + self.rng.between(500, 30_000),
+            33..=49 => self.reconnect_later(host),
+            50..=59 => self.cut_off(host),
+            60..=74 => self.lose_output(host),
+            75..=87 => self.hosts[host].unreadable_until = now + self.rng.between(500, 8_000),
+            _ => self.drain(host),
+        }
+    }
+
+    /// Breaks the connection of a host; its worker comes back soon.
+    fn reconnect_later(&mut self, host: usize) {
+        self.break_link(host);
+        let wait = self.rng.between(1, 5_000);
+        self.connect_at(host, self.now + wait);
+    }
+
+    /// Breaks the connection of a host for so long that a lease may end.
+    fn cut_off(&mut self, host: usize) {
+        self.hosts[host].cut_off_until = self.now + self.rng.between(1_000, 25_000);
+        self.break_link(host);
+        self.connect_at(host, self.hosts[host].cut_off_until);
+    }
+
+    fn connect_at(&mut self, host: usize, time: u64) {
+        let worker = self.hosts[host].life.as_ref().filter(|life| life.link.is_none()).map(|life| life.worker);
+        if let Some(worker) = worker {
+            self.at(time, Happening::OnHost { host, what: OnHost::Connect(worker) });
+        }
+    }
+
+    fn lose_output(&mut self, host: usize) {
+        let Some(life) = self.hosts[host].life.as_mut() else { return };
+        let outputs: Vec<_> = life.outputs.keys().copied().collect();
+        if let Some(attempt) = self.rng.pick(&outputs) {
+            life.outputs.remove(attempt);
+        }
+    }
+
+    pub(crate) fn end_faults(&mut self) {
+        for host in &mut self.hosts {
+            host.hung_until = host.hung_until.min(self.now);
+            host.unreadable_until = host.unreadable_until.min(self.now);
+            host.cut_off_until = host.cut_off_until.min(self.now);
+        }
+    }
+}

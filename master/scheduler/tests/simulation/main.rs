@@ -1,0 +1,74 @@
+//! Seeded simulation of a cluster: fake workers, a network that delays, drops and repeats, and faults of every kind. Then
+//! the faults stop, and every job must commit exactly once, or fail for a reason.
+//!
+//! `HEARTH_SIM_SEEDS` says how many seeds run, `HEARTH_SIM_FIRST_SEED` which one is the first: a failure names its seed.
+//! With `HEARTH_SIM_TRACE` set, every event and effect is printed.
+
+#[cfg(test)]
+mod cluster;
+#[cfg(test)]
+mod content;
+#[cfg(test)]
+mod faults;
+#[cfg(test)]
+mod oracle;
+#[cfg(test)]
+mod owner;
+#[cfg(test)]
+mod plan;
+#[cfg(test)]
+mod rng;
+#[cfg(test)]
+mod work;
+#[cfg(test)]
+mod world;
+
+use hearth_scheduler::mutation::Mutation;
+
+use crate::world::{run, run_without_faults};
+
+/// Seeds among which each planted bug must show.
+const SEEDS_PER_MUTATION: u64 = 400;
+
+fn setting(name: &str, default: u64) -> u64 {
+    std::env::var(name).map_or(default, |text| text.parse().unwrap_or_else(|_| unreachable!("{name} is a number")))
+}
+
+#[test]
+fn every_job_commits_exactly_once() {
+    let first = setting("HEARTH_SIM_FIRST_SEED", 0);
+    let (mut events, mut done, mut failed) = (0, 0, 0);
+    for seed in first..first + setting("HEARTH_SIM_SEEDS", 1_000) {
+        let summary = run(seed, None).unwrap_or_else(|problem| panic!("{problem}"));
+        events += summary.events;
+        done += summary.jobs_done;
+        failed += summary.jobs_failed;
+    }
+    println!("{events} events, {done} jobs done, {failed} failed as they should");
+}
+
+#[test]
+fn the_same_seed_gives_the_same_effects() {
+    for seed in 0..20 {
+        assert_eq!(run(seed, None), run(seed, None));
+    }
+}
+
+#[test]
+fn without_faults_every_task_runs_once() {
+    for seed in 0..200 {
+        run_without_faults(seed).unwrap_or_else(|problem| panic!("{problem}"));
+    }
+}
+
+#[test]
+fn every_planted_bug_is_caught() {
+    let mut missed = Vec::new();
+    for mutation in Mutation::ALL {
+        match (0..SEEDS_PER_MUTATION).find_map(|seed| run(seed, Some(mutation)).err()) {
+            Some(problem) => println!("{mutation:?}: {}", problem.chars().take(200).collect::<String>()),
+            None => missed.push(mutation),
+        }
+    }
+    assert!(missed.is_empty(), "planted bugs that were not caught: {missed:?}");
+}

@@ -1,0 +1,268 @@
+//! Watches events and effects, knows nothing of the scheduler's inside, and says what must not happen.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use hearth_common::{AttemptId, FailureCause, JobId, TaskId, WorkerId};
+use hearth_scheduler::{CommitOutcome, Effect, Event, FinalOutput, Held, Launch, Winner};
+
+use crate::content::{Content, check_commit};
+use crate::plan::{JobPlan, Script};
+
+/// What was seen so far.
+#[derive(Debug, Default)]
+pub(crate) struct Oracle {
+    pub(crate) jobs: BTreeMap<JobId, Seen>,
+    workers: BTreeMap<WorkerId, SeenWorker>,
+    /// Attempts that were launched and neither reported, nor cancelled, nor lost.
+    open: BTreeMap<AttemptId, WorkerId>,
+    launched: BTreeSet<AttemptId>,
+    losses_in_a_row: BTreeMap<TaskId, u32>,
+    failures: BTreeMap<(TaskId, &'static str), u32>,
+    unreadable: BTreeMap<TaskId, BTreeSet<AttemptId>>,
+    running_jobs_max: usize,
+}
+
+/// A job, as seen from outside.
+#[derive(Debug, Default, Clone)]
+pub(crate) struct Seen {
+    pub(crate) ended: Option<Option<FailureCause>>,
+    pub(crate) is_refused: bool,
+    is_planned: bool,
+    is_cancelled: bool,
+    commits: u32,
+    is_committing: bool,
+    is_visible: bool,
+}
+
+#[derive(Debug, Default)]
+struct SeenWorker {
+    slots: usize,
+    is_draining: bool,
+    is_connected: bool,
+}
+
+type Check = Result<(), String>;
+
+fn ensure(is_so: bool, problem: impl FnOnce() -> String) -> Check {
+    if is_so { Ok(()) } else { Err(problem()) }
+}
+
+impl Oracle {
+    pub(crate) fn new(running_jobs_max: usize) -> Self {
+        Self { running_jobs_max, ..Self::default() }
+    }
+
+    pub(crate) fn on_event(&mut self, event: &Event) {
+        match event {
+            Event::WorkerConnected { worker, slots, held } => self.on_connected(*worker, *slots, held),
+            Event::WorkerDisconnected { worker } => {
+                self.workers.entry(*worker).or_default().is_connected = false;
+            }
+            Event::WorkerDraining { worker } => self.workers.entry(*worker).or_default().is_draining = true,
+            Event::WorkerGone { worker } => {
+                self.workers.remove(worker);
+                self.open.retain(|_, on| on != worker);
+            }
+            Event::AttemptFinished { attempt, worker, .. } => {
+                self.close(*attempt, *worker);
+            }
+            Event::AttemptFailed { attempt, worker, cause } => {
+                if self.close(*attempt, *worker) {
+                    self.on_failed(*attempt, cause);
+                }
+            }
+            Event::CancelRequested { job } => {
+                let seen = self.jobs.entry(*job).or_default();
+                seen.is_cancelled |= !seen.is_committing;
+            }
+            Event::CommitEnded { outcome: CommitOutcome::LostResult { attempt, .. }, .. } => {
+                self.unreadable.entry(attempt.task).or_default().insert(*attempt);
+            }
+            Event::JobSubmitted { .. }
+            | Event::JobPlanned { .. }
+            | Event::PlanFailed { .. }
+            | Event::CommitEnded { .. }
+            | Event::Heartbeat { .. }
+            | Event::Tick => {}
+        }
+    }
+
+    /// The owner's commit worked on that list, or could not.
+    pub(crate) fn commit_over(&mut self, job: JobId, is_visible: bool) {
+        if let Some(seen) = self.jobs.get_mut(&job) {
+            seen.is_committing = false;
+            seen.is_visible |= is_visible;
+        }
+    }
+
+    fn on_connected(&mut self, id: WorkerId, slots: u32, held: &Held) {
+        let worker = self.workers.entry(id).or_default();
+        worker.slots = slots as usize;
+        worker.is_connected = true;
+        self.open.retain(|attempt, on| *on != id || held.attempts.contains(attempt));
+    }
+
+    fn close(&mut self, attempt: AttemptId, worker: WorkerId) -> bool {
+        let is_open = self.open.get(&attempt) == Some(&worker);
+        if is_open {
+            self.open.remove(&attempt);
+            self.losses_in_a_row.remove(&attempt.task);
+        }
+        is_open
+    }
+
+    fn on_failed(&mut self, attempt: AttemptId, cause: &FailureCause) {
+        *self.failures.entry((attempt.task, cause.name())).or_default() += 1;
+        if let FailureCause::LostShuffleOutput { stage, partition, attempt: number, .. } = cause {
+            let task = TaskId { job: attempt.task.job, stage: *stage, partition: *partition };
+            self.unreadable.entry(task).or_default().insert(AttemptId { task, attempt: *number });
+        }
+    }
+
+    /// Unreadable outputs that were reported of that task.
+    pub(crate) fn unreadable_count(&self, task: TaskId) -> usize {
+        self.unreadable.get(&task).map_or(0, BTreeSet::len)
+    }
+
+    /// The same for all tasks of a job.
+    pub(crate) fn unreadable_count_of(&self, job: JobId) -> usize {
+        self.unreadable.iter().filter(|(task, _)| task.job == job).map(|(_, attempts)| attempts.len()).sum()
+    }
+
+    /// Attempts that were not the first of their task.
+    pub(crate) fn attempts_again(&self) -> u64 {
+        self.launched.iter().filter(|attempt| attempt.attempt > 0).count() as u64
+    }
+
+    pub(crate) fn failure_count(&self, task: TaskId, cause: &'static str) -> u32 {
+        self.failures.get(&(task, cause)).copied().unwrap_or_default()
+    }
+
+    pub(crate) fn on_effect(&mut self, effect: &Effect, plans: &BTreeMap<JobId, JobPlan>) -> Check {
+        match effect {
+            Effect::RejectJob { job, .. } => {
+                self.jobs.entry(*job).or_default().is_refused = true;
+                Ok(())
+            }
+            Effect::Plan { job } => self.on_plan(*job),
+            Effect::Launch(launch) => self.on_launch(launch),
+            Effect::CancelAttempt { worker, attempt } => {
+                if self.open.get(attempt) == Some(worker) {
+                    self.open.remove(attempt);
+                }
+                Ok(())
+            }
+            Effect::Commit { job, winners } => self.on_commit(*job, winners, plans),
+            Effect::FenceWorker { worker } => {
+                self.on_fence(*worker);
+                Ok(())
+            }
+            Effect::JobChanged { job } => self.ensure_active(*job, "changed"),
+            Effect::JobEnded { job, failure } => self.on_ended(*job, failure.as_ref(), plans),
+            Effect::DiscardOutput { job } => {
+                let seen = self.jobs.entry(*job).or_default().clone();
+                ensure(!seen.is_visible, || format!("job {job}: visible output is discarded"))
+            }
+            Effect::RemoveShuffleOutput { .. } | Effect::RemoveJobShuffle { .. } => Ok(()),
+        }
+    }
+
+    fn ensure_active(&self, job: JobId, what: &str) -> Check {
+        let is_active = self.jobs.get(&job).is_none_or(|seen| seen.ended.is_none());
+        ensure(is_active, || format!("job {job}: {what} after its end"))
+    }
+
+    fn on_plan(&mut self, job: JobId) -> Check {
+        let seen = self.jobs.entry(job).or_default();
+        ensure(!seen.is_planned, || format!("job {job}: planned twice"))?;
+        seen.is_planned = true;
+        let active = self.jobs.values().filter(|seen| seen.is_planned && seen.ended.is_none()).count();
+        ensure(active <= self.running_jobs_max, || format!("job {job}: {active} jobs run at once"))
+    }
+
+    fn on_launch(&mut self, launch: &Launch) -> Check {
+        let attempt = launch.attempt;
+        self.ensure_active(attempt.task.job, "launched")?;
+        ensure(self.launched.insert(attempt), || format!("attempt {attempt}: launched twice"))?;
+        let other = self.open.keys().find(|open| open.task == attempt.task);
+        ensure(other.is_none(), || format!("attempt {attempt}: launched while {other:?} runs"))?;
+        let worker = self.workers.get(&launch.worker);
+        let worker = worker.ok_or_else(|| format!("attempt {attempt}: launched on an unknown worker"))?;
+        ensure(worker.is_connected && !worker.is_draining, || format!("attempt {attempt}: worker takes none"))?;
+        self.open.insert(attempt, launch.worker);
+        let used = self.open.values().filter(|on| **on == launch.worker).count();
+        ensure(used <= worker.slots, || format!("attempt {attempt}: takes slot {used} of {}", worker.slots))
+    }
+
+    fn on_fence(&mut self, worker: WorkerId) {
+        self.workers.remove(&worker);
+        let lost: Vec<_> = self.open.iter().filter(|(_, on)| **on == worker).map(|(attempt, _)| *attempt).collect();
+        for attempt in lost {
+            self.open.remove(&attempt);
+            *self.losses_in_a_row.entry(attempt.task).or_default() += 1;
+        }
+    }
+
+    fn on_commit(&mut self, job: JobId, winners: &[Winner], plans: &BTreeMap<JobId, JobPlan>) -> Check {
+        self.ensure_active(job, "committed")?;
+        let final_output = plans[&job].graph.final_output();
+        let seen = self.jobs.entry(job).or_default();
+        ensure(!seen.is_committing, || format!("job {job}: commit while another one runs"))?;
+        ensure(!seen.is_visible, || format!("job {job}: commit of a visible output"))?;
+        ensure(final_output == FinalOutput::Result || seen.commits == 0, || {
+            format!("job {job}: files committed twice")
+        })?;
+        seen.commits += 1;
+        seen.is_committing = true;
+        let is_in_order = (0..).zip(winners).all(|(partition, winner)| winner.attempt.task.partition == partition);
+        ensure(is_in_order && !winners.is_empty(), || format!("job {job}: winners are not one per task: {winners:?}"))
+    }
+
+    /// Checks what the winners left, just before it becomes visible.
+    pub(crate) fn check_content(&self, plan: &JobPlan, contents: &[Content]) -> Check {
+        check_commit(plan, contents).map_err(|problem| format!("job {}: {problem}", plan.id))
+    }
+
+    fn on_ended(&mut self, job: JobId, failure: Option<&FailureCause>, plans: &BTreeMap<JobId, JobPlan>) -> Check {
+        self.ensure_active(job, "ended")?;
+        let orphan = self.open.keys().find(|attempt| attempt.task.job == job);
+        ensure(orphan.is_none(), || format!("job {job}: ended, but {orphan:?} still runs"))?;
+        let seen = self.jobs.entry(job).or_default();
+        ensure(!seen.is_committing, || format!("job {job}: ended with {failure:?} while its commit runs"))?;
+        seen.ended = Some(failure.cloned());
+        let seen = seen.clone();
+        ensure(seen.is_visible == failure.is_none(), || format!("job {job}: ended with {failure:?}, but {seen:?}"))?;
+        let is_justified = match failure {
+            None => true,
+            Some(cause) => self.is_justified(&plans[&job], &seen, cause),
+        };
+        ensure(is_justified, || format!("job {job} ({:?}): failed without reason: {failure:?}", plans[&job].script))
+    }
+
+    fn is_justified(&self, plan: &JobPlan, seen: &Seen, cause: &FailureCause) -> bool {
+        let failed = |name: &'static str, at_least: u32| {
+            self.failures.iter().any(|((task, of), count)| task.job == plan.id && *of == name && *count >= at_least)
+        };
+        match cause {
+            FailureCause::Task { .. } => {
+                matches!(plan.script, Script::PlanFails | Script::TaskError(_) | Script::CommitFails)
+            }
+            FailureCause::Internal { .. } => failed("internal", 4),
+            FailureCause::Storage { .. } => failed("storage", 10),
+            FailureCause::OutOfMemory { .. } | FailureCause::DiskFull { .. } => failed("out_of_memory", 4),
+            FailureCause::LostShuffleOutput { stage, partition, .. } => {
+                let task = TaskId { job: plan.id, stage: *stage, partition: *partition };
+                self.unreadable_count(task) >= 10
+            }
+            FailureCause::Poison { stage, partition, .. } => {
+                let task = TaskId { job: plan.id, stage: *stage, partition: *partition };
+                self.losses_in_a_row.get(&task).is_some_and(|losses| *losses >= 3)
+            }
+            FailureCause::Cancelled => {
+                seen.is_cancelled
+                    || matches!(plan.script, Script::Cancel(_) | Script::CancelDuringCommit) && seen.commits > 0
+            }
+            FailureCause::WorkerLost { .. } | FailureCause::NoWorkers { .. } => false,
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! Random jobs: a graph of stages, and what is bound to go wrong with it.
+
+use hearth_common::{JobId, StageId};
+use hearth_scheduler::{FinalOutput, InputKind, JobGraph, JobLimits, StageInput, StageSpec, TaskLayout};
+
+use crate::rng::{Rng, mix_all};
+
+/// What happens to a job besides the faults of the cluster.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Script {
+    /// Nothing: it must be done.
+    Normal,
+    /// Its reads fail often, but not too often.
+    FlakyReads,
+    /// Its commits fail to fetch the result a few times.
+    FlakyCommit,
+    /// The planner refuses it.
+    PlanFails,
+    /// A task fails for good.
+    TaskError(StageId),
+    /// A task fails with an internal error each time.
+    InternalForever(StageId),
+    /// A task meets storage trouble each time.
+    StorageForever(StageId),
+    /// A task runs out of memory each time.
+    ExhaustedForever(StageId),
+    /// A task kills its worker each time.
+    Killer(StageId),
+    /// A task kills its worker now and then, but never so often in a row that it is poison.
+    FlakyKiller(StageId),
+    /// The outputs of a stage cannot be read by anybody.
+    UnreadableForever(StageId),
+    /// Somebody cancels it while its commit runs.
+    CancelDuringCommit,
+    /// The commit fails.
+    CommitFails,
+    /// Somebody cancels it that many milliseconds after it was submitted.
+    Cancel(u64),
+}
+
+/// A job of the simulation.
+#[derive(Debug, Clone)]
+pub(crate) struct JobPlan {
+    pub(crate) id: JobId,
+    pub(crate) graph: JobGraph,
+    pub(crate) script: Script,
+    pub(crate) limits: JobLimits,
+    pub(crate) submit_at: u64,
+    salt: u64,
+}
+
+impl JobPlan {
+    pub(crate) fn random(rng: &mut Rng, number: u64) -> Self {
+        let graph = random_graph(rng);
+        let stages = graph.stages().len() as u64;
+        let script = random_script(rng, stages, graph.final_output());
+        let slots_max = if rng.percent(20) { Some(rng.between(1, 3) as u32) } else { None };
+        Self {
+            id: JobId::from_u128(u128::from(number) + 1),
+            graph,
+            script,
+            limits: JobLimits { slots_max, merge_bytes: rng.between(1, 400) },
+            submit_at: rng.between(0, 15_000),
+            salt: rng.next(),
+        }
+    }
+
+    pub(crate) fn stage(&self, id: StageId) -> &StageSpec {
+        &self.graph.stages()[id.0 as usize]
+    }
+
+    pub(crate) fn final_stage(&self) -> StageId {
+        StageId(self.graph.stages().len() as u32 - 1)
+    }
+
+    /// What one shuffle partition, or the input splits of one task, add to the value of a stage.
+    pub(crate) fn base(&self, stage: StageId, index: u32) -> u64 {
+        mix_all(&[self.salt, 1, u64::from(stage.0), u64::from(index)])
+    }
+
+    /// By what the values of an input are multiplied where that index of a stage reads it. Odd, so that nothing is lost.
+    pub(crate) fn key(&self, stage: StageId, input: StageInput, index: u32) -> u64 {
+        let kind = u64::from(input.kind == InputKind::Partitioned);
+        mix_all(&[self.salt, 2, u64::from(stage.0), u64::from(input.stage.0), kind, u64::from(index)]) | 1
+    }
+
+    /// Bytes of each shuffle partition of a task's output.
+    pub(crate) fn partition_bytes(&self, stage: StageId, partition: u32) -> Vec<u64> {
+        let bytes = |index: u32| {
+            let random = mix_all(&[self.salt, 3, u64::from(stage.0), u64::from(partition), u64::from(index)]);
+            if random.is_multiple_of(4) { 0 } else { random % 100 }
+        };
+        (0..self.stage(stage).shuffle_partitions).map(bytes).collect()
+    }
+}
+
+/// Indices over which the value of a stage is a sum: its shuffle partitions where it merges them, else its tasks.
+pub(crate) fn index_count(stage: &StageSpec) -> u32 {
+    match stage.tasks {
+        TaskLayout::Fixed { tasks } => tasks,
+        TaskLayout::Merged { partitions } => partitions,
+    }
+}
+
+fn random_graph(rng: &mut Rng) -> JobGraph {
+    let stages = rng.between(1, 5) as u32;
+    let partitions = rng.between(2, 6) as u32;
+    let final_output = if rng.percent(35) { FinalOutput::Result } else { FinalOutput::Files };
+    let mut specs: Vec<StageSpec> = Vec::new();
+    let mut unread: Vec<StageId> = Vec::new();
+    for index in 0..stages {
+        let is_final = index + 1 == stages;
+        let mut inputs = if is_final { unread.clone() } else { random_inputs(rng, index) };
+        inputs.sort();
+        inputs.dedup();
+        unread.retain(|stage| !inputs.contains(stage));
+        unread.push(StageId(index));
+        let is_result = is_final && final_output == FinalOutput::Result;
+        let shuffle_partitions = if is_result { 1 } else { partitions };
+        specs.push(random_stage(rng, &inputs, (partitions, shuffle_partitions)));
+    }
+    JobGraph::new(specs, final_output).expect("a valid graph")
+}
+
+fn random_inputs(rng: &mut Rng, index: u32) -> Vec<StageId> {
+    if index == 0 || rng.percent(25) {
+        return Vec::new();
+    }
+    let count = rng.between(1, 2);
+    (0..count).map(|_| StageId(rng.between(0, u64::from(index) - 1) as u32)).collect()
+}
+
+fn random_stage(rng: &mut Rng, inputs: &[StageId], (partitions, shuffle_partitions): (u32, u32)) -> StageSpec {
+    let inputs: Vec<_> = inputs
+        .iter()
+        .map(|&stage| {
+            let kind = if rng.percent(70) { InputKind::Partitioned } else { InputKind::Other };
+            StageInput { stage, kind }
+        })
+        .collect();
+    let is_partitioned = inputs.iter().any(|input| input.kind == InputKind::Partitioned);
+    let tasks = match (is_partitioned, rng.percent(60)) {
+        (true, true) => TaskLayout::Merged { partitions },
+        (true, false) => TaskLayout::Fixed { tasks: partitions },
+        (false, _) => TaskLayout::Fixed { tasks: rng.between(1, 5) as u32 },
+    };
+    StageSpec { tasks, inputs, shuffle_partitions, determinate: rng.percent(60) }
+}
+
+fn random_script(rng: &mut Rng, stages: u64, final_output: FinalOutput) -> Script {
+    let stage = StageId(rng.between(0, stages - 1) as u32);
+    match rng.between(0, 99) {
+        0..=2 => Script::PlanFails,
+        3..=5 => Script::TaskError(stage),
+        6..=8 => Script::InternalForever(stage),
+        9..=10 => Script::StorageForever(stage),
+        11..=13 => Script::ExhaustedForever(stage),
+        14..=16 => Script::Killer(stage),
+        17..=18 if stages > 1 => Script::UnreadableForever(StageId(rng.between(0, stages - 2) as u32)),
+        19..=21 => Script::CommitFails,
+        22..=29 => Script::Cancel(rng.between(0, 20_000)),
+        30..=33 => Script::CancelDuringCommit,
+        34..=48 => Script::FlakyReads,
+        49..=58 if final_output == FinalOutput::Result => Script::FlakyCommit,
+        59..=63 => Script::FlakyKiller(stage),
+        _ => Script::Normal,
+    }
+}

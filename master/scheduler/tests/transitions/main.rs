@@ -1,0 +1,20 @@
+//! One event in, the expected effects out: a file per group of handlers.
+
+#[cfg(test)]
+mod admission;
+#[cfg(test)]
+mod commit;
+#[cfg(test)]
+mod failures;
+#[cfg(test)]
+mod harness;
+#[cfg(test)]
+mod leases;
+#[cfg(test)]
+mod outputs;
+#[cfg(test)]
+mod placement;
+#[cfg(test)]
+mod reconcile;
+#[cfg(test)]
+mod views;

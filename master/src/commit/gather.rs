@@ -1,0 +1,90 @@
+//! Moving the winners into `data/` under their final names, comparing it with the record, and sealing it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use hearth_storage::{CommitFs, StorageError};
+
+use super::intent::SUCCESS;
+use super::{CommitError, CommitIntent, IntendedFile, Staging};
+
+/// Targets that stand in the destination already (`append` after a crash).
+pub(super) type Joined = BTreeSet<String>;
+
+/// Brings `data/` to the state that the record describes, and seals it.
+pub(super) async fn gather(fs: &dyn CommitFs, intent: &CommitIntent, joined: &Joined) -> Result<(), CommitError> {
+    let staging = intent.staging()?;
+    for directory in intent.directories() {
+        fs.create_dir_all(&staging.data().join(directory)).await?;
+    }
+    for file in intent.files.iter().filter(|file| !joined.contains(&file.target)) {
+        move_winner(fs, &staging, file).await?;
+    }
+    compare(fs, intent, joined).await?;
+    seal(fs, intent).await?;
+    for directory in intent.directories() {
+        fs.sync_dir(&staging.data().join(directory)).await?;
+    }
+    fs.sync_dir(&staging.data()).await?;
+    Ok(fs.sync_dir(&staging.root()).await?)
+}
+
+/// The names carry ids that nobody else uses: whatever stands under the target is this winner.
+async fn move_winner(fs: &dyn CommitFs, staging: &Staging, file: &IntendedFile) -> Result<(), CommitError> {
+    let from = staging.attempts().join(&file.staged);
+    let to = staging.data().join(&file.target);
+    match fs.rename_no_replace(&from, &to).await {
+        Ok(()) => Ok(()),
+        // Moved before: by an earlier try, or by this one whose answer was lost. Sizes are compared below.
+        Err(error) if fs.kind(&to).await?.is_some() => match fs.kind(&from).await? {
+            None => Ok(()),
+            Some(_) => Err(error.into()),
+        },
+        Err(StorageError::Missing { .. }) => Err(CommitError::Mismatch {
+            directory: staging.attempts().to_string(),
+            problem: format!("`{}` is missing", file.staged),
+        }),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The listing of `data/` must equal the record: every file with its size, and nothing else.
+async fn compare(fs: &dyn CommitFs, intent: &CommitIntent, joined: &Joined) -> Result<(), CommitError> {
+    let data = intent.staging()?.data();
+    let mut found: BTreeMap<String, u64> =
+        fs.list(&data).await?.into_iter().map(|file| (file.path, file.bytes)).collect();
+    found.remove(SUCCESS);
+    let mismatch = |problem: String| CommitError::Mismatch { directory: data.to_string(), problem };
+    for file in intent.files.iter().filter(|file| !joined.contains(&file.target)) {
+        match found.remove(&file.target) {
+            Some(bytes) if bytes == file.bytes => {}
+            Some(bytes) => {
+                let problem = format!("`{}` has {bytes} bytes, {} were reported", file.target, file.bytes);
+                return Err(mismatch(problem));
+            }
+            None => return Err(mismatch(format!("`{}` is missing", file.target))),
+        }
+    }
+    match found.keys().next() {
+        Some(stranger) => Err(mismatch(format!("nobody reported `{stranger}`"))),
+        None => Ok(()),
+    }
+}
+
+async fn seal(fs: &dyn CommitFs, intent: &CommitIntent) -> Result<(), CommitError> {
+    let mut content = serde_json::to_vec(&intent.seal())
+        .map_err(|error| CommitError::Report(format!("figures that cannot be written: {error}")))?;
+    content.push(b'\n');
+    Ok(fs.write_small(&intent.staging()?.data().join(SUCCESS), content).await?)
+}
+
+/// Which files an earlier try moved to the destination already.
+pub(super) async fn find_joined(fs: &dyn CommitFs, intent: &CommitIntent) -> Result<Joined, CommitError> {
+    let staging = intent.staging()?;
+    let mut joined = Joined::new();
+    for file in &intent.files {
+        if fs.kind(&staging.destination().join(&file.target)).await?.is_some() {
+            joined.insert(file.target.clone());
+        }
+    }
+    Ok(joined)
+}

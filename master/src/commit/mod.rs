@@ -1,0 +1,97 @@
+//! Making a job's output visible: all or nothing, exactly once. The only module that renames anything into a destination.
+//!
+//! The protocol: winners are recorded as a [`CommitIntent`], moved from `attempts/` to `data/`, compared with the record,
+//! sealed with `_SUCCESS`, and published by one rename of the directory (`append`: by one rename per file). Every step looks
+//! before it acts, so that [`roll_forward`] can be called again after a crash at any point. It must not decide which attempt won.
+
+mod destination;
+mod error;
+mod gather;
+mod intent;
+mod publish;
+mod staging;
+
+use hearth_common::{Backoff, OutputMode};
+use hearth_storage::CommitFs;
+use std::time::Duration;
+
+pub(crate) use destination::{check_destination, finds_input_below};
+pub(crate) use error::CommitError;
+pub(crate) use intent::{CommitIntent, IntendedFile};
+pub(crate) use staging::Staging;
+
+/// How often a step that storage trouble stopped is tried, the first time included.
+const TRIES_MAX: u32 = 6;
+const BACKOFF: Backoff = Backoff { first: Duration::from_millis(100), max: Duration::from_secs(5) };
+
+/// Makes `data/`, before the intent is recorded: from then on, a missing `data/` means that it was published.
+pub(crate) async fn begin(fs: &dyn CommitFs, intent: &CommitIntent) -> Result<(), CommitError> {
+    let staging = intent.staging()?;
+    fs.create_dir_all(&staging.data()).await?;
+    Ok(fs.sync_dir(&staging.root()).await?)
+}
+
+/// Carries a recorded intent out, from wherever an earlier try stopped. Storage trouble is tried again for a while.
+///
+/// # Errors
+/// Where nothing became visible and nothing will without help; [`roll_back`] should follow, unless the trouble is one that
+/// [may pass](CommitError::may_pass).
+pub(crate) async fn roll_forward(fs: &dyn CommitFs, intent: &CommitIntent) -> Result<(), CommitError> {
+    let mut tries = 0;
+    loop {
+        tries += 1;
+        match advance(fs, intent).await {
+            Err(error) if error.may_pass() && tries < TRIES_MAX => {
+                tracing::warn!(job = %intent.job, tries, %error, "commit met storage trouble and is tried again");
+                tokio::time::sleep(BACKOFF.delay_after(tries)).await;
+            }
+            Err(error) => return Err(error),
+            Ok(()) => break,
+        }
+    }
+    // Readers see it now, so it is done, whatever the disk says about keeping the names.
+    if let Err(error) = publish::sync_published(fs, intent).await {
+        tracing::error!(job = %intent.job, %error, "output is visible, but a power cut could undo it");
+    }
+    Ok(())
+}
+
+async fn advance(fs: &dyn CommitFs, intent: &CommitIntent) -> Result<(), CommitError> {
+    match intent.mode {
+        OutputMode::Error | OutputMode::Overwrite => {
+            if !publish::is_published(fs, intent).await? {
+                gather::gather(fs, intent, &gather::Joined::new()).await?;
+                publish::publish_directory(fs, intent).await?;
+            }
+        }
+        OutputMode::Append => {
+            let joined = gather::find_joined(fs, intent).await?;
+            gather::gather(fs, intent, &joined).await?;
+            publish::join_files(fs, intent, &joined).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Takes back what an intent that failed has done to the destination, so that it is as it was before.
+pub(crate) async fn roll_back(fs: &dyn CommitFs, intent: &CommitIntent) -> Result<(), CommitError> {
+    match intent.mode {
+        OutputMode::Error => Ok(()),
+        OutputMode::Overwrite => publish::put_back(fs, intent).await,
+        OutputMode::Append => publish::leave_files(fs, intent).await,
+    }
+}
+
+/// Makes the directory that attempts write to, early enough that an unwritable destination fails the job before any work.
+pub(crate) async fn prepare(fs: &dyn CommitFs, staging: &Staging) -> Result<(), CommitError> {
+    Ok(fs.create_dir_all(&staging.attempts()).await?)
+}
+
+/// Removes the staging of a job whose output is visible, or never will be.
+pub(crate) async fn clean_up(fs: &dyn CommitFs, staging: &Staging) -> Result<(), CommitError> {
+    fs.remove_dir_all(&staging.root()).await?;
+    Ok(fs.remove_empty_dir(&staging.shared_root()).await?)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,237 @@
+//! The commit under crashes: a crash before or after every single step, then a replay, for every mode and both ways to swap.
+
+mod crash_fs;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use hearth_common::{JobId, OutputMode, OutputStatus};
+use hearth_storage::{LocalCommitFs, Location};
+
+use super::*;
+use crash_fs::{CrashFs, Swap, When};
+
+const JOB: JobId = JobId::from_u128(0x1234);
+
+/// A destination, an old output in it or not, and a job's staged files.
+struct Scene {
+    root: tempfile::TempDir,
+    intent: CommitIntent,
+}
+
+impl Scene {
+    fn new(mode: OutputMode, has_old: bool) -> Self {
+        let root = tempfile::tempdir().unwrap();
+        let destination = Location::parse(root.path().to_str().unwrap()).unwrap().join("reports/out");
+        let file = |number: u32, directory: &str, bytes: u64| IntendedFile {
+            staged: format!("attempt-{number}"),
+            target: format!("{directory}part-{number:05}-{JOB}.parquet"),
+            rows: 10,
+            bytes,
+        };
+        let files = vec![file(0, "", 3), file(1, "day=1/", 5), file(2, "day=2/", 0)];
+        let scene = Self { root, intent: CommitIntent { job: JOB, destination: destination.url(), mode, files } };
+        let staging = scene.intent.staging().unwrap();
+        for file in &scene.intent.files {
+            write(
+                staging.attempts().join(&file.staged).local_path(),
+                &vec![b'n'; usize::try_from(file.bytes).unwrap()],
+            );
+        }
+        write(staging.attempts().join("loser").local_path(), b"a loser's file");
+        if has_old {
+            write(destination.join("part-old").local_path(), b"old");
+            write(destination.join("day=1/part-old").local_path(), b"old");
+            write(destination.join("_SUCCESS").local_path(), b"");
+        }
+        scene
+    }
+
+    /// What a reader finds: visible files and their sizes.
+    fn visible(&self) -> BTreeMap<String, u64> {
+        visible(self.intent.staging().unwrap().destination().local_path())
+    }
+
+    fn expected(&self, has_old: bool) -> BTreeMap<String, u64> {
+        let keeps_old = self.intent.mode == OutputMode::Append && has_old;
+        let mut files: BTreeMap<String, u64> =
+            self.intent.files.iter().map(|file| (file.target.clone(), file.bytes)).collect();
+        if keeps_old {
+            files.extend(old());
+        }
+        files
+    }
+
+    fn has_staging(&self) -> bool {
+        self.root.path().join("reports/.hearth-staging").exists()
+    }
+}
+
+fn old() -> BTreeMap<String, u64> {
+    BTreeMap::from([("part-old".to_owned(), 3), ("day=1/part-old".to_owned(), 3)])
+}
+
+fn write(path: &Path, content: &[u8]) {
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    std::fs::write(path, content).unwrap();
+}
+
+/// Readers skip names that begin with `_` or `.`.
+fn visible(directory: &Path) -> BTreeMap<String, u64> {
+    let mut files = BTreeMap::new();
+    let Ok(entries) = std::fs::read_dir(directory) else { return files };
+    for entry in entries.map(Result::unwrap) {
+        let name = entry.file_name().into_string().unwrap();
+        if name.starts_with(['_', '.']) {
+            continue;
+        }
+        if entry.path().is_dir() {
+            files.extend(visible(&entry.path()).into_iter().map(|(path, bytes)| (format!("{name}/{path}"), bytes)));
+        } else {
+            files.insert(name, entry.metadata().unwrap().len());
+        }
+    }
+    files
+}
+
+async fn commit_all(fs: &dyn CommitFs, intent: &CommitIntent) -> Result<(), CommitError> {
+    begin(fs, intent).await?;
+    roll_forward(fs, intent).await?;
+    clean_up(fs, &intent.staging()?).await
+}
+
+/// Crashes at every step in turn until none is left, replays, and compares what readers see before and after.
+async fn check_crashes(mode: OutputMode, has_old: bool, swap: Swap) {
+    let mut steps = 0;
+    loop {
+        for when in [When::Before, When::After] {
+            let scene = Scene::new(mode, has_old);
+            begin(&CrashFs::steady(swap), &scene.intent).await.unwrap();
+            let crashing = CrashFs::new(swap, steps, when);
+            let outcome = roll_forward(&crashing, &scene.intent).await;
+            if !crashing.has_crashed() {
+                outcome.unwrap();
+                assert_eq!(scene.visible(), scene.expected(has_old));
+                assert!(steps > 5, "only {steps} steps");
+                return;
+            }
+            let context = format!("{mode:?}, old: {has_old}, {swap:?}, crash {when:?} step {steps}");
+            let seen = scene.visible();
+            let has_none = seen == if has_old { old() } else { BTreeMap::new() };
+            let moved_aside = mode == OutputMode::Overwrite && matches!(swap, Swap::MoveAside) && seen.is_empty();
+            let is_partial_append = mode == OutputMode::Append;
+            assert!(
+                has_none || seen == scene.expected(has_old) || moved_aside || is_partial_append,
+                "{context}: {seen:?}"
+            );
+            // The next master replays; it may crash in its turn, so it replays twice.
+            let replay = CrashFs::steady(swap);
+            for _ in 0..2 {
+                roll_forward(&replay, &scene.intent).await.unwrap_or_else(|error| panic!("{context}: {error}"));
+                assert_eq!(scene.visible(), scene.expected(has_old), "{context}");
+            }
+            clean_up(&replay, &scene.intent.staging().unwrap()).await.unwrap();
+            assert_eq!(scene.visible(), scene.expected(has_old), "{context}");
+            assert!(!scene.has_staging(), "{context}");
+        }
+        steps += 1;
+    }
+}
+
+#[tokio::test]
+async fn a_crash_at_any_step_is_rolled_forward() {
+    check_crashes(OutputMode::Error, false, Swap::Exchange).await;
+    for swap in [Swap::Exchange, Swap::MoveAside] {
+        for has_old in [false, true] {
+            check_crashes(OutputMode::Overwrite, has_old, swap).await;
+        }
+    }
+    for has_old in [false, true] {
+        check_crashes(OutputMode::Append, has_old, Swap::Exchange).await;
+    }
+}
+
+/// Crashes at every step in turn, then takes the commit back instead of forward, unless it was published.
+#[tokio::test]
+async fn a_failed_commit_leaves_the_old_output_as_it_was() {
+    for (mode, swap) in [
+        (OutputMode::Overwrite, Swap::MoveAside),
+        (OutputMode::Overwrite, Swap::Exchange),
+        (OutputMode::Append, Swap::Exchange),
+    ] {
+        for steps in 0.. {
+            let scene = Scene::new(mode, true);
+            begin(&CrashFs::steady(swap), &scene.intent).await.unwrap();
+            let crashing = CrashFs::new(swap, steps, When::Before);
+            let outcome = roll_forward(&crashing, &scene.intent).await;
+            if !crashing.has_crashed() {
+                break;
+            }
+            if outcome.is_ok() {
+                // Only the syncs after publishing failed.
+                assert_eq!(scene.visible(), scene.expected(true), "{mode:?} {swap:?} step {steps}");
+                continue;
+            }
+            roll_back(&LocalCommitFs, &scene.intent).await.unwrap();
+            clean_up(&LocalCommitFs, &scene.intent.staging().unwrap()).await.unwrap();
+            assert_eq!(scene.visible(), old(), "{mode:?} {swap:?} step {steps}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_output_that_exists_is_never_touched() {
+    let scene = Scene::new(OutputMode::Error, true);
+    let error = commit_all(&LocalCommitFs, &scene.intent).await.unwrap_err();
+    assert!(matches!(error, CommitError::Exists { .. }), "{error}");
+    assert!(error.to_string().contains("mode = \"overwrite\" or mode = \"append\""), "{error}");
+    assert_eq!(scene.visible(), old());
+}
+
+#[tokio::test]
+async fn what_was_not_recorded_is_not_published() {
+    for (name, content) in [("data/part-99999-x.parquet", "stranger"), ("attempts/attempt-1", "wrong size")] {
+        let scene = Scene::new(OutputMode::Error, false);
+        write(scene.intent.staging().unwrap().root().join(name).local_path(), content.as_bytes());
+        let error = commit_all(&LocalCommitFs, &scene.intent).await.unwrap_err();
+        assert!(matches!(error, CommitError::Mismatch { .. }), "{name}: {error}");
+        assert_eq!(scene.visible(), BTreeMap::new());
+    }
+    let scene = Scene::new(OutputMode::Error, false);
+    std::fs::remove_file(scene.intent.staging().unwrap().attempts().join("attempt-2").local_path()).unwrap();
+    let error = commit_all(&LocalCommitFs, &scene.intent).await.unwrap_err();
+    assert!(error.to_string().contains("`attempt-2` is missing"), "{error}");
+}
+
+#[tokio::test]
+async fn an_empty_output_is_an_output() {
+    for mode in [OutputMode::Error, OutputMode::Overwrite, OutputMode::Append] {
+        let mut scene = Scene::new(mode, false);
+        scene.intent.files.clear();
+        commit_all(&LocalCommitFs, &scene.intent).await.unwrap();
+        let seal = scene.root.path().join("reports/out/_SUCCESS");
+        let seal: serde_json::Value = serde_json::from_slice(&std::fs::read(seal).unwrap()).unwrap();
+        assert_eq!(seal, serde_json::json!({ "job": JOB.to_string(), "rows": 0, "files": 0, "bytes": 0 }));
+        assert!(!scene.has_staging());
+    }
+}
+
+#[tokio::test]
+async fn an_output_tells_its_figures() {
+    let scene = Scene::new(OutputMode::Overwrite, true);
+    commit_all(&LocalCommitFs, &scene.intent).await.unwrap();
+    let path = scene.root.path().join("reports/out").display().to_string();
+    assert_eq!(scene.intent.output(), OutputStatus { path, files: 3, rows: 30, bytes: 8 });
+}
+
+#[tokio::test]
+async fn a_file_is_not_overwritten() {
+    for mode in [OutputMode::Overwrite, OutputMode::Append] {
+        let scene = Scene::new(mode, false);
+        let path = scene.root.path().join("reports/out");
+        std::fs::write(&path, "mine").unwrap();
+        let error = commit_all(&LocalCommitFs, &scene.intent).await.unwrap_err();
+        assert!(matches!(error, CommitError::NotADirectory { .. } | CommitError::Storage(_)), "{error}");
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "mine");
+    }
+}

@@ -1,0 +1,124 @@
+//! The local file system, until a planned moment: from then on nothing works any more, as after a crash. It does not sync,
+//! because what a test sees after a crash of the process does not depend on it.
+
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+
+use async_trait::async_trait;
+use hearth_storage::{CommitFs, EntryKind, Exchange, ListedFile, LocalCommitFs, Location, StorageError};
+
+/// How an old output is replaced.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Swap {
+    /// As the file system does it.
+    Exchange,
+    /// As on one that cannot exchange.
+    MoveAside,
+}
+
+/// Whether the fatal step still happens.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum When {
+    Before,
+    After,
+}
+
+#[derive(Debug)]
+pub(super) struct CrashFs {
+    swap: Swap,
+    steps_left: AtomicU32,
+    when: When,
+    has_crashed: AtomicBool,
+}
+
+impl CrashFs {
+    pub(super) fn new(swap: Swap, steps: u32, when: When) -> Self {
+        Self { swap, steps_left: AtomicU32::new(steps), when, has_crashed: AtomicBool::new(false) }
+    }
+
+    /// One that never crashes.
+    pub(super) fn steady(swap: Swap) -> Self {
+        Self::new(swap, u32::MAX, When::Before)
+    }
+
+    pub(super) fn has_crashed(&self) -> bool {
+        self.has_crashed.load(Ordering::Relaxed)
+    }
+
+    fn alive(&self) -> Result<(), StorageError> {
+        if self.has_crashed() { Err(crash()) } else { Ok(()) }
+    }
+
+    /// Runs one step that changes something.
+    async fn step<T>(&self, step: impl Future<Output = Result<T, StorageError>>) -> Result<T, StorageError> {
+        self.alive()?;
+        if self.steps_left.load(Ordering::Relaxed) == 0 {
+            self.has_crashed.store(true, Ordering::Relaxed);
+            if let When::After = self.when {
+                step.await?;
+            }
+            return Err(crash());
+        }
+        self.steps_left.fetch_sub(1, Ordering::Relaxed);
+        step.await
+    }
+}
+
+/// Not one that may pass: a crashed master does not try again.
+fn crash() -> StorageError {
+    StorageError::Denied { action: "work after a crash on", path: "anything".to_owned() }
+}
+
+#[async_trait]
+impl CommitFs for CrashFs {
+    async fn kind(&self, at: &Location) -> Result<Option<EntryKind>, StorageError> {
+        self.alive()?;
+        LocalCommitFs.kind(at).await
+    }
+
+    async fn list(&self, directory: &Location) -> Result<Vec<ListedFile>, StorageError> {
+        self.alive()?;
+        LocalCommitFs.list(directory).await
+    }
+
+    async fn read_small(&self, file: &Location, bytes_max: u64) -> Result<Option<Vec<u8>>, StorageError> {
+        self.alive()?;
+        LocalCommitFs.read_small(file, bytes_max).await
+    }
+
+    async fn create_dir_all(&self, directory: &Location) -> Result<(), StorageError> {
+        self.step(LocalCommitFs.create_dir_all(directory)).await
+    }
+
+    async fn rename_no_replace(&self, from: &Location, to: &Location) -> Result<(), StorageError> {
+        self.step(LocalCommitFs.rename_no_replace(from, to)).await
+    }
+
+    async fn rename_replace(&self, from: &Location, to: &Location) -> Result<(), StorageError> {
+        self.step(LocalCommitFs.rename_replace(from, to)).await
+    }
+
+    async fn exchange(&self, one: &Location, other: &Location) -> Result<Exchange, StorageError> {
+        match self.swap {
+            Swap::Exchange => self.step(LocalCommitFs.exchange(one, other)).await,
+            Swap::MoveAside => self.alive().map(|()| Exchange::Unsupported),
+        }
+    }
+
+    async fn write_small(&self, file: &Location, content: Vec<u8>) -> Result<(), StorageError> {
+        let path = file.local_path();
+        let failed = |error| StorageError::from_io("write", file.to_string(), error);
+        self.step(async { std::fs::write(path, content).map_err(failed) }).await
+    }
+
+    async fn remove_dir_all(&self, directory: &Location) -> Result<(), StorageError> {
+        self.step(LocalCommitFs.remove_dir_all(directory)).await
+    }
+
+    async fn remove_empty_dir(&self, directory: &Location) -> Result<(), StorageError> {
+        self.step(LocalCommitFs.remove_empty_dir(directory)).await
+    }
+
+    async fn sync_dir(&self, _directory: &Location) -> Result<(), StorageError> {
+        self.step(async { Ok(()) }).await
+    }
+}

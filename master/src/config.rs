@@ -1,0 +1,147 @@
+//! Everything an operator can set about a master, with defaults, checked once before anything starts.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use hearth_common::duration;
+use hearth_scheduler::SchedulerConfig;
+use serde::{Deserialize, Serialize};
+
+/// Settings of one master.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct MasterConfig {
+    /// Where workers and clients connect. Port 0 takes a free one.
+    pub rpc: SocketAddr,
+    /// Where the pages, `/api/v1` and `/metrics` are. Port 0 takes a free one.
+    pub http: SocketAddr,
+    /// Accepted jobs, their final states and stored results. Only one master may use it.
+    pub state_dir: PathBuf,
+    /// How often workers are told to send a heartbeat.
+    #[serde(with = "duration")]
+    pub heartbeat_interval: Duration,
+    /// How long a silent worker is believed to live.
+    #[serde(with = "duration")]
+    pub lease: Duration,
+    /// How long a worker whose connection broke may take to come back.
+    #[serde(with = "duration")]
+    pub disconnect_grace: Duration,
+    /// How long a job waits while there is no worker, before it fails.
+    #[serde(with = "duration")]
+    pub no_worker_timeout: Duration,
+    /// Jobs that may wait their turn; more are refused.
+    pub queued_jobs_max: usize,
+    /// Jobs that are planned, run or commit at once.
+    pub running_jobs_max: usize,
+    /// Ended jobs that are remembered, with their results; older ones are forgotten.
+    pub jobs_kept_max: usize,
+    /// Slots that a job is planned for while no worker has joined yet.
+    pub slots_assumed: u32,
+    /// Largest request of a client, in bytes.
+    pub request_bytes_max: usize,
+    /// How long a stop waits for commits that have begun.
+    #[serde(with = "duration")]
+    pub stop_timeout: Duration,
+}
+
+impl Default for MasterConfig {
+    fn default() -> Self {
+        let scheduler = SchedulerConfig::default();
+        Self {
+            rpc: SocketAddr::from((Ipv4Addr::LOCALHOST, 7077)),
+            http: SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)),
+            state_dir: PathBuf::from("hearth-state"),
+            heartbeat_interval: Duration::from_secs(2),
+            lease: scheduler.lease,
+            disconnect_grace: scheduler.disconnect_grace,
+            no_worker_timeout: scheduler.no_worker_timeout,
+            queued_jobs_max: scheduler.queued_jobs_max,
+            running_jobs_max: scheduler.running_jobs_max,
+            jobs_kept_max: 10_000,
+            slots_assumed: 8,
+            request_bytes_max: 4 << 20,
+            stop_timeout: Duration::from_secs(20),
+        }
+    }
+}
+
+/// A setting that cannot be.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("set {setting}: {problem}")]
+pub struct ConfigError {
+    /// Name of the setting.
+    pub setting: &'static str,
+    /// What is wrong with its value.
+    pub problem: String,
+}
+
+impl MasterConfig {
+    /// Checks the settings against each other.
+    ///
+    /// # Errors
+    /// The first one that cannot be.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        let refuse = |setting, problem: &str| Err(ConfigError { setting, problem: problem.to_owned() });
+        if self.heartbeat_interval.is_zero() {
+            return refuse("heartbeat_interval", "must be longer than 0");
+        }
+        if self.lease < self.heartbeat_interval * 2 {
+            return refuse("lease", "must be at least twice the heartbeat_interval, or healthy workers are lost");
+        }
+        if self.running_jobs_max == 0 {
+            return refuse("running_jobs_max", "must be at least 1");
+        }
+        if self.queued_jobs_max == 0 {
+            return refuse("queued_jobs_max", "must be at least 1");
+        }
+        if self.jobs_kept_max == 0 {
+            return refuse("jobs_kept_max", "must be at least 1");
+        }
+        if self.slots_assumed == 0 {
+            return refuse("slots_assumed", "must be at least 1");
+        }
+        if self.rpc.port() != 0 && self.rpc.port() == self.http.port() {
+            return refuse("http", "must have another port than rpc");
+        }
+        Ok(())
+    }
+
+    pub(crate) fn scheduler(&self) -> SchedulerConfig {
+        SchedulerConfig {
+            running_jobs_max: self.running_jobs_max,
+            queued_jobs_max: self.queued_jobs_max,
+            lease: self.lease,
+            disconnect_grace: self.disconnect_grace,
+            no_worker_timeout: self.no_worker_timeout,
+            ..SchedulerConfig::default()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(change: impl FnOnce(&mut MasterConfig), expected: Option<&str>) {
+        let mut config = MasterConfig::default();
+        change(&mut config);
+        assert_eq!(config.validate().err().map(|error| error.setting), expected);
+    }
+
+    #[test]
+    fn defaults_hold_and_contradictions_do_not() {
+        check(|_| {}, None);
+        check(|config| config.lease = Duration::from_secs(3), Some("lease"));
+        check(|config| config.heartbeat_interval = Duration::ZERO, Some("heartbeat_interval"));
+        check(|config| config.running_jobs_max = 0, Some("running_jobs_max"));
+        check(|config| config.http.set_port(7077), Some("http"));
+        check(
+            |config| {
+                config.rpc.set_port(0);
+                config.http.set_port(0);
+            },
+            None,
+        );
+    }
+}

@@ -1,0 +1,115 @@
+//! Running a commit off the event loop: record, move, publish, record again, and only then remove what is left.
+
+use std::time::Duration;
+
+use hearth_common::FailureCause;
+use hearth_scheduler::CommitOutcome;
+use hearth_storage::{CommitFs, commit_fs};
+
+use super::services::{Services, guarded};
+use crate::commit::{self, CommitError, CommitIntent};
+use crate::input::{CommitEnd, Input};
+use crate::results::{ResultError, ResultOrder, fetch_and_store};
+use crate::store::{Committed, Store};
+
+/// How long the end of a job may wait for its staging to be removed.
+const CLEAN_UP_PATIENCE: Duration = Duration::from_millis(200);
+
+/// How a commit of files ended.
+#[derive(Debug)]
+enum End {
+    /// Visible, and recorded as such; staging may go.
+    Done,
+    /// Visible, but the store does not know: the intent stays, and with it what a replay needs.
+    Unrecorded,
+    /// Nothing is visible.
+    Failed(FailureCause),
+    /// It failed, and the destination could not be brought back: staging holds what is missing there.
+    Stuck(FailureCause),
+}
+
+pub(super) async fn commit_output(services: &Services, intent: CommitIntent) {
+    let job = intent.job;
+    let Ok(staging) = intent.staging() else { return };
+    let fs = commit_fs(staging.destination());
+    let (store, output) = (services.store.clone(), intent.output());
+    let end = guarded({
+        let fs = commit_fs(staging.destination());
+        async move { Ok(run(&*fs, &store, &intent).await) }
+    })
+    .await
+    // The intent is in the store, or nothing has happened yet: the next start settles it.
+    .unwrap_or_else(End::Stuck);
+    let committed = Some(Committed::Output(output));
+    let (outcome, committed, keeps_staging) = match &end {
+        End::Done | End::Unrecorded => (CommitOutcome::Done, committed, true),
+        End::Failed(cause) => (CommitOutcome::Failed { cause: cause.clone() }, None, false),
+        End::Stuck(cause) => (CommitOutcome::Failed { cause: cause.clone() }, None, true),
+    };
+    if matches!(end, End::Done) {
+        let cleaning = services.tasks.spawn(async move {
+            if let Err(error) = commit::clean_up(&*fs, &staging).await {
+                tracing::warn!(%job, %error, "output is visible, but its staging could not be removed");
+            }
+        });
+        // Usually there is nothing left when the job is told done; a large old output is removed behind its back.
+        let _ = tokio::time::timeout(CLEAN_UP_PATIENCE, cleaning).await;
+    }
+    let answer = CommitEnd { job, outcome, committed, keeps_staging };
+    let _ = services.inputs.send(Input::CommitEnded(answer)).await;
+}
+
+async fn run(fs: &dyn CommitFs, store: &Store, intent: &CommitIntent) -> End {
+    if let Err(error) = commit::begin(fs, intent).await {
+        return End::Failed(error.into_cause());
+    }
+    if let Err(error) = store.record_intent(intent).await {
+        return End::Failed(FailureCause::internal(format!("could not record the commit: {error}")));
+    }
+    if let Err(error) = commit::roll_forward(fs, intent).await {
+        return give_up(fs, store, intent, error).await;
+    }
+    match store.record_committed(intent.job, &Committed::Output(intent.output())).await {
+        Ok(()) => End::Done,
+        Err(error) => {
+            tracing::error!(job = %intent.job, %error, "output is visible, but could not be recorded");
+            End::Unrecorded
+        }
+    }
+}
+
+async fn give_up(fs: &dyn CommitFs, store: &Store, intent: &CommitIntent, error: CommitError) -> End {
+    let job = intent.job;
+    if let Err(rollback) = commit::roll_back(fs, intent).await {
+        tracing::error!(%job, error = %rollback, "commit failed and could not be taken back");
+        return End::Stuck(error.into_cause());
+    }
+    match store.withdraw_intent(job).await {
+        Ok(()) => End::Failed(error.into_cause()),
+        Err(record) => {
+            tracing::error!(%job, error = %record, "commit failed and could not be withdrawn from the store");
+            End::Stuck(error.into_cause())
+        }
+    }
+}
+
+pub(super) async fn commit_result(services: &Services, order: ResultOrder) -> CommitEnd {
+    let (job, attempt, worker) = (order.attempt.task.job, order.attempt, order.worker);
+    let store = services.store.clone();
+    let stored = guarded(async move {
+        match fetch_and_store(order).await {
+            Ok(()) => {}
+            Err(ResultError::Failed(cause)) => return Err(cause),
+            Err(lost @ ResultError::Lost { .. }) => {
+                tracing::warn!(%job, error = %lost, "result was lost and is made again");
+                return Ok(CommitOutcome::LostResult { attempt, worker });
+            }
+        }
+        let recorded = store.record_committed(job, &Committed::Result).await;
+        recorded.map_err(|error| FailureCause::internal(format!("could not record the result: {error}")))?;
+        Ok(CommitOutcome::Done)
+    });
+    let outcome = stored.await.unwrap_or_else(|cause| CommitOutcome::Failed { cause });
+    let committed = (outcome == CommitOutcome::Done).then_some(Committed::Result);
+    CommitEnd { job, outcome, committed, keeps_staging: false }
+}

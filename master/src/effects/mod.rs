@@ -1,0 +1,192 @@
+//! Carrying out what the scheduler wants done. Messages go to bounded outboxes; whatever takes time runs in a task of its own.
+
+mod committing;
+mod planning;
+mod services;
+
+use std::collections::VecDeque;
+
+use hearth_common::{AttemptId, FailureCause, JobId, WorkerId};
+use hearth_proto::convert::control::MasterMessage;
+use hearth_scheduler::{CommitOutcome, Effect, Event, FinalOutput, Launch, Winner};
+
+use crate::commit::{CommitIntent, Staging};
+use crate::event_loop::{Owner, wall_ms};
+use crate::input::CommitEnd;
+use crate::jobs::Plan;
+use crate::planner::{PlanRequest, PlannedJob};
+use crate::results::ResultOrder;
+use crate::workers::Outgoing;
+pub(crate) use services::Services;
+
+impl Owner {
+    pub(crate) fn carry_out(&mut self, effect: Effect) {
+        match effect {
+            Effect::RejectJob { job, reason } => self.refuse_job(job, reason),
+            Effect::Plan { job } => self.start_planning(job),
+            Effect::Launch(launch) => self.launch(launch),
+            Effect::CancelAttempt { worker, attempt } => self.tell(worker, MasterMessage::Cancel(attempt)),
+            Effect::Commit { job, winners } => self.start_commit(job, &winners),
+            Effect::DiscardOutput { job } => self.discard_output(job),
+            Effect::RemoveShuffleOutput { worker, attempt } => {
+                self.tell(worker, MasterMessage::RemoveShuffle { job: attempt.task.job, attempt: Some(attempt) });
+            }
+            Effect::RemoveJobShuffle { worker, job } => {
+                self.tell(worker, MasterMessage::RemoveShuffle { job, attempt: None });
+            }
+            Effect::FenceWorker { worker } => {
+                self.tell(worker, MasterMessage::Fenced);
+                self.workers.disconnect(worker);
+            }
+            Effect::JobChanged { job } => self.note_change(job),
+            Effect::JobEnded { job, failure } => self.end_job(job, failure),
+        }
+    }
+
+    /// Sends a message. A worker that does not take it is disconnected; what it missed, it is told after its next hello.
+    pub(crate) fn send(&mut self, worker: WorkerId, message: Outgoing) {
+        if self.workers.send(worker, message).is_err() {
+            self.drop_unreachable(worker);
+        }
+    }
+
+    fn tell(&mut self, worker: WorkerId, message: MasterMessage) {
+        self.send(worker, Outgoing::Message(message));
+    }
+
+    fn launch(&mut self, launch: Launch) {
+        let (worker, attempt) = (launch.worker, launch.attempt);
+        let parts = self.jobs.get_mut(&attempt.task.job).and_then(|job| job.launch_parts(launch, &self.workers));
+        match parts {
+            Some(parts) => self.send(worker, Outgoing::Launch(Box::new(parts))),
+            None => self.fail_launch(worker, attempt),
+        }
+    }
+
+    fn fail_launch(&mut self, worker: WorkerId, attempt: AttemptId) {
+        let cause = FailureCause::internal(format!("attempt {attempt} has no plan"));
+        self.feed_later(Event::AttemptFailed { attempt, worker, cause });
+    }
+
+    fn start_planning(&mut self, id: JobId) {
+        let Some(job) = self.jobs.get_mut(&id) else { return };
+        job.started_ms = Some(wall_ms());
+        let slots = match self.workers.slots() {
+            0 => self.config.slots_assumed,
+            slots => slots,
+        };
+        let staging = job.spec.output.as_ref().map(|output| Staging::of(id, &output.path)).transpose();
+        match staging {
+            Ok(staging) => {
+                let attempts_url = staging.as_ref().map(|staging| staging.attempts().url()).unwrap_or_default();
+                let request = PlanRequest { job: id, spec: (*job.spec).clone(), slots, attempts_url };
+                self.services.plan(request, staging);
+            }
+            Err(error) => self.feed_later(Event::PlanFailed { job: id, cause: error.into_cause() }),
+        }
+    }
+
+    pub(crate) fn on_planned(
+        &mut self,
+        id: JobId,
+        planned: Result<Box<PlannedJob>, FailureCause>,
+        staging: Option<Staging>,
+    ) {
+        let Some(job) = self.jobs.get_mut(&id) else {
+            // It was cancelled meanwhile, and planning may have made its staging after that was removed.
+            staging.into_iter().for_each(|staging| self.services.discard(staging));
+            return;
+        };
+        let event = match planned {
+            Ok(planned) => {
+                let PlannedJob { graph, stages } = *planned;
+                job.plan = Some(Plan::new(&graph, stages));
+                Event::JobPlanned { job: id, graph }
+            }
+            Err(cause) => Event::PlanFailed { job: id, cause },
+        };
+        self.feed(event);
+        self.refresh(id);
+    }
+
+    fn start_commit(&mut self, id: JobId, winners: &[Winner]) {
+        self.refresh(id);
+        let Some(job) = self.jobs.get(&id) else { return };
+        let outcome = match (job.plan.as_ref().map(|plan| plan.final_output), &job.spec.output) {
+            (Some(FinalOutput::Files), Some(output)) => {
+                let files = job.winners_files(winners);
+                let intent = files.and_then(|files| {
+                    CommitIntent::new(id, output, &files).map_err(crate::commit::CommitError::into_cause)
+                });
+                intent.map(|intent| self.queue_commit(intent))
+            }
+            (Some(FinalOutput::Result), _) => self.start_fetch(id, winners),
+            (Some(FinalOutput::Files) | None, _) => Err(FailureCause::internal("the job has nothing to commit")),
+        };
+        if let Err(cause) = outcome {
+            self.feed_later(Event::CommitEnded { job: id, outcome: CommitOutcome::Failed { cause } });
+        }
+    }
+
+    /// Commits to the same destination run one after the other, so that each knows what it finds there.
+    fn queue_commit(&mut self, intent: CommitIntent) {
+        let waiting = self.commits.entry(intent.destination.clone()).or_default();
+        waiting.push_back(intent.clone());
+        if waiting.len() == 1 {
+            self.services.commit(intent);
+        }
+    }
+
+    fn start_fetch(&self, id: JobId, winners: &[Winner]) -> Result<(), FailureCause> {
+        let (Some(job), [winner]) = (self.jobs.get(&id), winners) else {
+            return Err(FailureCause::internal(format!("a result of {} tasks cannot be fetched", winners.len())));
+        };
+        self.services.fetch_result(ResultOrder {
+            attempt: winner.attempt,
+            worker: winner.worker,
+            address: self.workers.shuffle_address(winner.worker).to_owned(),
+            bytes_max: job.spec.settings.result_bytes_max.0,
+            file: self.services.result_file(id),
+        });
+        Ok(())
+    }
+
+    pub(crate) fn on_commit_ended(&mut self, end: CommitEnd) {
+        let CommitEnd { job: id, outcome, committed, keeps_staging } = end;
+        self.start_next_commit(id);
+        if let Some(job) = self.jobs.get_mut(&id) {
+            job.committed = committed;
+            job.keeps_staging = keeps_staging;
+        }
+        self.feed(Event::CommitEnded { job: id, outcome });
+    }
+
+    fn start_next_commit(&mut self, ended: JobId) {
+        let is_first = |waiting: &VecDeque<CommitIntent>| waiting.front().is_some_and(|first| first.job == ended);
+        let Some(destination) =
+            self.commits.iter().find(|(_, waiting)| is_first(waiting)).map(|(destination, _)| destination.clone())
+        else {
+            return;
+        };
+        if let Some(waiting) = self.commits.get_mut(&destination) {
+            waiting.pop_front();
+            match waiting.front() {
+                Some(next) => self.services.commit(next.clone()),
+                None => drop(self.commits.remove(&destination)),
+            }
+        }
+    }
+
+    fn discard_output(&self, id: JobId) {
+        let Some(job) = self.jobs.get(&id) else { return };
+        let Some(output) = &job.spec.output else { return };
+        if job.keeps_staging {
+            tracing::error!(job = %id, path = %output.path, "staging is kept for the next start to mend");
+            return;
+        }
+        match Staging::of(id, &output.path) {
+            Ok(staging) => self.services.discard(staging),
+            Err(error) => tracing::warn!(job = %id, %error, "no staging to remove"),
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! What the event loop has done elsewhere: the store, and tasks whose outcome comes back as an input.
+
+use std::future::Future;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use hearth_common::{FailureCause, JobId, JobStatus};
+use hearth_storage::commit_fs;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::commit::{self, CommitIntent, Staging};
+use crate::input::Input;
+use crate::planner::PlanRequest;
+use crate::results::{self, ResultOrder};
+use crate::state_dir::result_file;
+use crate::store::{AcceptedJob, Store};
+
+/// When staging that was removed is looked at again, for files of attempts that did not hear of the end at once.
+const SECOND_SWEEP: Duration = Duration::from_secs(15);
+
+/// The way to everything that takes time. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(crate) struct Services {
+    pub store: Store,
+    pub inputs: mpsc::Sender<Input>,
+    /// Every task that was started here.
+    pub tasks: TaskTracker,
+    /// The master stops.
+    pub stop: CancellationToken,
+    /// Where results are stored.
+    pub results: PathBuf,
+}
+
+impl Services {
+    pub(super) fn plan(&self, request: PlanRequest, staging: Option<Staging>) {
+        let job = request.job;
+        let stop = self.stop.clone();
+        let planned = guarded(super::planning::plan(request, staging.clone()));
+        self.answer(async move {
+            let planned = tokio::select! {
+                planned = planned => planned.map(Box::new),
+                // Planning may take minutes, and nobody will use it.
+                () = stop.cancelled() => Err(FailureCause::Cancelled),
+            };
+            Input::Planned { job, planned, staging }
+        });
+    }
+
+    pub(super) fn commit(&self, intent: CommitIntent) {
+        let services = self.clone();
+        self.tasks.spawn(async move { super::committing::commit_output(&services, intent).await });
+    }
+
+    pub(super) fn fetch_result(&self, order: ResultOrder) {
+        let services = self.clone();
+        self.answer(async move { Input::CommitEnded(super::committing::commit_result(&services, order).await) });
+    }
+
+    pub(crate) fn result_file(&self, job: JobId) -> PathBuf {
+        result_file(&self.results, job)
+    }
+
+    pub(crate) fn record_acceptance(&self, accepted: AcceptedJob) {
+        let store = self.store.clone();
+        self.answer(async move {
+            let outcome = store.accept(&accepted).await;
+            Input::Stored { job: accepted.id, outcome }
+        });
+    }
+
+    pub(crate) fn record_end(&self, status: JobStatus) {
+        let store = self.store.clone();
+        self.tasks.spawn(async move {
+            if let Err(error) = store.record_end(&status).await {
+                tracing::error!(job = %status.id, %error, "could not record the end of a job");
+            }
+        });
+    }
+
+    /// Forgets jobs: their records and their stored results.
+    pub(crate) fn forget(&self, jobs: Vec<JobId>) {
+        let store = self.store.clone();
+        let files: Vec<PathBuf> = jobs.iter().map(|job| self.result_file(*job)).collect();
+        self.tasks.spawn(async move {
+            if let Err(error) = store.forget(&jobs).await {
+                tracing::error!(%error, "could not forget old jobs");
+            }
+            let _ = tokio::task::spawn_blocking(move || results::remove(&files)).await;
+        });
+    }
+
+    /// Removes a job's staging, and a while later what a late attempt may have left there.
+    pub(crate) fn discard(&self, staging: Staging) {
+        let stop = self.stop.clone();
+        self.tasks.spawn(async move {
+            sweep(&staging).await;
+            let _ = tokio::time::timeout(SECOND_SWEEP, stop.cancelled()).await;
+            sweep(&staging).await;
+        });
+    }
+
+    /// Runs something whose outcome is an input.
+    fn answer(&self, work: impl Future<Output = Input> + Send + 'static) {
+        let inputs = self.inputs.clone();
+        self.tasks.spawn(async move {
+            let input = work.await;
+            // The loop has ended only when the master stops, and then nobody needs the answer.
+            let _ = inputs.send(input).await;
+        });
+    }
+}
+
+async fn sweep(staging: &Staging) {
+    let fs = commit_fs(staging.destination());
+    if let Err(error) = commit::clean_up(&*fs, staging).await {
+        tracing::warn!(%error, "could not remove a staging directory");
+    }
+}
+
+/// Runs fallible work so that a panic in it is a failure like any other, not an answer that never comes.
+pub(super) async fn guarded<T: Send + 'static>(
+    work: impl Future<Output = Result<T, FailureCause>> + Send + 'static,
+) -> Result<T, FailureCause> {
+    match tokio::spawn(work).await {
+        Ok(outcome) => outcome,
+        Err(error) => Err(FailureCause::internal(format!("the master's own work broke off: {error}"))),
+    }
+}

@@ -1,0 +1,160 @@
+//! Making snapshots: only jobs that changed are rebuilt, and not more often than people can see, but an end shows at once.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use hearth_common::{JobId, JobState, JobStatus, StageStatus, WorkerId};
+use hearth_scheduler::JobView;
+use tokio::sync::watch;
+
+use super::Owner;
+use crate::commit::Staging;
+use crate::jobs::Job;
+use crate::snapshot::Snapshot;
+use crate::workers::Vitals;
+
+/// Shortest time between two snapshots for changes of jobs.
+const JOBS_EVERY: Duration = Duration::from_millis(50);
+/// Shortest time between two snapshots for what heartbeats tell.
+const HEARTBEATS_EVERY: Duration = Duration::from_millis(500);
+
+/// The last snapshot, and what is newer than it.
+#[derive(Debug)]
+pub(super) struct Publisher {
+    sender: watch::Sender<Arc<Snapshot>>,
+    current: Snapshot,
+    changed: BTreeSet<JobId>,
+    published: Instant,
+    due: Option<Instant>,
+}
+
+/// A job that a stop interrupts.
+#[derive(Debug)]
+pub(crate) struct Unfinished {
+    pub status: Arc<JobStatus>,
+    pub staging: Option<Staging>,
+}
+
+impl Publisher {
+    pub(super) fn new(sender: watch::Sender<Arc<Snapshot>>) -> Self {
+        Self { sender, current: Snapshot::default(), changed: BTreeSet::new(), published: Instant::now(), due: None }
+    }
+
+    /// When the next snapshot should be made.
+    pub(super) const fn next_due(&self) -> Option<Instant> {
+        self.due
+    }
+
+    pub(super) fn last_status(&self, job: JobId) -> Option<&Arc<JobStatus>> {
+        self.current.active.get(&job)
+    }
+
+    pub(super) fn mark_changed(&mut self, job: JobId) {
+        self.changed.insert(job);
+        self.due_at(self.published + JOBS_EVERY);
+    }
+
+    pub(super) fn mark_workers(&mut self) {
+        self.due_at(self.published + JOBS_EVERY);
+    }
+
+    pub(super) fn mark_heartbeat(&mut self) {
+        self.due_at(self.published + HEARTBEATS_EVERY);
+    }
+
+    pub(super) fn end(&mut self, status: Arc<JobStatus>) {
+        self.changed.remove(&status.id);
+        self.current.active.remove(&status.id);
+        Arc::make_mut(&mut self.current.ended).insert(status.id, status);
+        self.due_at(Instant::now());
+    }
+
+    pub(super) fn forget(&mut self, jobs: &[JobId]) {
+        let ended = Arc::make_mut(&mut self.current.ended);
+        for job in jobs {
+            ended.remove(job);
+            self.current.active.remove(job);
+            self.changed.remove(job);
+        }
+    }
+
+    fn due_at(&mut self, at: Instant) {
+        self.due = Some(self.due.map_or(at, |due| due.min(at)));
+    }
+}
+
+impl Owner {
+    /// A job changed in a way that people can see.
+    pub(crate) fn note_change(&mut self, id: JobId) {
+        if let (Some(job), Some(view)) = (self.jobs.get_mut(&id), self.scheduler.job(id)) {
+            job.attempts = view.attempts();
+        }
+        self.publisher.mark_changed(id);
+    }
+
+    /// Brings a job's status up to date now.
+    pub(crate) fn refresh(&mut self, id: JobId) {
+        let (Some(job), Some(view)) = (self.jobs.get(&id), self.scheduler.job(id)) else { return };
+        let status = status_of(job, &view);
+        let before = self.publisher.last_status(id).map(|last| last.attempts).unwrap_or_default();
+        self.metrics.count_attempts(before, status.attempts);
+        self.publisher.current.active.insert(id, Arc::new(status));
+    }
+
+    pub(super) fn publish(&mut self) {
+        for id in std::mem::take(&mut self.publisher.changed) {
+            self.refresh(id);
+        }
+        let now = self.now().0;
+        let vitals: BTreeMap<WorkerId, Vitals> = self
+            .scheduler
+            .workers()
+            .map(|worker| {
+                let slots_used = u32::try_from(worker.used()).unwrap_or(u32::MAX);
+                let lease_ms = worker.lease_end().0.saturating_sub(now);
+                (worker.id(), Vitals { state: worker.state(), slots_used, lease_ms })
+            })
+            .collect();
+        self.publisher.current.workers = self.workers.statuses(&vitals);
+        self.publisher.sender.send_replace(Arc::new(self.publisher.current.clone()));
+        self.publisher.published = Instant::now();
+        self.publisher.due = None;
+    }
+
+    /// Every job that has not ended, but those that commit: theirs is a matter of the commit.
+    pub(super) fn unfinished(mut self) -> Vec<Unfinished> {
+        let ids: Vec<JobId> = self.jobs.keys().copied().collect();
+        for id in ids {
+            self.refresh(id);
+        }
+        let Self { jobs, publisher, .. } = self;
+        let statuses = publisher.current.active.into_values().filter(|status| status.state != JobState::Committing);
+        let unfinished = statuses.map(|status| {
+            let output = jobs.get(&status.id).and_then(|job| job.spec.output.as_ref());
+            let staging = output.and_then(|output| Staging::of(status.id, &output.path).ok());
+            Unfinished { status, staging }
+        });
+        unfinished.collect()
+    }
+}
+
+fn status_of(job: &Job, view: &JobView<'_>) -> JobStatus {
+    let mut status = job.initial_status();
+    status.state = view.state();
+    status.waiting_for = view.waiting_for().map(|waiting| waiting.to_string());
+    status.attempts = view.attempts();
+    if let Some(plan) = &job.plan {
+        let stages = view.stages().zip(&plan.stages).map(|(stage, planned)| StageStatus {
+            id: stage.id(),
+            label: planned.label.clone(),
+            tasks: u32::try_from(stage.task_count()).unwrap_or(u32::MAX),
+            tasks_done: stage.done(),
+            tasks_running: stage.running(),
+            metrics: job.figures.stage(stage.id()),
+            inputs: stage.inputs().collect(),
+        });
+        status.stages = stages.collect();
+    }
+    status
+}

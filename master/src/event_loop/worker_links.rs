@@ -1,0 +1,124 @@
+//! What workers say, as events. A message of a connection that was replaced is dropped.
+
+use hearth_common::{AttemptId, WorkerId};
+use hearth_proto::convert::control::{Heartbeat, Hello, MasterMessage, Report, ReportOutcome, WorkerMessage};
+use hearth_scheduler::{AttemptOutput, Event, Held, TaskStanding, Winner};
+
+use super::{Owner, wall_ms};
+use crate::workers::{Outgoing, WorkerLink};
+
+impl Owner {
+    pub(super) fn on_worker_connected(&mut self, hello: Hello, link: WorkerLink) {
+        let (worker, slots) = (hello.worker, hello.slots);
+        tracing::info!(%worker, host = %hello.host.escape_debug(), address = %hello.shuffle_address, slots, "worker connected");
+        self.metrics.count_worker();
+        self.workers.connect(&hello, link, wall_ms());
+        self.publisher.mark_workers();
+        let held = Held { attempts: hello.attempts, shuffle_outputs: hello.shuffle_outputs };
+        self.feed(Event::WorkerConnected { worker, slots, held });
+    }
+
+    pub(super) fn on_worker_said(&mut self, (worker, connection): (WorkerId, u64), message: WorkerMessage) {
+        if !self.workers.is_current(worker, connection) {
+            return;
+        }
+        match message {
+            WorkerMessage::Heartbeat(heartbeat) => self.on_heartbeat(worker, heartbeat),
+            WorkerMessage::Report(report) => self.on_report(worker, report),
+            WorkerMessage::Draining => {
+                tracing::info!(%worker, "worker drains");
+                self.publisher.mark_workers();
+                self.feed(Event::WorkerDraining { worker });
+            }
+            WorkerMessage::Goodbye => {
+                tracing::info!(%worker, "worker left");
+                self.publisher.mark_workers();
+                self.workers.disconnect(worker);
+                self.feed(Event::WorkerGone { worker });
+            }
+            // Only the first message of a connection is one; the connection's reader refuses another.
+            WorkerMessage::Hello(_) => {}
+        }
+    }
+
+    pub(super) fn on_worker_disconnected(&mut self, worker: WorkerId, connection: u64) {
+        if self.workers.is_current(worker, connection) {
+            self.lose_connection(worker);
+            self.feed(Event::WorkerDisconnected { worker });
+        }
+    }
+
+    /// Closes a connection whose worker does not take messages; the scheduler hears of it after the event at hand.
+    pub(crate) fn drop_unreachable(&mut self, worker: WorkerId) {
+        self.lose_connection(worker);
+        self.feed_later(Event::WorkerDisconnected { worker });
+    }
+
+    fn lose_connection(&mut self, worker: WorkerId) {
+        tracing::warn!(%worker, "connection to worker broke");
+        self.publisher.mark_workers();
+        self.workers.disconnect(worker);
+    }
+
+    fn on_heartbeat(&mut self, worker: WorkerId, heartbeat: Heartbeat) {
+        self.workers.note_heartbeat(worker, heartbeat.memory_bytes_used, heartbeat.disk_bytes_free);
+        self.publisher.mark_heartbeat();
+        for progress in heartbeat.progress {
+            let on = Winner { attempt: progress.attempt, worker };
+            if self.standing(progress.attempt) == Some(TaskStanding::Running(on))
+                && let Some(job) = self.jobs.get_mut(&progress.attempt.task.job)
+            {
+                job.figures.note_progress(progress.attempt, progress.metrics);
+                self.publisher.mark_changed(progress.attempt.task.job);
+            }
+        }
+        self.feed(Event::Heartbeat { worker });
+    }
+
+    /// Takes a report in, then acknowledges it: from then on the worker forgets it.
+    fn on_report(&mut self, worker: WorkerId, report: Report) {
+        let Report { attempt, metrics, outcome } = report;
+        let on = Winner { attempt, worker };
+        let ran = self.standing(attempt) == Some(TaskStanding::Running(on));
+        match outcome {
+            ReportOutcome::Shuffle { partition_bytes } => {
+                let output = AttemptOutput::Shuffle { partition_bytes };
+                self.feed(Event::AttemptFinished { attempt, worker, output });
+            }
+            ReportOutcome::Output { files } => {
+                if let Some(job) = self.jobs.get_mut(&attempt.task.job)
+                    && ran
+                {
+                    job.files.insert(attempt, files);
+                }
+                self.feed(Event::AttemptFinished { attempt, worker, output: AttemptOutput::Files });
+            }
+            ReportOutcome::Failed(cause) => {
+                tracing::warn!(%attempt, %worker, cause = cause.name(), text = %cause, "attempt failed");
+                self.metrics.count_failure(&cause);
+                if let Some(job) = self.jobs.get_mut(&attempt.task.job) {
+                    job.figures.drop_attempt(attempt);
+                }
+                self.failing = ran.then_some(attempt.task.job);
+                self.feed(Event::AttemptFailed { attempt, worker, cause });
+                self.failing = None;
+            }
+        }
+        if ran
+            && self.standing(attempt) == Some(TaskStanding::Done(on))
+            && let Some(job) = self.jobs.get_mut(&attempt.task.job)
+        {
+            job.figures.note_finished(attempt, metrics);
+            self.metrics.count_finished(&metrics);
+            self.publisher.mark_changed(attempt.task.job);
+        }
+        self.send(worker, Outgoing::Message(MasterMessage::Ack(attempt)));
+        self.flush();
+    }
+
+    fn standing(&self, attempt: AttemptId) -> Option<TaskStanding> {
+        let job = self.scheduler.job(attempt.task.job)?;
+        let stage = job.stages().nth(attempt.task.stage.0 as usize)?;
+        Some(stage.task(attempt.task.partition)?.standing())
+    }
+}

@@ -1,0 +1,163 @@
+//! What the owner of the scheduler keeps of a job besides: what was asked, how it was planned, what its attempts left.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use hearth_common::{
+    AttemptCounts, AttemptId, FailureCause, JobId, JobSpec, JobState, JobStatus, OutputFile, OutputStatus,
+    ShuffleSource, StageId,
+};
+use hearth_scheduler::{FinalOutput, JobGraph, Launch, ShuffleInputs, Winner};
+
+use crate::figures::Figures;
+use crate::planner::PlannedStage;
+use crate::store::{AcceptedJob, Committed};
+use crate::workers::{LaunchParts, Sources, WorkerRegistry};
+
+/// A job that has not ended.
+#[derive(Debug)]
+pub(crate) struct Job {
+    pub id: JobId,
+    pub spec: Arc<JobSpec>,
+    pub submitted_ms: u64,
+    pub started_ms: Option<u64>,
+    pub plan: Option<Plan>,
+    pub figures: Figures,
+    /// What became of its attempts, as the scheduler last counted.
+    pub attempts: AttemptCounts,
+    /// Output files by the attempt that reported them; only a winner's are ever used.
+    pub files: BTreeMap<AttemptId, Vec<OutputFile>>,
+    pub committed: Option<Committed>,
+    /// A commit failed in a way that needs its staging to be kept until the next start.
+    pub keeps_staging: bool,
+}
+
+/// A job's stages, as planned.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    pub stages: Vec<Arc<PlannedStage>>,
+    pub final_output: FinalOutput,
+    /// The sources of each stage that is being launched; rebuilt only when a winner changed.
+    sources: BTreeMap<StageId, CachedSources>,
+}
+
+#[derive(Debug)]
+struct CachedSources {
+    inputs: Vec<ShuffleInputs>,
+    sources: Arc<Sources>,
+}
+
+impl Job {
+    pub(crate) fn new(accepted: AcceptedJob) -> Self {
+        Self {
+            id: accepted.id,
+            spec: Arc::new(accepted.spec),
+            submitted_ms: accepted.submitted_ms,
+            started_ms: None,
+            plan: None,
+            figures: Figures::default(),
+            attempts: AttemptCounts::default(),
+            files: BTreeMap::new(),
+            committed: None,
+            keeps_staging: false,
+        }
+    }
+
+    /// The parts of a launch, or `None` for a stage that was not planned.
+    pub(crate) fn launch_parts(&mut self, launch: Launch, workers: &WorkerRegistry) -> Option<LaunchParts> {
+        let plan = self.plan.as_mut()?;
+        let stage_id = launch.attempt.task.stage;
+        let stage = Arc::clone(plan.stages.get(stage_id.0 as usize)?);
+        let sources = plan.sources_of(stage_id, launch.inputs, workers);
+        Some(LaunchParts { worker: launch.worker, attempt: launch.attempt, stage, merged: launch.merged, sources })
+    }
+
+    /// The files of the winners, in the order of their tasks.
+    pub(crate) fn winners_files(&self, winners: &[Winner]) -> Result<Vec<OutputFile>, FailureCause> {
+        let mut files = Vec::new();
+        for Winner { attempt, .. } in winners {
+            let reported = self.files.get(attempt).ok_or_else(|| {
+                FailureCause::internal(format!("attempt {attempt} won, but never reported its output files"))
+            })?;
+            files.extend(reported.iter().cloned());
+        }
+        Ok(files)
+    }
+
+    /// Tells which input splits a poisoned task read.
+    pub(crate) fn describe(&self, mut cause: FailureCause) -> FailureCause {
+        if let FailureCause::Poison { stage, partition, input, .. } = &mut cause
+            && input.is_empty()
+            && let Some(planned) = self.plan.as_ref().and_then(|plan| plan.stages.get(stage.0 as usize))
+        {
+            *input = planned.describe_inputs(*partition);
+        }
+        cause
+    }
+
+    /// The output, once it is committed.
+    pub(crate) fn output(&self) -> Option<OutputStatus> {
+        match &self.committed {
+            Some(Committed::Output(output)) => Some(output.clone()),
+            Some(Committed::Result) | None => None,
+        }
+    }
+
+    /// The status of a job of which nothing is known but its submission.
+    pub(crate) fn initial_status(&self) -> JobStatus {
+        JobStatus {
+            id: self.id,
+            name: self.spec.name.clone(),
+            state: JobState::Queued,
+            waiting_for: None,
+            submitted_ms: self.submitted_ms,
+            started_ms: self.started_ms,
+            finished_ms: None,
+            failure: None,
+            stages: Vec::new(),
+            metrics: self.figures.total(),
+            output: self.output(),
+            has_result: self.committed == Some(Committed::Result),
+            attempts: self.attempts,
+            query: self.spec.query.clone(),
+        }
+    }
+}
+
+impl Plan {
+    pub(crate) fn new(graph: &JobGraph, stages: Vec<PlannedStage>) -> Self {
+        Self {
+            final_output: graph.final_output(),
+            stages: stages.into_iter().map(Arc::new).collect(),
+            sources: BTreeMap::new(),
+        }
+    }
+
+    fn sources_of(&mut self, stage: StageId, inputs: Vec<ShuffleInputs>, workers: &WorkerRegistry) -> Arc<Sources> {
+        if let Some(cached) = self.sources.get(&stage)
+            && is_same(&cached.inputs, &inputs)
+        {
+            return Arc::clone(&cached.sources);
+        }
+        let sources =
+            Arc::new(inputs.iter().map(|input| (input.stage, addressed(input, workers))).collect::<Sources>());
+        self.sources.insert(stage, CachedSources { inputs, sources: Arc::clone(&sources) });
+        sources
+    }
+}
+
+/// Winner lists are shared between the launches of a stage, so the same list is the same allocation.
+fn is_same(one: &[ShuffleInputs], other: &[ShuffleInputs]) -> bool {
+    let same = |(a, b): (&ShuffleInputs, &ShuffleInputs)| a.stage == b.stage && Arc::ptr_eq(&a.winners, &b.winners);
+    one.len() == other.len() && one.iter().zip(other).all(same)
+}
+
+fn addressed(input: &ShuffleInputs, workers: &WorkerRegistry) -> Vec<ShuffleSource> {
+    let source = |winner: &Winner| ShuffleSource {
+        partition: winner.attempt.task.partition,
+        attempt: winner.attempt.attempt,
+        worker: winner.worker,
+        address: workers.shuffle_address(winner.worker).to_owned(),
+    };
+    input.winners.iter().map(source).collect()
+}

@@ -1,0 +1,30 @@
+//! The master: takes jobs, plans them, has workers run them, makes their output visible, and tells how they are.
+//!
+//! [`RunningMaster`] is all that others need; one task inside owns the scheduler, everything else feeds it or carries out
+//! what it wants. The master never touches rows, except to commit.
+
+mod commit;
+mod config;
+mod effects;
+mod event_loop;
+mod figures;
+mod http;
+mod input;
+mod jobs;
+mod listen;
+mod metrics;
+pub mod planner;
+mod recovery;
+mod results;
+mod rpc;
+mod server;
+mod snapshot;
+mod state_dir;
+mod store;
+mod workers;
+
+pub use config::{ConfigError, MasterConfig};
+pub use listen::ListenError;
+pub use server::{RunningMaster, StartError};
+pub use state_dir::StateDirError;
+pub use store::StoreError;

@@ -1,0 +1,197 @@
+//! Figures for Prometheus: counters that the event loop feeds, and gauges read from the snapshot when they are asked for.
+
+use std::fmt;
+use std::sync::Arc;
+
+use hearth_common::{AttemptCounts, AttemptMetrics, ENGINE_VERSION, FailureCause, JobState};
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, text};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::metrics::info::Info;
+use prometheus_client::registry::Registry;
+use tokio::sync::watch;
+
+use crate::snapshot::Snapshot;
+
+type ByLabel = Family<[(&'static str, &'static str); 1], Counter>;
+
+/// The counters, and the registry that everything is read from.
+#[derive(Debug)]
+pub(crate) struct Metrics {
+    registry: Registry,
+    jobs_submitted: Counter,
+    jobs_ended: ByLabel,
+    attempts_launched: Counter,
+    attempts_lost: Counter,
+    attempts_failed: ByLabel,
+    workers_connected: Counter,
+    events: Counter,
+    input_rows: Counter,
+    input_bytes: Counter,
+    shuffle_read_bytes: ByLabel,
+    written_bytes: Counter,
+    spilled_bytes: Counter,
+}
+
+impl Metrics {
+    pub(crate) fn new(snapshot: watch::Receiver<Arc<Snapshot>>) -> Self {
+        let mut metrics = Self {
+            registry: Registry::with_prefix("hearth"),
+            jobs_submitted: Counter::default(),
+            jobs_ended: ByLabel::default(),
+            attempts_launched: Counter::default(),
+            attempts_lost: Counter::default(),
+            attempts_failed: ByLabel::default(),
+            workers_connected: Counter::default(),
+            events: Counter::default(),
+            input_rows: Counter::default(),
+            input_bytes: Counter::default(),
+            shuffle_read_bytes: ByLabel::default(),
+            written_bytes: Counter::default(),
+            spilled_bytes: Counter::default(),
+        };
+        metrics.register();
+        metrics.registry.register_collector(Box::new(Gauges { snapshot }));
+        metrics
+    }
+
+    fn register(&mut self) {
+        let registry = &mut self.registry;
+        registry.register("build", "Version of this master", Info::new([("version", ENGINE_VERSION)]));
+        registry.register("jobs_submitted", "Jobs that were accepted", self.jobs_submitted.clone());
+        registry.register("jobs_ended", "Jobs that reached a final state", self.jobs_ended.clone());
+        registry.register("attempts_launched", "Attempts sent to workers", self.attempts_launched.clone());
+        let help = "Attempts whose work was lost with a worker or its shuffle output";
+        registry.register("attempts_lost", help, self.attempts_lost.clone());
+        registry.register("attempts_failed", "Attempts that failed, by cause", self.attempts_failed.clone());
+        registry.register("workers_connected", "Hellos of workers that were accepted", self.workers_connected.clone());
+        registry.register("scheduler_events", "Events the scheduler handled", self.events.clone());
+        registry.register("input_rows", "Rows read from inputs by finished attempts", self.input_rows.clone());
+        registry.register("input_bytes", "Bytes read from inputs by finished attempts", self.input_bytes.clone());
+        let help = "Bytes of shuffle outputs read by finished attempts, on the same worker or from another";
+        registry.register("shuffle_read_bytes", help, self.shuffle_read_bytes.clone());
+        let help = "Bytes that finished attempts wrote to shuffle outputs and output files";
+        registry.register("written_bytes", help, self.written_bytes.clone());
+        registry.register("spilled_bytes", "Bytes that finished attempts spilled", self.spilled_bytes.clone());
+    }
+
+    /// The text that Prometheus reads.
+    pub(crate) fn encode(&self) -> Result<String, fmt::Error> {
+        let mut text = String::new();
+        text::encode(&mut text, &self.registry)?;
+        Ok(text)
+    }
+
+    pub(crate) fn count_event(&self) {
+        self.events.inc();
+    }
+
+    pub(crate) fn count_submission(&self) {
+        self.jobs_submitted.inc();
+    }
+
+    pub(crate) fn count_end(&self, state: JobState) {
+        self.jobs_ended.get_or_create(&[("state", state.name())]).inc();
+    }
+
+    pub(crate) fn count_worker(&self) {
+        self.workers_connected.inc();
+    }
+
+    pub(crate) fn count_failure(&self, cause: &FailureCause) {
+        self.attempts_failed.get_or_create(&[("cause", cause.name())]).inc();
+    }
+
+    /// Counts what became of attempts since the last call for the same job.
+    pub(crate) fn count_attempts(&self, before: AttemptCounts, now: AttemptCounts) {
+        self.attempts_launched.inc_by(now.launched.saturating_sub(before.launched));
+        self.attempts_lost.inc_by(now.lost.saturating_sub(before.lost));
+    }
+
+    pub(crate) fn count_finished(&self, figures: &AttemptMetrics) {
+        self.input_rows.inc_by(figures.input_rows);
+        self.input_bytes.inc_by(figures.input_bytes);
+        self.shuffle_read_bytes.get_or_create(&[("from", "same_worker")]).inc_by(figures.shuffle_local_bytes);
+        self.shuffle_read_bytes.get_or_create(&[("from", "other_worker")]).inc_by(figures.shuffle_remote_bytes);
+        self.written_bytes.inc_by(figures.output_bytes);
+        self.spilled_bytes.inc_by(figures.spilled_bytes);
+    }
+}
+
+/// Gauges over the snapshot.
+#[derive(Debug)]
+struct Gauges {
+    snapshot: watch::Receiver<Arc<Snapshot>>,
+}
+
+impl Collector for Gauges {
+    fn encode(&self, mut encoder: DescriptorEncoder) -> fmt::Result {
+        let totals = Arc::clone(&self.snapshot.borrow()).totals();
+        let jobs = totals.jobs.iter().map(|(state, count)| (state.name(), *count));
+        gauges(&mut encoder, ("jobs", "Jobs that are known, by state", "state"), jobs)?;
+        let workers = totals.workers.iter().map(|(state, count)| (*state, *count));
+        gauges(&mut encoder, ("workers", "Workers, by state; the last lost ones among them", "state"), workers)?;
+        for (name, help, value) in [
+            ("slots", "Slots of all workers that are not lost", totals.slots),
+            ("slots_used", "Slots in which an attempt runs", totals.slots_used),
+            ("tasks_running", "Tasks that run", totals.tasks_running),
+            ("tasks_waiting", "Tasks of planned jobs that do not run yet", totals.tasks_waiting),
+            ("memory_used_bytes", "Memory that attempts have reserved", totals.memory_bytes_used),
+        ] {
+            let gauge = ConstGauge::new(value);
+            gauge.encode(encoder.encode_descriptor(name, help, None, MetricType::Gauge)?)?;
+        }
+        Ok(())
+    }
+}
+
+fn gauges(
+    encoder: &mut DescriptorEncoder,
+    (name, help, label): (&str, &str, &str),
+    values: impl Iterator<Item = (&'static str, u64)>,
+) -> fmt::Result {
+    let mut family = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+    for (value, count) in values {
+        ConstGauge::new(count).encode(family.encode_family(&[(label, value)])?)?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::snapshot::tests::snapshot;
+
+    #[test]
+    fn has_the_names_that_dashboards_use() {
+        let (_sender, receiver) = watch::channel(Arc::new(snapshot(&[(1, JobState::Done), (2, JobState::Running)])));
+        let metrics = Metrics::new(receiver);
+        metrics.count_submission();
+        metrics.count_end(JobState::Failed);
+        metrics.count_failure(&FailureCause::internal("x"));
+        let counts = |launched, lost| AttemptCounts { launched, lost, failed: 0 };
+        metrics.count_attempts(counts(1, 0), counts(4, 2));
+        metrics.count_finished(&AttemptMetrics { shuffle_remote_bytes: 7, ..AttemptMetrics::default() });
+        let text = metrics.encode().unwrap();
+        for line in [
+            "hearth_jobs{state=\"done\"} 1",
+            "hearth_jobs{state=\"queued\"} 0",
+            "hearth_workers{state=\"alive\"} 0",
+            "hearth_slots 0",
+            "hearth_tasks_running 0",
+            "hearth_jobs_submitted_total 1",
+            "hearth_jobs_ended_total{state=\"failed\"} 1",
+            "hearth_attempts_launched_total 3",
+            "hearth_attempts_lost_total 2",
+            "hearth_attempts_failed_total{cause=\"internal\"} 1",
+            "hearth_shuffle_read_bytes_total{from=\"other_worker\"} 7",
+            "# TYPE hearth_jobs gauge",
+            "# EOF",
+        ] {
+            assert!(text.lines().any(|found| found == line), "{line} is missing in\n{text}");
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! Finds out what the inputs of a job are: their files, their columns, and how they are split. All of the planner's I/O is here.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use arrow::datatypes::{Schema, SchemaRef};
+use datafusion::execution::runtime_env::RuntimeEnv;
+use futures::{StreamExt, TryStreamExt, stream};
+use hearth_common::{ByteSize, FailureCause, InputFormat, InputSpec, InputSplit, JobSpec};
+use hearth_plan::inspect_input;
+use hearth_storage::list_inputs;
+
+use super::splits::{auto_split_bytes, pack_splits};
+
+/// Inputs that are looked at in parallel.
+const PARALLEL_INPUTS: usize = 8;
+
+/// An input, ready to be planned with.
+#[derive(Debug)]
+pub(super) struct LoadedInput {
+    /// Name of its table.
+    pub(super) name: String,
+    /// Format of its files.
+    pub(super) format: InputFormat,
+    /// Its columns.
+    pub(super) schema: SchemaRef,
+    /// Its input splits, one list per partition of a scan.
+    pub(super) splits: Arc<Vec<Vec<InputSplit>>>,
+    /// Size of all its files, in bytes.
+    pub(super) bytes: u64,
+    /// About how many rows they have.
+    pub(super) rows_estimated: Option<u64>,
+}
+
+/// Looks at every input of a job, in the order of their names.
+///
+/// # Errors
+/// Missing or unreadable files, and columns that cannot be used, each with the name of the input.
+pub(super) async fn load_inputs(
+    runtime: &Arc<RuntimeEnv>,
+    spec: &JobSpec,
+    slots: u32,
+) -> Result<Vec<Arc<LoadedInput>>, FailureCause> {
+    stream::iter(&spec.inputs)
+        .map(|(name, input)| async move {
+            let loaded =
+                load_input(runtime, name, input, Splitting { split_bytes: spec.settings.split_bytes, slots }).await;
+            loaded.map(Arc::new).map_err(|cause| in_input(name, cause))
+        })
+        .buffered(PARALLEL_INPUTS)
+        .try_collect()
+        .await
+}
+
+#[derive(Clone, Copy)]
+struct Splitting {
+    split_bytes: Option<ByteSize>,
+    slots: u32,
+}
+
+async fn load_input(
+    runtime: &Arc<RuntimeEnv>,
+    name: &str,
+    input: &InputSpec,
+    splitting: Splitting,
+) -> Result<LoadedInput, FailureCause> {
+    let files = list_inputs(&input.paths, &input.format).await.map_err(FailureCause::from)?;
+    let bytes = files.iter().map(|file| file.bytes).sum();
+    let shape = inspect_input(input, &files, runtime).await?;
+    check_columns(&shape.schema).map_err(FailureCause::task)?;
+    let split_bytes = splitting.split_bytes.map_or_else(|| auto_split_bytes(bytes, splitting.slots), |size| size.0);
+    let splits = pack_splits(&files, &input.format, split_bytes).map_err(FailureCause::task)?;
+    Ok(LoadedInput {
+        name: name.to_owned(),
+        format: input.format.clone(),
+        schema: shape.schema,
+        splits: Arc::new(splits),
+        bytes,
+        rows_estimated: shape.rows_estimated,
+    })
+}
+
+fn check_columns(schema: &Schema) -> Result<(), String> {
+    if schema.fields().is_empty() {
+        return Err("has no columns: its files are empty; give it a schema, or leave the input out".to_owned());
+    }
+    let mut seen = BTreeSet::new();
+    match schema.fields().iter().find(|field| !seen.insert(field.name())) {
+        Some(field) => Err(format!("has two columns called `{}`; rename one of them", field.name())),
+        None => Ok(()),
+    }
+}
+
+/// Says which input a failure is about.
+fn in_input(name: &str, cause: FailureCause) -> FailureCause {
+    match cause {
+        FailureCause::Task { message, place } => {
+            FailureCause::Task { message: format!("input `{name}`: {message}"), place }
+        }
+        FailureCause::Storage { message } => FailureCause::Storage { message: format!("input `{name}`: {message}") },
+        other @ (FailureCause::LostShuffleOutput { .. }
+        | FailureCause::OutOfMemory { .. }
+        | FailureCause::DiskFull { .. }
+        | FailureCause::Internal { .. }
+        | FailureCause::WorkerLost { .. }
+        | FailureCause::Poison { .. }
+        | FailureCause::NoWorkers { .. }
+        | FailureCause::Cancelled) => other,
+    }
+}

@@ -1,0 +1,93 @@
+//! Turns a job into stages: inputs become tables, SQL becomes a physical plan, and the plan is cut at its exchanges.
+//!
+//! It runs off the event loop, reads input metadata but never data, and decides nothing about workers. The same job over
+//! the same files gives the same stages.
+
+mod cut;
+mod estimate;
+mod gather;
+mod inputs;
+mod joins;
+mod label;
+mod layout;
+mod nearest;
+mod operators;
+mod output;
+mod planned;
+mod query;
+mod query_error;
+mod session;
+mod sort_merge;
+mod splits;
+mod stages;
+mod table;
+mod thread;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use datafusion::execution::runtime_env::RuntimeEnv;
+use hearth_common::{FailureCause, JobId, JobSpec};
+use hearth_storage::register_stores;
+use tokio::runtime::Handle;
+
+pub use planned::{PlannedJob, PlannedStage};
+
+use inputs::load_inputs;
+use session::PlanningSession;
+use thread::on_planning_thread;
+
+/// A job to plan.
+#[derive(Debug, Clone)]
+pub struct PlanRequest {
+    /// Its id.
+    pub job: JobId,
+    /// What was asked for; [`JobSpec::validate`] has passed.
+    pub spec: JobSpec,
+    /// Slots of the cluster, as far as they are known: they decide how fine the work is cut.
+    pub slots: u32,
+    /// URL of the `attempts/` directory in the job's staging; unused without an output.
+    pub attempts_url: String,
+}
+
+/// Plans a job.
+///
+/// # Errors
+/// A [`FailureCause::Task`] for whatever the user can mend, [`FailureCause::Storage`] where inputs cannot be listed, and
+/// [`FailureCause::Internal`] for a query that should have worked.
+pub async fn plan_job(request: PlanRequest) -> Result<PlannedJob, FailureCause> {
+    let handle = Handle::current();
+    on_planning_thread(move || plan_on_this_thread(&request, Tuning::default(), &handle)).await
+}
+
+/// What a job cannot set.
+#[derive(Debug, Clone, Copy)]
+struct Tuning {
+    /// Largest build side of a shuffled hash join, in bytes per shuffle partition. A build side cannot spill.
+    build_bytes_max: u64,
+}
+
+impl Default for Tuning {
+    fn default() -> Self {
+        Self { build_bytes_max: 32 << 20 }
+    }
+}
+
+fn plan_on_this_thread(request: &PlanRequest, tuning: Tuning, handle: &Handle) -> Result<PlannedJob, FailureCause> {
+    let PlanRequest { job, spec, slots, .. } = request;
+    let query = query::parse_query(&spec.query)?;
+    let names: BTreeSet<&str> = spec.inputs.keys().map(String::as_str).collect();
+    query.check_tables(&spec.query, &names, session::is_table_function)?;
+
+    let runtime = Arc::new(RuntimeEnv::default());
+    register_stores(&runtime);
+    let inputs = handle.block_on(load_inputs(&runtime, spec, *slots))?;
+    let session = PlanningSession::new(runtime, request, tuning, &inputs);
+    let plan = handle.block_on(session.plan(query, &spec.query))?;
+    let planned = stages::build_stages(&plan, spec, &request.attempts_url)?;
+    tracing::info!(%job, inputs = inputs.len(), stages = planned.stages.len(), "planned job");
+    Ok(planned)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,145 @@
+//! A planned job: what the scheduler needs to know of its stages, and what the workers do.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::ops::Range;
+
+use bytes::Bytes;
+use hearth_common::{InputSplit, LeafInput, LeafKey, ShuffleInput, ShuffleSource, StageId, TaskInputs};
+use hearth_scheduler::JobGraph;
+
+use super::cut::{LeafSource, ShufflePart};
+use super::layout::{LeafReach, Spread};
+
+/// Input splits that an error message names.
+const SPLITS_NAMED_MAX: usize = 3;
+
+/// A job as stages.
+#[derive(Debug)]
+pub struct PlannedJob {
+    /// The stages, as far as scheduling needs to know them.
+    pub graph: JobGraph,
+    /// The stages, by id.
+    pub stages: Vec<PlannedStage>,
+}
+
+/// What the tasks of a stage run and read.
+#[derive(Debug)]
+pub struct PlannedStage {
+    /// One line for people, such as `scan actions, partial aggregate`.
+    pub label: String,
+    /// The encoded [`StageProgram`](hearth_plan::StageProgram).
+    pub program: Bytes,
+    /// Its XXH3 checksum.
+    pub program_xxh3: u64,
+    pub(super) leaves: Vec<StageLeaf>,
+}
+
+/// One leaf of a stage: what there is to read, and which task reads what of it.
+#[derive(Debug)]
+pub(super) struct StageLeaf {
+    pub(super) leaf: u32,
+    pub(super) source: LeafSource,
+    pub(super) reach: LeafReach,
+}
+
+impl StageLeaf {
+    /// The partitions of the leaf that a task reads.
+    fn partitions_of(&self, task: u32) -> Range<u32> {
+        if !self.reach.tasks.contains(&task) {
+            return 0..0;
+        }
+        match self.reach.spread {
+            Spread::OneEach => {
+                let partition = task - self.reach.tasks.start;
+                partition..partition + 1
+            }
+            Spread::AllEach => 0..self.reach.partitions,
+        }
+    }
+
+    fn splits(&self, partition: u32) -> &[InputSplit] {
+        match &self.source {
+            LeafSource::Splits(splits) => splits.get(partition as usize).map_or(&[], Vec::as_slice),
+            LeafSource::Stage { .. } => &[],
+        }
+    }
+}
+
+impl PlannedStage {
+    /// What task `partition` reads. `merged` is its group of shuffle partitions, where the scheduler formed it; `sources` are the
+    /// winning attempts of every stage that this one reads, by the number of their tasks.
+    #[must_use]
+    pub fn task_inputs(
+        &self,
+        partition: u32,
+        merged: Option<&Range<u32>>,
+        sources: &BTreeMap<StageId, Vec<ShuffleSource>>,
+    ) -> TaskInputs {
+        let mut inputs = TaskInputs::new();
+        for leaf in &self.leaves {
+            for leaf_partition in leaf.partitions_of(partition) {
+                let input = match &leaf.source {
+                    LeafSource::Splits(_) => some_splits(leaf.splits(leaf_partition)),
+                    LeafSource::Stage { stage, part } => {
+                        let shuffle = shuffle_input(*part, leaf_partition, merged);
+                        sources.get(stage).and_then(|sources| shuffle.bind(*stage, sources))
+                    }
+                };
+                if let Some(input) = input {
+                    inputs.insert(LeafKey { leaf: leaf.leaf, partition: leaf_partition }, input);
+                }
+            }
+        }
+        inputs
+    }
+
+    /// The input splits that task `partition` reads, for people; empty where it reads only shuffle outputs.
+    #[must_use]
+    pub fn describe_inputs(&self, partition: u32) -> String {
+        let of_leaf = |leaf: &'_ StageLeaf| {
+            leaf.partitions_of(partition).map(|index| leaf.splits(index).to_vec()).collect::<Vec<_>>()
+        };
+        let splits: Vec<InputSplit> = self.leaves.iter().flat_map(of_leaf).flatten().collect();
+        let named = splits.iter().take(SPLITS_NAMED_MAX).map(|split| {
+            let InputSplit { url, start, end, .. } = split;
+            format!("{url} (bytes {start} to {end})")
+        });
+        let mut text = named.collect::<Vec<_>>().join(", ");
+        if splits.len() > SPLITS_NAMED_MAX {
+            let _ = write!(text, " and {} more", splits.len() - SPLITS_NAMED_MAX);
+        }
+        text
+    }
+}
+
+fn some_splits(splits: &[InputSplit]) -> Option<LeafInput> {
+    (!splits.is_empty()).then(|| LeafInput::Splits(splits.to_vec()))
+}
+
+/// Which shuffle partitions of which tasks a leaf partition reads.
+struct Wanted {
+    partitions: Range<u32>,
+    task: Option<u32>,
+}
+
+fn shuffle_input(part: ShufflePart, leaf_partition: u32, merged: Option<&Range<u32>>) -> Wanted {
+    match part {
+        ShufflePart::Hashed => {
+            let own = leaf_partition..leaf_partition + 1;
+            Wanted { partitions: merged.cloned().unwrap_or(own), task: None }
+        }
+        ShufflePart::Everything => Wanted { partitions: 0..1, task: None },
+        ShufflePart::OneTask => Wanted { partitions: 0..1, task: Some(leaf_partition) },
+    }
+}
+
+impl Wanted {
+    /// `None` where there is nothing to read: merging may have left fewer tasks than were planned.
+    fn bind(self, stage: StageId, sources: &[ShuffleSource]) -> Option<LeafInput> {
+        let is_wanted = |source: &&ShuffleSource| self.task.is_none_or(|task| source.partition == task);
+        let sources: Vec<ShuffleSource> = sources.iter().filter(is_wanted).cloned().collect();
+        let Range { start: first, end } = self.partitions;
+        (!sources.is_empty()).then_some(LeafInput::Shuffle(ShuffleInput { stage, first, end, sources }))
+    }
+}

@@ -1,0 +1,169 @@
+//! What everyone but the event loop sees: an immutable picture of all jobs and workers, replaced as a whole.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use hearth_common::{JobId, JobState, JobStatus, WorkerState, WorkerStatus};
+
+/// All jobs and workers at one moment.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Snapshot {
+    /// Jobs that have not ended.
+    pub active: BTreeMap<JobId, Arc<JobStatus>>,
+    /// Ended jobs, as many as history keeps.
+    pub ended: Arc<BTreeMap<JobId, Arc<JobStatus>>>,
+    /// Workers, and the last lost ones.
+    pub workers: Vec<WorkerStatus>,
+}
+
+/// Which jobs a listing is about.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Page {
+    /// Only jobs in one of these states; empty for all.
+    pub states: Vec<JobState>,
+    /// Most jobs in the answer.
+    pub size: usize,
+    /// Only jobs that are older than this one.
+    pub before: Option<JobId>,
+}
+
+/// Figures over all jobs and workers.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Totals {
+    /// Jobs that are known, by state.
+    pub jobs: BTreeMap<JobState, u64>,
+    /// Workers that are known, by the name of their state.
+    pub workers: BTreeMap<&'static str, u64>,
+    /// Slots of workers that are not lost.
+    pub slots: u64,
+    /// Attempts that run.
+    pub slots_used: u64,
+    /// Tasks of active jobs that run.
+    pub tasks_running: u64,
+    /// Tasks of active jobs that have no winner yet and do not run.
+    pub tasks_waiting: u64,
+    /// Memory that attempts have reserved, in bytes.
+    pub memory_bytes_used: u64,
+}
+
+impl Snapshot {
+    pub(crate) fn job(&self, id: JobId) -> Option<&Arc<JobStatus>> {
+        self.active.get(&id).or_else(|| self.ended.get(&id))
+    }
+
+    /// One page, newest first, and where the next one goes on; ids sort by age.
+    pub(crate) fn page(&self, page: &Page) -> (Vec<Arc<JobStatus>>, Option<JobId>) {
+        let mut active = self.active.iter().rev().peekable();
+        let mut ended = self.ended.iter().rev().peekable();
+        let mut found: Vec<Arc<JobStatus>> = Vec::new();
+        loop {
+            let next = match (active.peek(), ended.peek()) {
+                (Some((one, _)), Some((other, _))) if one < other => ended.next(),
+                (Some(_), _) => active.next(),
+                (None, _) => ended.next(),
+            };
+            let Some((id, status)) = next else { return (found, None) };
+            let is_older = page.before.is_none_or(|before| *id < before);
+            let fits = page.states.is_empty() || page.states.contains(&status.state);
+            if !is_older || !fits {
+                continue;
+            }
+            if found.len() == page.size {
+                let token = found.last().map(|last| last.id);
+                return (found, token);
+            }
+            found.push(Arc::clone(status));
+        }
+    }
+
+    pub(crate) fn totals(&self) -> Totals {
+        let mut totals = Totals { jobs: JobState::ALL.map(|state| (state, 0)).into(), ..Totals::default() };
+        for job in self.active.values().chain(self.ended.values()) {
+            *totals.jobs.entry(job.state).or_default() += 1;
+        }
+        for stage in self.active.values().flat_map(|job| &job.stages) {
+            totals.tasks_running += u64::from(stage.tasks_running);
+            let rest = stage.tasks.saturating_sub(stage.tasks_done).saturating_sub(stage.tasks_running);
+            totals.tasks_waiting += u64::from(rest);
+        }
+        for state in [WorkerState::Alive, WorkerState::Disconnected, WorkerState::Draining, WorkerState::Lost] {
+            totals.workers.insert(state.name(), 0);
+        }
+        for worker in &self.workers {
+            *totals.workers.entry(worker.state.name()).or_default() += 1;
+            if worker.state != WorkerState::Lost {
+                totals.slots += u64::from(worker.slots);
+                totals.slots_used += u64::from(worker.slots_used);
+                totals.memory_bytes_used += worker.memory_bytes_used;
+            }
+        }
+        totals
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// A job for tests, with nothing special about it.
+    pub(crate) fn job(id: u128, state: JobState) -> Arc<JobStatus> {
+        Arc::new(JobStatus {
+            id: JobId::from_u128(id),
+            name: format!("job {id}"),
+            state,
+            waiting_for: None,
+            submitted_ms: 1_700_000_000_000,
+            started_ms: None,
+            finished_ms: None,
+            failure: None,
+            stages: Vec::new(),
+            metrics: hearth_common::AttemptMetrics::default(),
+            output: None,
+            has_result: false,
+            attempts: hearth_common::AttemptCounts::default(),
+            query: "SELECT 1".to_owned(),
+        })
+    }
+
+    pub(crate) fn snapshot(jobs: &[(u128, JobState)]) -> Snapshot {
+        let of = |is_final: bool| {
+            jobs.iter()
+                .filter(|(_, state)| state.is_final() == is_final)
+                .map(|(id, state)| (JobId::from_u128(*id), job(*id, *state)))
+                .collect::<BTreeMap<_, _>>()
+        };
+        Snapshot { active: of(false), ended: Arc::new(of(true)), workers: Vec::new() }
+    }
+
+    fn pages(snapshot: &Snapshot, states: &[JobState], size: usize) -> Vec<Vec<u128>> {
+        let mut page = Page { states: states.to_vec(), size, before: None };
+        let mut pages = Vec::new();
+        loop {
+            let (jobs, next) = snapshot.page(&page);
+            let number = |job: &Arc<JobStatus>| job.name.trim_start_matches("job ").parse::<u128>().unwrap();
+            pages.push(jobs.iter().map(number).collect());
+            match next {
+                Some(next) => page.before = Some(next),
+                None => return pages,
+            }
+        }
+    }
+
+    #[test]
+    fn pages_go_from_new_to_old_and_miss_nothing() {
+        use JobState::{Done, Failed, Queued, Running};
+        let snapshot = snapshot(&[(1, Done), (2, Running), (3, Failed), (4, Done), (5, Queued)]);
+        assert_eq!(pages(&snapshot, &[], 2), [vec![5, 4], vec![3, 2], vec![1]]);
+        assert_eq!(pages(&snapshot, &[], 5), [vec![5, 4, 3, 2, 1]]);
+        assert_eq!(pages(&snapshot, &[Done], 1), [vec![4], vec![1]]);
+        assert_eq!(pages(&snapshot, &[JobState::Cancelled], 10), [Vec::<u128>::new()]);
+    }
+
+    #[test]
+    fn totals_have_every_state() {
+        let totals = snapshot(&[(1, JobState::Done), (2, JobState::Done), (3, JobState::Running)]).totals();
+        assert_eq!(totals.jobs[&JobState::Done], 2);
+        assert_eq!(totals.jobs[&JobState::Queued], 0);
+        assert_eq!(totals.workers["lost"], 0);
+    }
+}

@@ -1,0 +1,148 @@
+//! Every message survives the wire, and what must not come in does not.
+
+use hearth_common::{InputSplit, LeafInput, LeafKey, ShuffleInput, ShuffleSource, StageId, TaskId};
+
+use super::*;
+use crate::wire;
+
+const JOB: JobId = JobId::from_u128(7);
+const WORKER: WorkerId = WorkerId::from_u128(9);
+const ATTEMPT: AttemptId = AttemptId { task: TaskId { job: JOB, stage: StageId(2), partition: 3 }, attempt: 4 };
+
+fn file() -> OutputFile {
+    OutputFile {
+        staged: "part-2-00003-4-0.parquet".into(),
+        directory: "day=2026-01-15/name=a%2Fb".into(),
+        extension: "parquet".into(),
+        rows: 5,
+        bytes: 6,
+    }
+}
+
+fn hello() -> Hello {
+    Hello {
+        protocol: 1,
+        engine_version: "0.1.0".into(),
+        worker: WORKER,
+        host: "node1".into(),
+        shuffle_address: "[::1]:4000".into(),
+        slots: 2,
+        memory_bytes_max: 1 << 30,
+        attempts: vec![ATTEMPT],
+        shuffle_outputs: vec![ATTEMPT, ATTEMPT],
+        token: String::new(),
+    }
+}
+
+fn report(outcome: ReportOutcome) -> WorkerMessage {
+    let metrics = AttemptMetrics { input_rows: 1, elapsed_ms: 2, ..AttemptMetrics::default() };
+    WorkerMessage::Report(Report { attempt: ATTEMPT, metrics, outcome })
+}
+
+fn launch() -> LaunchOrder {
+    let split = InputSplit { url: "file:///a.csv".into(), file_bytes: 10, modified_ms: -1, start: 2, end: 10 };
+    let source = ShuffleSource { partition: 1, attempt: 0, worker: WORKER, address: "127.0.0.1:1".into() };
+    let shuffle = ShuffleInput { stage: StageId(0), first: 1, end: 4, sources: vec![source] };
+    LaunchOrder {
+        attempt: ATTEMPT,
+        program: Bytes::from_static(b"program"),
+        program_xxh3: 11,
+        inputs: TaskInputs::from([
+            (LeafKey { leaf: 0, partition: 3 }, LeafInput::Splits(vec![split])),
+            (LeafKey { leaf: 1, partition: 3 }, LeafInput::Shuffle(shuffle)),
+        ]),
+    }
+}
+
+#[test]
+fn worker_messages_round_trip() {
+    let cause = FailureCause::task("bad");
+    let messages = [
+        WorkerMessage::Hello(hello()),
+        WorkerMessage::Heartbeat(Heartbeat {
+            progress: vec![AttemptProgress { attempt: ATTEMPT, metrics: AttemptMetrics::default() }],
+            memory_bytes_used: 1,
+            disk_bytes_free: 2,
+        }),
+        report(ReportOutcome::Shuffle { partition_bytes: vec![1, 0, 3] }),
+        report(ReportOutcome::Output { files: vec![file()] }),
+        report(ReportOutcome::Failed(cause)),
+        WorkerMessage::Draining,
+        WorkerMessage::Goodbye,
+    ];
+    for message in messages {
+        assert_eq!(WorkerMessage::try_from(wire::FromWorker::from(message.clone())), Ok(message));
+    }
+}
+
+#[test]
+fn master_messages_round_trip() {
+    let messages = [
+        MasterMessage::Welcome { heartbeat_interval: Duration::from_secs(2), lease: Duration::from_secs(10) },
+        MasterMessage::Refused { reason: "another version".into(), retry: false },
+        MasterMessage::Launch(launch()),
+        MasterMessage::Cancel(ATTEMPT),
+        MasterMessage::Ack(ATTEMPT),
+        MasterMessage::RemoveShuffle { job: JOB, attempt: None },
+        MasterMessage::RemoveShuffle { job: JOB, attempt: Some(ATTEMPT) },
+        MasterMessage::Fenced,
+    ];
+    for message in messages {
+        assert_eq!(MasterMessage::try_from(wire::FromMaster::from(message.clone())), Ok(message));
+    }
+}
+
+fn check_refused<W, T: TryFrom<W, Error = ConvertError> + std::fmt::Debug>(wire: W, field: &str) {
+    let error = T::try_from(wire).expect_err(field);
+    assert_eq!(error.field, field, "{error}");
+}
+
+#[test]
+fn refuses_what_must_not_come_in() {
+    check_refused::<_, WorkerMessage>(wire::FromWorker::default(), "message");
+    check_refused::<_, Hello>(wire::Hello { slots: 0, ..hello().into() }, "slots");
+    check_refused::<_, Hello>(wire::Hello { worker_id: "../x".into(), ..hello().into() }, "worker_id");
+    for address in ["", "host", "host:", ":1", "host:0", "host:65536", "http://h:1", "a b:1"] {
+        check_refused::<_, Hello>(wire::Hello { shuffle_address: address.into(), ..hello().into() }, "shuffle_address");
+    }
+    for staged in ["", ".", "..", "a/b", "../x", "/x", "a\0b", &"x".repeat(256)] {
+        check_refused::<_, OutputFile>(wire::OutputFile { staged: staged.into(), ..file().into() }, "staged");
+    }
+    for directory in ["/a=b", "a=b/", "a=b/..", "../a=b", "a", "a=b//c=d", "."] {
+        check_refused::<_, OutputFile>(wire::OutputFile { directory: directory.into(), ..file().into() }, "directory");
+    }
+    for extension in ["", "a/b", ".x", "é"] {
+        check_refused::<_, OutputFile>(wire::OutputFile { extension: extension.into(), ..file().into() }, "extension");
+    }
+    let welcome = wire::Welcome { heartbeat_interval_ms: 10, lease_ms: 10 };
+    let message = wire::FromMaster { message: Some(wire::from_master::Message::Welcome(welcome)) };
+    check_refused::<_, MasterMessage>(message, "lease_ms");
+    let other = wire::RemoveShuffle { job_id: JobId::from_u128(1).to_string(), attempt: Some(ATTEMPT.into()) };
+    check_refused::<_, MasterMessage>(other, "attempt");
+}
+
+#[test]
+fn refuses_inputs_that_make_no_sense() {
+    let mut twice = wire::Launch::from(launch());
+    twice.leaves.push(twice.leaves[0].clone());
+    check_refused::<_, LaunchOrder>(twice, "leaves");
+    let split = wire::InputSplit { url: "u".into(), file_bytes: 5, modified_ms: 0, start: 3, end: 6 };
+    check_refused::<_, InputSplit>(split.clone(), "end");
+    check_refused::<_, InputSplit>(wire::InputSplit { start: 5, end: 4, ..split }, "end");
+    let shuffle = wire::Shuffle { stage: 0, first: 2, end: 1, sources: vec![] };
+    check_refused::<_, ShuffleInput>(shuffle.clone(), "end");
+    check_refused::<_, ShuffleInput>(wire::Shuffle { first: 0, end: u32::MAX, ..shuffle }, "end");
+}
+
+proptest::proptest! {
+    #[test]
+    fn never_panics_on_any_bytes(bytes in proptest::collection::vec(proptest::num::u8::ANY, 0..512)) {
+        use prost::Message;
+        if let Ok(message) = wire::FromWorker::decode(&*bytes) {
+            let _ = WorkerMessage::try_from(message);
+        }
+        if let Ok(message) = wire::FromMaster::decode(&*bytes) {
+            let _ = MasterMessage::try_from(message);
+        }
+    }
+}

@@ -1,0 +1,205 @@
+//! Job descriptions.
+
+use std::collections::BTreeMap;
+
+use hearth_common::{
+    ByteSize, ColumnSpec, Compression, CsvOptions, InputFormat, InputSpec, JobSettings, JobSpec, JobState, OnError,
+    OutputFormat, OutputMode, OutputSpec,
+};
+
+use super::error::{ConvertError, parsed, required, unknown_value};
+use crate::wire::{self, input};
+
+/// Both directions of an enum whose variants have the same names on the wire.
+macro_rules! wire_enum {
+    ($name:ident, $read:ident, { $($variant:ident),+ }) => {
+        impl From<$name> for wire::$name {
+            fn from(value: $name) -> Self {
+                match value {
+                    $($name::$variant => Self::$variant,)+
+                }
+            }
+        }
+
+        pub(crate) fn $read(field: &'static str, value: i32) -> Result<$name, ConvertError> {
+            match wire::$name::try_from(value) {
+                $(Ok(wire::$name::$variant) => Ok($name::$variant),)+
+                Ok(wire::$name::Unspecified) | Err(_) => Err(unknown_value(field, value)),
+            }
+        }
+    };
+}
+pub(super) use wire_enum;
+
+wire_enum!(OnError, on_error_of, { Fail });
+wire_enum!(OutputFormat, output_format_of, { Parquet, Csv, Json });
+wire_enum!(OutputMode, output_mode_of, { Error, Overwrite, Append });
+wire_enum!(Compression, compression_of, { Zstd, Snappy, Lz4, None });
+wire_enum!(JobState, job_state_of, { Queued, Planning, Running, Committing, Done, Failed, Cancelled });
+
+impl TryFrom<wire::JobSpec> for JobSpec {
+    type Error = ConvertError;
+
+    /// Also checks what [`JobSpec::validate`] checks.
+    fn try_from(message: wire::JobSpec) -> Result<Self, ConvertError> {
+        let mut inputs = BTreeMap::new();
+        for mut input in message.inputs {
+            let name = std::mem::take(&mut input.name);
+            let spec = InputSpec::try_from(input)?;
+            if inputs.insert(name.clone(), spec).is_some() {
+                return Err(ConvertError::new("JobSpec.inputs", format!("there are two inputs named `{name}`")));
+            }
+        }
+        let job = Self {
+            name: message.name,
+            query: message.query,
+            inputs,
+            output: message.output.map(OutputSpec::try_from).transpose()?,
+            settings: message.settings.map(JobSettings::from).unwrap_or_default(),
+        };
+        job.validate().map_err(|error| ConvertError::new("JobSpec", error))?;
+        Ok(job)
+    }
+}
+
+impl From<JobSpec> for wire::JobSpec {
+    fn from(job: JobSpec) -> Self {
+        let JobSpec { name, query, inputs, output, settings } = job;
+        let named = |(name, input): (String, InputSpec)| wire::Input { name, ..input.into() };
+        Self {
+            name,
+            query,
+            inputs: inputs.into_iter().map(named).collect(),
+            output: output.map(wire::Output::from),
+            settings: Some(settings.into()),
+        }
+    }
+}
+
+impl TryFrom<wire::Input> for InputSpec {
+    type Error = ConvertError;
+
+    fn try_from(message: wire::Input) -> Result<Self, ConvertError> {
+        let format = match required("Input.format", message.format)? {
+            input::Format::Csv(options) => InputFormat::Csv(options.try_into()?),
+            input::Format::Json(wire::JsonFormat {}) => InputFormat::Json,
+            input::Format::Parquet(wire::ParquetFormat {}) => InputFormat::Parquet,
+        };
+        let columns: Vec<_> = message.schema.into_iter().map(ColumnSpec::try_from).collect::<Result<_, _>>()?;
+        let schema = (!columns.is_empty()).then_some(columns);
+        let on_error = on_error_of("Input.on_error", message.on_error)?;
+        Ok(Self { paths: message.paths, format, schema, on_error })
+    }
+}
+
+/// The name stands outside of [`InputSpec`], so it is left empty.
+impl From<InputSpec> for wire::Input {
+    fn from(input: InputSpec) -> Self {
+        let InputSpec { paths, format, schema, on_error } = input;
+        let format = match format {
+            InputFormat::Csv(options) => input::Format::Csv(options.into()),
+            InputFormat::Json => input::Format::Json(wire::JsonFormat {}),
+            InputFormat::Parquet => input::Format::Parquet(wire::ParquetFormat {}),
+        };
+        let column = |column: ColumnSpec| wire::Column { name: column.name, r#type: column.value_type.to_string() };
+        Self {
+            name: String::new(),
+            paths,
+            format: Some(format),
+            schema: schema.into_iter().flatten().map(column).collect(),
+            on_error: wire::OnError::from(on_error).into(),
+        }
+    }
+}
+
+impl TryFrom<wire::Column> for ColumnSpec {
+    type Error = ConvertError;
+
+    fn try_from(message: wire::Column) -> Result<Self, ConvertError> {
+        Ok(Self { value_type: parsed("Column.type", &message.r#type)?, name: message.name })
+    }
+}
+
+impl TryFrom<wire::CsvFormat> for CsvOptions {
+    type Error = ConvertError;
+
+    fn try_from(message: wire::CsvFormat) -> Result<Self, ConvertError> {
+        Ok(Self {
+            header: message.header,
+            delimiter: byte_of("CsvFormat.delimiter", message.delimiter)?,
+            quote: byte_of("CsvFormat.quote", message.quote)?,
+            escape: message.escape.map(|value| byte_of("CsvFormat.escape", value)).transpose()?,
+            comment: message.comment.map(|value| byte_of("CsvFormat.comment", value)).transpose()?,
+            multiline: message.multiline,
+        })
+    }
+}
+
+fn byte_of(field: &'static str, value: u32) -> Result<u8, ConvertError> {
+    u8::try_from(value).map_err(|_| ConvertError::new(field, format!("{value} is not the code of an ASCII character")))
+}
+
+impl From<CsvOptions> for wire::CsvFormat {
+    fn from(options: CsvOptions) -> Self {
+        let CsvOptions { header, delimiter, quote, escape, comment, multiline } = options;
+        let (escape, comment) = (escape.map(u32::from), comment.map(u32::from));
+        Self { header, delimiter: delimiter.into(), quote: quote.into(), escape, comment, multiline }
+    }
+}
+
+impl TryFrom<wire::Output> for OutputSpec {
+    type Error = ConvertError;
+
+    fn try_from(message: wire::Output) -> Result<Self, ConvertError> {
+        Ok(Self {
+            path: message.path,
+            format: output_format_of("Output.format", message.format)?,
+            mode: output_mode_of("Output.mode", message.mode)?,
+            partition_by: message.partition_by,
+            compression: compression_of("Output.compression", message.compression)?,
+            file_bytes_max: ByteSize(message.file_bytes_max),
+        })
+    }
+}
+
+impl From<OutputSpec> for wire::Output {
+    fn from(output: OutputSpec) -> Self {
+        let OutputSpec { path, format, mode, partition_by, compression, file_bytes_max } = output;
+        Self {
+            path,
+            format: wire::OutputFormat::from(format).into(),
+            mode: wire::OutputMode::from(mode).into(),
+            partition_by,
+            compression: wire::Compression::from(compression).into(),
+            file_bytes_max: file_bytes_max.0,
+        }
+    }
+}
+
+impl From<wire::Settings> for JobSettings {
+    fn from(message: wire::Settings) -> Self {
+        let default = Self::default();
+        let size = |value: Option<u64>, default: ByteSize| value.map_or(default, ByteSize);
+        Self {
+            split_bytes: message.split_bytes.map(ByteSize),
+            shuffle_partitions: message.shuffle_partitions,
+            merge_bytes: size(message.merge_bytes, default.merge_bytes),
+            broadcast_bytes_max: size(message.broadcast_bytes_max, default.broadcast_bytes_max),
+            result_bytes_max: size(message.result_bytes_max, default.result_bytes_max),
+        }
+    }
+}
+
+impl From<JobSettings> for wire::Settings {
+    fn from(settings: JobSettings) -> Self {
+        let JobSettings { split_bytes, shuffle_partitions, merge_bytes, broadcast_bytes_max, result_bytes_max } =
+            settings;
+        Self {
+            split_bytes: split_bytes.map(|size| size.0),
+            shuffle_partitions,
+            merge_bytes: Some(merge_bytes.0),
+            broadcast_bytes_max: Some(broadcast_bytes_max.0),
+            result_bytes_max: Some(result_bytes_max.0),
+        }
+    }
+}

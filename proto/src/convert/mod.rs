@@ -1,0 +1,17 @@
+//! The only place where wire messages become our types and back. It validates: what comes out of here is well formed.
+//!
+//! Nothing here decides anything; a message that cannot be understood is an error that names its field.
+
+mod common;
+pub mod control;
+pub(crate) mod error;
+mod job;
+mod request;
+mod shuffle;
+mod status;
+#[cfg(test)]
+mod tests;
+
+pub use error::ConvertError;
+pub use request::{FetchResult, ListJobs, ResultFormat, SubmitJob, job_id_of};
+pub use shuffle::ShuffleFetch;

@@ -1,0 +1,331 @@
+//! A master and its workers as real processes on free ports, in a directory of their own.
+
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus};
+use std::sync::{Condvar, Mutex, PoisonError};
+
+use anyhow::{Context, Result};
+use rustix::process::Signal;
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::binary::hearth_binary;
+use crate::command::{Background, Outcome, run_hearth};
+use crate::job_file::JobFile;
+use crate::process::Process;
+use crate::wait::{Deadline, wait_for};
+
+/// Time for a process to say that it is ready, in seconds.
+const READY_SECONDS_MAX: u64 = 60;
+/// Clusters that run at the same time in one test process.
+const CLUSTERS_MAX: u32 = 2;
+
+static RUNNING: Mutex<u32> = Mutex::new(0);
+static ENDED: Condvar = Condvar::new();
+
+/// How a cluster is started.
+#[derive(Debug, Clone)]
+pub struct ClusterOptions {
+    /// Workers to start with.
+    pub workers: usize,
+    /// Slots of each worker.
+    pub slots: u32,
+    /// Memory limit of each worker.
+    pub memory: String,
+    /// Lines of the master's configuration file, such as `lease = "5s"`.
+    pub master_config: String,
+}
+
+impl Default for ClusterOptions {
+    fn default() -> Self {
+        Self { workers: 2, slots: 1, memory: "1GiB".to_owned(), master_config: String::new() }
+    }
+}
+
+/// One worker process.
+#[derive(Debug)]
+pub struct WorkerProcess {
+    /// The process.
+    pub process: Process,
+    /// Its worker id.
+    pub id: String,
+    /// Its work directory.
+    pub work_dir: PathBuf,
+}
+
+/// A running cluster.
+#[derive(Debug)]
+pub struct Cluster {
+    options: ClusterOptions,
+    master: Process,
+    workers: Vec<WorkerProcess>,
+    rpc: String,
+    http: String,
+    directory: TempDir,
+}
+
+impl Cluster {
+    /// Starts a cluster, runs a test on it and ends it. When the test fails, the logs of all processes are shown.
+    ///
+    /// # Errors
+    /// What the test fails with, or a process that does not start.
+    pub fn run(options: ClusterOptions, test: impl FnOnce(&mut Self) -> Result<()>) -> Result<()> {
+        let _permit = Permit::take();
+        let mut cluster = Self::start(options)?;
+        let result = catch_unwind(AssertUnwindSafe(|| test(&mut cluster)));
+        if !matches!(result, Ok(Ok(()))) {
+            cluster.show_logs();
+        }
+        result.unwrap_or_else(|panic| resume_unwind(panic))
+    }
+
+    /// Starts a cluster outside a test.
+    ///
+    /// # Errors
+    /// A process does not become ready.
+    pub fn start(options: ClusterOptions) -> Result<Self> {
+        let directory = tempfile::Builder::new().prefix("hearth-test-").tempdir()?;
+        let config = directory.path().join("master.toml");
+        std::fs::write(&config, &options.master_config)?;
+        let any = "127.0.0.1:0";
+        let (master, rpc, http) = start_master(directory.path(), any, any)?;
+        let workers = options.workers;
+        let mut cluster = Self { options, master, workers: Vec::new(), rpc, http, directory };
+        for _ in 0..workers {
+            cluster.start_worker()?;
+        }
+        Ok(cluster)
+    }
+
+    /// Kills the master with SIGKILL and starts it again on the same ports and the same state.
+    ///
+    /// # Errors
+    /// It does not become ready.
+    pub fn restart_master(&mut self) -> Result<()> {
+        self.master.kill()?;
+        (self.master, _, _) = start_master(self.directory.path(), &self.rpc, &self.http)?;
+        Ok(())
+    }
+
+    /// Sends a signal to the master and waits for its end.
+    ///
+    /// # Errors
+    /// It does not end.
+    pub fn stop_master(&mut self, signal: Signal) -> Result<ExitStatus> {
+        self.master.signal(signal)?;
+        self.master.wait_for_exit(Deadline::after_seconds(30))
+    }
+
+    /// Starts one more worker and returns its index.
+    ///
+    /// # Errors
+    /// It does not become ready.
+    pub fn start_worker(&mut self) -> Result<usize> {
+        let index = self.workers.len();
+        let work_dir = self.directory.path().join(format!("work-{index}"));
+        self.start_worker_in(work_dir)
+    }
+
+    /// Starts one more worker on a given work directory and returns its index.
+    ///
+    /// # Errors
+    /// It does not become ready.
+    pub fn start_worker_in(&mut self, work_dir: PathBuf) -> Result<usize> {
+        let index = self.workers.len();
+        let mut command = Command::new(hearth_binary()?);
+        command.args(["worker", "--master", &self.url(), "--slots", &self.options.slots.to_string()]);
+        command.args(["--memory", &self.options.memory, "--work-dir"]).arg(&work_dir);
+        let mut process = Process::start(&format!("worker-{index}"), &mut command, self.directory.path())?;
+        let ready = process.wait_for_line("hearth worker ready", Deadline::after_seconds(READY_SECONDS_MAX))?;
+        self.workers.push(WorkerProcess { process, id: field(&ready, "id")?, work_dir });
+        Ok(index)
+    }
+
+    /// A worker by its index.
+    ///
+    /// # Panics
+    /// There is no such worker.
+    #[must_use]
+    pub fn worker(&self, index: usize) -> &WorkerProcess {
+        &self.workers[index]
+    }
+
+    /// Kills a worker with SIGKILL.
+    ///
+    /// # Errors
+    /// It is gone.
+    pub fn kill_worker(&mut self, index: usize) -> Result<()> {
+        self.workers[index].process.kill()
+    }
+
+    /// Waits until a worker ended by itself.
+    ///
+    /// # Errors
+    /// The deadline passes first.
+    pub fn wait_for_worker_exit(&mut self, index: usize, deadline: Deadline) -> Result<ExitStatus> {
+        self.workers[index].process.wait_for_exit(deadline)
+    }
+
+    /// Ids of all processes.
+    #[must_use]
+    pub fn process_ids(&self) -> Vec<u32> {
+        let workers = self.workers.iter().map(|worker| worker.process.id());
+        std::iter::once(self.master.id()).chain(workers).collect()
+    }
+
+    /// Sends SIGTERM to a worker.
+    ///
+    /// # Errors
+    /// It is gone.
+    pub fn drain_worker(&self, index: usize) -> Result<()> {
+        self.worker(index).process.signal(Signal::TERM)
+    }
+
+    /// What to pass as `--master`.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("hearth://{}", self.rpc)
+    }
+
+    /// `host:port` of the web server.
+    #[must_use]
+    pub fn http(&self) -> &str {
+        &self.http
+    }
+
+    /// Directory of the cluster, for the test's own files too.
+    #[must_use]
+    pub fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// Runs a `hearth` command against this cluster.
+    ///
+    /// # Errors
+    /// It cannot be started or does not end in time.
+    pub fn hearth(&self, arguments: &[&str]) -> Result<Outcome> {
+        let url = self.url();
+        run_hearth(&[arguments, &["--master", url.as_str()]].concat())
+    }
+
+    /// Submits a job and waits for its end; answers with how the command ended.
+    ///
+    /// # Errors
+    /// The command cannot be run.
+    pub fn submit(&self, job: &JobFile, arguments: &[&str]) -> Result<Outcome> {
+        let file = job.write(self.directory())?;
+        self.hearth(&[&["submit", &file.to_string_lossy()], arguments].concat())
+    }
+
+    /// Submits a job that must be done at the end, and returns its status.
+    ///
+    /// # Errors
+    /// The job is not done.
+    pub fn run_job(&self, job: &JobFile) -> Result<Value> {
+        self.submit(job, &["--json"])?.success()?.json()
+    }
+
+    /// Submits a job and returns its id at once.
+    ///
+    /// # Errors
+    /// The job is not accepted.
+    pub fn submit_detached(&self, job: &JobFile) -> Result<String> {
+        let outcome = self.submit(job, &["--detach"])?.success()?;
+        Ok(outcome.stdout.trim().to_owned())
+    }
+
+    /// Submits a job and keeps the waiting command in the background.
+    ///
+    /// # Errors
+    /// The command cannot be started.
+    pub fn submit_in_background(&self, job: &JobFile, arguments: &[&str]) -> Result<Background> {
+        let file = job.write(self.directory())?;
+        let (file, url) = (file.to_string_lossy().into_owned(), self.url());
+        Background::start(&[&["submit", &file, "--master", &url], arguments].concat())
+    }
+
+    /// Status of a job.
+    ///
+    /// # Errors
+    /// There is no such job.
+    pub fn status(&self, job: &str) -> Result<Value> {
+        self.hearth(&["status", job, "--json"])?.success()?.json()
+    }
+
+    /// Waits until the status of a job fulfils a condition, and returns it.
+    ///
+    /// # Errors
+    /// The deadline passes; the message has the last status.
+    pub fn wait_for_status(&self, job: &str, seconds: u64, fulfils: impl Fn(&Value) -> bool) -> Result<Value> {
+        let mut last = Value::Null;
+        let found = wait_for("a job's status", Deadline::after_seconds(seconds), || {
+            last = self.api(&format!("/api/v1/jobs/{job}"))?;
+            Ok(fulfils(&last).then(|| last.clone()))
+        });
+        found.with_context(|| format!("last status: {last:#}"))
+    }
+
+    /// Waits until a job reached a final state, and returns its status.
+    ///
+    /// # Errors
+    /// The deadline passes.
+    pub fn wait_for_end(&self, job: &str, seconds: u64) -> Result<Value> {
+        self.wait_for_status(job, seconds, |status| {
+            matches!(status["state"].as_str(), Some("done" | "failed" | "cancelled"))
+        })
+    }
+
+    /// JSON from the master's web server.
+    ///
+    /// # Errors
+    /// It does not answer with JSON.
+    pub fn api(&self, path: &str) -> Result<Value> {
+        crate::http::http_get(&self.http, path)?.json()
+    }
+
+    #[expect(clippy::print_stderr, reason = "the test runner shows it beside the failure")]
+    fn show_logs(&self) {
+        eprintln!("{}", self.master.log_tails());
+        for worker in &self.workers {
+            eprintln!("{}", worker.process.log_tails());
+        }
+    }
+}
+
+/// Starts a master on the state and the configuration in `directory`; answers with its two addresses too.
+fn start_master(directory: &Path, rpc: &str, http: &str) -> Result<(Process, String, String)> {
+    let mut command = Command::new(hearth_binary()?);
+    command.args(["master", "--rpc", rpc, "--http", http]).arg("--state-dir").arg(directory.join("state"));
+    command.arg("--config").arg(directory.join("master.toml"));
+    let mut master = Process::start("master", &mut command, directory)?;
+    let ready = master.wait_for_line("hearth master ready", Deadline::after_seconds(READY_SECONDS_MAX))?;
+    let (rpc, http) = (field(&ready, "rpc")?, field(&ready, "http")?);
+    Ok((master, rpc, http))
+}
+
+/// The value of `name=value` in a ready line.
+fn field(line: &str, name: &str) -> Result<String> {
+    let value = line.split_whitespace().find_map(|word| word.strip_prefix(name)?.strip_prefix('='));
+    value.map(str::to_owned).with_context(|| format!("find `{name}=` in `{line}`"))
+}
+
+/// Room for one cluster among those that run at the same time.
+struct Permit;
+
+impl Permit {
+    fn take() -> Self {
+        let running = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut running =
+            ENDED.wait_while(running, |running| *running >= CLUSTERS_MAX).unwrap_or_else(PoisonError::into_inner);
+        *running += 1;
+        Self
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        *RUNNING.lock().unwrap_or_else(PoisonError::into_inner) -= 1;
+        ENDED.notify_one();
+    }
+}

@@ -1,0 +1,26 @@
+//! The harness of the system tests: real `hearth` processes, their data, and what they left behind.
+//!
+//! It knows the command line and the HTTP interface, as a user does, and nothing of what is inside the processes.
+
+mod binary;
+mod command;
+mod golden;
+mod http;
+mod job_file;
+mod process;
+mod rows;
+mod wait;
+
+pub mod cluster;
+pub mod data;
+pub mod tpch;
+
+pub use binary::{hearth_binary, workspace_dir};
+pub use cluster::{Cluster, ClusterOptions};
+pub use command::{Background, Outcome, run_hearth};
+pub use golden::check_against_golden;
+pub use http::{HttpAnswer, http_get};
+pub use job_file::{JobFile, quoted};
+pub use process::Process;
+pub use rows::{Rows, count_parquet_rows, part_files, read_parquet_dir, sql_in_one_process};
+pub use wait::{Deadline, wait_for};

@@ -1,0 +1,42 @@
+//! Waiting for a condition, always with a deadline. Nothing here sleeps for a time that somebody guessed.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, bail};
+
+/// Time between two looks at a condition.
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
+
+/// A point in time after which waiting is a failure.
+#[derive(Debug, Clone, Copy)]
+pub struct Deadline(Instant);
+
+impl Deadline {
+    /// `seconds` from now.
+    #[must_use]
+    pub fn after_seconds(seconds: u64) -> Self {
+        Self(Instant::now() + Duration::from_secs(seconds))
+    }
+
+    /// It has passed.
+    #[must_use]
+    pub fn has_passed(self) -> bool {
+        Instant::now() >= self.0
+    }
+}
+
+/// Looks again and again until `look` finds something.
+///
+/// # Errors
+/// What `look` fails with, or the deadline passing, in which case `what` tells what was waited for.
+pub fn wait_for<T>(what: &str, deadline: Deadline, mut look: impl FnMut() -> Result<Option<T>>) -> Result<T> {
+    loop {
+        if let Some(found) = look()? {
+            return Ok(found);
+        }
+        if deadline.has_passed() {
+            bail!("waited too long for {what}");
+        }
+        std::thread::sleep(POLL_INTERVAL);
+    }
+}

@@ -1,0 +1,22 @@
+//! The whole system as real processes: jobs, commit, recovery, bad input and the web interface.
+//!
+//! One test binary, because linking DataFusion takes long. At most two clusters run at a time.
+
+#[cfg(test)]
+mod bad_input;
+#[cfg(test)]
+mod commit;
+#[cfg(test)]
+mod common;
+#[cfg(test)]
+mod http;
+#[cfg(test)]
+mod jobs;
+#[cfg(test)]
+mod processes;
+#[cfg(test)]
+mod queries;
+#[cfg(test)]
+mod recovery;
+#[cfg(test)]
+mod tpch;

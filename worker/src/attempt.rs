@@ -1,0 +1,171 @@
+//! One attempt from its launch order to its report. It leaves either everything it reports, or nothing.
+
+use std::any::Any;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use datafusion::execution::memory_pool::MemoryPool;
+use futures::{FutureExt, StreamExt};
+use hearth_common::{AttemptId, ByteSize, FailureCause};
+use hearth_plan::{Sink, StageProgram, TaskBinding, TaskContextParts, cause_of, decode_stage, task_context};
+use hearth_proto::convert::control::{LaunchOrder, Report, ReportOutcome};
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::memory::AttemptMemory;
+use crate::output::OutputWriter;
+use crate::progress::Progress;
+use crate::shuffle::{AttemptReader, Fetcher, ShuffleSpec, ShuffleStore, ShuffleWriter};
+
+/// What attempts of one life stand on.
+#[derive(Debug)]
+pub(crate) struct AttemptHost {
+    pub(crate) memory: AttemptMemory,
+    pub(crate) store: Arc<ShuffleStore>,
+    pub(crate) fetcher: Arc<Fetcher>,
+}
+
+/// Runs an attempt. Dropping the future stops it where it last yielded, and removes what it wrote so far.
+pub(crate) async fn run_attempt(host: Arc<AttemptHost>, order: LaunchOrder, progress: Arc<Progress>) -> Report {
+    let attempt = order.attempt;
+    let running = AssertUnwindSafe(run(&host, order, &progress)).catch_unwind();
+    let result = running.await.unwrap_or_else(|panic| Err(FailureCause::internal(panic_text(panic.as_ref()))));
+    let outcome = result.unwrap_or_else(ReportOutcome::Failed);
+    Report { attempt, metrics: progress.metrics(), outcome }
+}
+
+fn panic_text(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
+    format!("the attempt panicked: {}", text.unwrap_or("without a message"))
+}
+
+async fn run(host: &AttemptHost, order: LaunchOrder, progress: &Progress) -> Result<ReportOutcome, FailureCause> {
+    let attempt = order.attempt;
+    let found = xxh3_64(&order.program);
+    if found != order.program_xxh3 {
+        let expected = order.program_xxh3;
+        return Err(FailureCause::internal(format!(
+            "the program has checksum {found:016x} instead of {expected:016x}"
+        )));
+    }
+    let runtime = host.memory.runtime()?;
+    let pool = Arc::clone(&runtime.memory_pool);
+    let reader = AttemptReader {
+        job: attempt.task.job,
+        store: Arc::clone(&host.store),
+        fetcher: Arc::clone(&host.fetcher),
+        counters: Arc::clone(&progress.reads),
+    };
+    let binding = TaskBinding { inputs: order.inputs, shuffle: Arc::new(reader) };
+    let context = task_context(TaskContextParts { runtime, binding, name: attempt.to_string() });
+    let StageProgram { plan, sink } = decode_stage(&order.program, &context)?;
+    progress.follow(Arc::clone(&plan), Arc::clone(&pool));
+    let partition = plan_partition(attempt, plan.properties().output_partitioning().partition_count())?;
+    let mut rows = RowSink::create(host, attempt, sink, SinkParts { schema: plan.schema(), pool: &pool })?;
+    let mut batches = plan.execute(partition, context).map_err(|error| cause_of(&error))?;
+    while let Some(batch) = batches.next().await {
+        let batch = batch.map_err(|error| cause_of(&error))?;
+        rows.push(&batch)?;
+        progress.add_output_rows(batch.num_rows());
+        progress.set_output_bytes(rows.bytes_written());
+        // Plans whose operators never wait would keep their thread from everything else, cancellation included.
+        tokio::task::consume_budget().await;
+    }
+    drop(batches);
+    let (outcome, bytes) = rows.finish()?;
+    progress.set_output_bytes(bytes);
+    Ok(outcome)
+}
+
+fn plan_partition(attempt: AttemptId, partitions: usize) -> Result<usize, FailureCause> {
+    let partition = attempt.task.partition as usize;
+    if partition < partitions {
+        return Ok(partition);
+    }
+    Err(FailureCause::internal(format!("the plan has {partitions} partitions, and no partition {partition}")))
+}
+
+/// Where an attempt's rows go.
+enum RowSink {
+    Shuffle(ShuffleWriter),
+    Output(Box<OutputWriter>),
+    Result { writer: ShuffleWriter, schema: SchemaRef, rows: u64, bytes: u64, bytes_max: u64 },
+}
+
+struct SinkParts<'a> {
+    schema: SchemaRef,
+    pool: &'a Arc<dyn MemoryPool>,
+}
+
+impl RowSink {
+    fn create(host: &AttemptHost, attempt: AttemptId, sink: Sink, parts: SinkParts<'_>) -> Result<Self, FailureCause> {
+        let shuffle = |hash_exprs, partitions| {
+            let spec = ShuffleSpec { attempt, hash_exprs, partitions };
+            ShuffleWriter::create(Arc::clone(&host.store), spec, parts.pool)
+        };
+        Ok(match sink {
+            Sink::Shuffle(sink) => Self::Shuffle(shuffle(sink.hash_exprs, sink.partitions)?),
+            Sink::Output(sink) => Self::Output(Box::new(OutputWriter::create(sink, attempt, &parts.schema)?)),
+            Sink::Result(sink) => Self::Result {
+                writer: shuffle(Vec::new(), 1)?,
+                schema: parts.schema,
+                rows: 0,
+                bytes: 0,
+                bytes_max: sink.bytes_max,
+            },
+        })
+    }
+
+    fn push(&mut self, batch: &RecordBatch) -> Result<(), FailureCause> {
+        match self {
+            Self::Shuffle(writer) => writer.push(batch),
+            Self::Output(writer) => writer.push(batch),
+            Self::Result { writer, rows, bytes, bytes_max, .. } => {
+                *rows += batch.num_rows() as u64;
+                *bytes += crate::shuffle::row_bytes(batch) as u64;
+                if *bytes > *bytes_max {
+                    let limit = ByteSize(*bytes_max);
+                    return Err(FailureCause::task(format!(
+                        "the result is larger than {limit}; give the job an output"
+                    )));
+                }
+                writer.push(batch)
+            }
+        }
+    }
+
+    fn bytes_written(&self) -> u64 {
+        match self {
+            Self::Shuffle(writer) | Self::Result { writer, .. } => writer.bytes_written(),
+            Self::Output(writer) => writer.bytes_written(),
+        }
+    }
+
+    /// Completes everything. Answers with what is reported, and its bytes.
+    fn finish(self) -> Result<(ReportOutcome, u64), FailureCause> {
+        match self {
+            Self::Shuffle(writer) => shuffle_outcome(writer),
+            Self::Result { mut writer, schema, rows, .. } => {
+                if rows == 0 {
+                    writer.write_schema(&schema)?;
+                }
+                shuffle_outcome(writer)
+            }
+            Self::Output(writer) => {
+                let files = writer.finish()?;
+                let bytes = files.iter().map(|file| file.bytes).sum();
+                Ok((ReportOutcome::Output { files }, bytes))
+            }
+        }
+    }
+}
+
+fn shuffle_outcome(writer: ShuffleWriter) -> Result<(ReportOutcome, u64), FailureCause> {
+    let partition_bytes = writer.finish()?;
+    let bytes = partition_bytes.iter().sum();
+    Ok((ReportOutcome::Shuffle { partition_bytes }, bytes))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,158 @@
+//! Writes the rows of a final task to files in the job's staging directory. Nothing here makes a file visible: that is the commit's.
+
+mod format;
+mod hive;
+mod staging;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use hearth_common::{AttemptId, FailureCause, OutputFile};
+use hearth_plan::OutputSink;
+
+use self::format::FormatWriter;
+use self::hive::Directories;
+use self::staging::StagedFiles;
+
+/// Files of different directories that are open at a time; the one that was not written to for longest is closed first.
+const OPEN_FILES_MAX: usize = 64;
+/// Memory that unfinished row groups of all open files may hold together, in bytes.
+const OPEN_BYTES_MAX: usize = 160 << 20;
+
+/// Writes the output of one attempt. Dropped before [`OutputWriter::finish`], it leaves nothing.
+pub(crate) struct OutputWriter {
+    sink: OutputSink,
+    attempt: AttemptId,
+    file_schema: SchemaRef,
+    /// `None` without `partition_by`.
+    directories: Option<Directories>,
+    open: BTreeMap<String, OpenFile>,
+    clock: u64,
+    staged: StagedFiles,
+    finished_bytes: u64,
+}
+
+struct OpenFile {
+    writer: Box<dyn FormatWriter>,
+    staged: String,
+    rows: u64,
+    last_used: u64,
+}
+
+impl OutputWriter {
+    pub(crate) fn create(sink: OutputSink, attempt: AttemptId, schema: &SchemaRef) -> Result<Self, FailureCause> {
+        let partition_by = &sink.spec.partition_by;
+        let directories = if partition_by.is_empty() { None } else { Some(Directories::new(schema, partition_by)?) };
+        let file_schema = directories.as_ref().map_or(schema, Directories::file_schema);
+        let staged = StagedFiles::new(&sink.attempts_url, attempt, format::extension(sink.spec.format));
+        Ok(Self {
+            attempt,
+            file_schema: SchemaRef::clone(file_schema),
+            directories,
+            open: BTreeMap::new(),
+            clock: 0,
+            staged,
+            finished_bytes: 0,
+            sink,
+        })
+    }
+
+    /// Takes rows.
+    pub(crate) fn push(&mut self, batch: &RecordBatch) -> Result<(), FailureCause> {
+        if batch.num_rows() == 0 {
+            return Ok(());
+        }
+        match &self.directories {
+            None => self.write("", batch),
+            Some(directories) => {
+                for (directory, rows) in directories.group(batch)? {
+                    self.write(&directory, &rows)?;
+                }
+                self.relieve()
+            }
+        }
+    }
+
+    /// Bytes in the files so far.
+    pub(crate) fn bytes_written(&self) -> u64 {
+        self.finished_bytes + self.open.values().map(|open| open.writer.file_bytes()).sum::<u64>()
+    }
+
+    /// Completes all files.
+    pub(crate) fn finish(mut self) -> Result<Vec<OutputFile>, FailureCause> {
+        // An output without rows still has a schema: its first task leaves a file without rows.
+        let first_task = self.attempt.task.partition == 0;
+        if first_task && self.directories.is_none() && self.staged.is_empty() && self.open.is_empty() {
+            self.open_file("")?;
+        }
+        while let Some((directory, open)) = self.open.pop_first() {
+            self.close(directory, open)?;
+        }
+        Ok(self.staged.keep())
+    }
+
+    fn write(&mut self, directory: &str, rows: &RecordBatch) -> Result<(), FailureCause> {
+        if !self.open.contains_key(directory) {
+            self.make_room()?;
+            self.open_file(directory)?;
+        }
+        self.clock += 1;
+        let Some(open) = self.open.get_mut(directory) else { return Ok(()) };
+        open.last_used = self.clock;
+        open.writer.write(rows)?;
+        open.rows += rows.num_rows() as u64;
+        if open.writer.file_bytes() >= self.sink.spec.file_bytes_max.0
+            && let Some((directory, open)) = self.open.remove_entry(directory)
+        {
+            self.close(directory, open)?;
+        }
+        Ok(())
+    }
+
+    fn open_file(&mut self, directory: &str) -> Result<(), FailureCause> {
+        let name = self.staged.next_name();
+        let writer = format::create(&name.url, &self.sink.spec, &self.file_schema)?;
+        let open = OpenFile { writer, staged: name.staged, rows: 0, last_used: self.clock };
+        self.open.insert(directory.to_owned(), open);
+        Ok(())
+    }
+
+    fn make_room(&mut self) -> Result<(), FailureCause> {
+        while self.open.len() >= OPEN_FILES_MAX {
+            let oldest =
+                self.open.iter().min_by_key(|(_, open)| open.last_used).map(|(directory, _)| directory.clone());
+            let Some((directory, open)) = oldest.and_then(|directory| self.open.remove_entry(&directory)) else {
+                return Ok(());
+            };
+            self.close(directory, open)?;
+        }
+        Ok(())
+    }
+
+    /// Keeps what all open files hold in memory within bounds: the largest give back first.
+    fn relieve(&mut self) -> Result<(), FailureCause> {
+        let mut total: usize = self.open.values().map(|open| open.writer.memory_bytes()).sum();
+        while total > OPEN_BYTES_MAX {
+            let Some(open) = self.open.values_mut().max_by_key(|open| open.writer.memory_bytes()) else { break };
+            let before = open.writer.memory_bytes();
+            open.writer.relieve()?;
+            let freed = before.saturating_sub(open.writer.memory_bytes());
+            if freed == 0 {
+                break;
+            }
+            total -= freed;
+        }
+        Ok(())
+    }
+
+    fn close(&mut self, directory: String, open: OpenFile) -> Result<(), FailureCause> {
+        let (path, bytes) = open.writer.finish()?;
+        self.finished_bytes += bytes;
+        let extension = self.staged.extension().to_owned();
+        self.staged.add(path, OutputFile { staged: open.staged, directory, extension, rows: open.rows, bytes });
+        Ok(())
+    }
+}
