@@ -4,6 +4,7 @@
 
 mod backoff;
 mod cause;
+mod chain;
 pub mod duration;
 mod id;
 mod job;
@@ -15,6 +16,7 @@ mod value_type;
 
 pub use backoff::Backoff;
 pub use cause::{FailureCause, Place};
+pub use chain::{LinkEnd, LinkScan, LinkSpan, RecordStart};
 pub use id::{AttemptId, IdError, JobId, StageId, TaskId, WorkerId};
 pub use job::{
     Compression, CsvOptions, InputFormat, InputSpec, JobError, JobSettings, JobSpec, JobState, OnError, OutputFormat,
