@@ -14,7 +14,7 @@ const FLOAT_TOLERANCE: f64 = 1e-9;
 /// Rows equal those of a CSV file with a header, whatever their order.
 ///
 /// Decimals are exact; where the other engine has a binary fraction in their place (an average), the last digit may differ
-/// by one. Floating point numbers may differ by [`FLOAT_TOLERANCE`]. Everything else is compared as text.
+/// by one. Floating point numbers may differ by a relative `FLOAT_TOLERANCE`. Everything else is compared as text.
 ///
 /// # Errors
 /// The file is missing, or the first difference.
