@@ -7,11 +7,12 @@ use anyhow::{Context, Result, ensure};
 use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, Package, PackageId};
 
 /// Workspace crates that each crate may name in `[dependencies]`. `hearth` is the composition root.
-const MAY_NAME: [(&str, &[&str]); 12] = [
+const MAY_NAME: [(&str, &[&str]); 13] = [
     ("hearth-common", &[]),
     ("hearth-proto", &["hearth-common"]),
     ("hearth-storage", &["hearth-common"]),
-    ("hearth-csv", &["hearth-common", "hearth-storage"]),
+    ("hearth-scan", &[]),
+    ("hearth-csv", &["hearth-common", "hearth-scan", "hearth-storage"]),
     ("hearth-plan", &["hearth-common", "hearth-storage", "hearth-csv"]),
     ("hearth-scheduler", &["hearth-common"]),
     (
