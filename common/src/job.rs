@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ByteSize, ColumnSpec};
+use crate::{ByteSize, ColumnSpec, CsvOptions};
 
 /// One submitted request with one outcome.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,30 +45,6 @@ pub enum InputFormat {
     Json,
     /// Apache Parquet.
     Parquet,
-}
-
-/// How a CSV file is written.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct CsvOptions {
-    /// The first record names the columns.
-    pub header: bool,
-    /// Between fields.
-    pub delimiter: u8,
-    /// Around fields.
-    pub quote: u8,
-    /// Before a quote inside a quoted field, where it is not doubled.
-    pub escape: Option<u8>,
-    /// Lines that start with it are skipped.
-    pub comment: Option<u8>,
-    /// Quoted fields may hold line breaks. Files are then not split, until splits are verified.
-    pub multiline: bool,
-}
-
-impl Default for CsvOptions {
-    fn default() -> Self {
-        Self { header: true, delimiter: b',', quote: b'"', escape: None, comment: None, multiline: false }
-    }
 }
 
 /// What to do with a record that cannot be read.
@@ -286,30 +262,6 @@ impl InputSpec {
             InputFormat::Csv(options) => options.validate(name),
             InputFormat::Json | InputFormat::Parquet => Ok(()),
         }
-    }
-}
-
-impl CsvOptions {
-    fn validate(&self, name: &str) -> Result<(), JobError> {
-        let marks = [
-            ("delimiter", Some(self.delimiter)),
-            ("quote", Some(self.quote)),
-            ("escape", self.escape),
-            ("comment", self.comment),
-        ];
-        let given = || marks.iter().filter_map(|(option, mark)| mark.map(|mark| (*option, mark)));
-        for (option, mark) in given() {
-            if !mark.is_ascii() || matches!(mark, 0 | b'\n' | b'\r') {
-                let problem = "must be one ASCII character other than a line break";
-                return Err(JobError::Invalid(format!("the {option} of input `{name}` {problem}")));
-            }
-            // An escape equal to the quote is the doubling of RFC 4180, which is always read.
-            let same = given().find(|(other, value)| *value == mark && *other != option && *other != "escape");
-            if let (Some((other, _)), true) = (same, option != "escape" || mark != self.quote) {
-                return Err(JobError::Invalid(format!("the {option} and the {other} of input `{name}` are the same")));
-            }
-        }
-        Ok(())
     }
 }
 

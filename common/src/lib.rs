@@ -5,6 +5,7 @@
 mod backoff;
 mod cause;
 mod chain;
+mod csv_options;
 pub mod duration;
 mod id;
 mod job;
@@ -17,14 +18,17 @@ mod value_type;
 pub use backoff::Backoff;
 pub use cause::{FailureCause, Place};
 pub use chain::{LinkEnd, LinkScan, LinkSpan, RecordStart};
+pub use csv_options::{CsvOptions, Encoding, ExtraColumns, MissingColumns};
 pub use id::{AttemptId, IdError, JobId, StageId, TaskId, WorkerId};
 pub use job::{
-    Compression, CsvOptions, InputFormat, InputSpec, JobError, JobSettings, JobSpec, JobState, OnError, OutputFormat,
-    OutputMode, OutputSpec,
+    Compression, InputFormat, InputSpec, JobError, JobSettings, JobSpec, JobState, OnError, OutputFormat, OutputMode,
+    OutputSpec,
 };
 pub use size::{ByteSize, ByteSizeError};
 pub use status::{AttemptCounts, JobStatus, OutputStatus, StageStatus, WorkerState, WorkerStatus};
-pub use task::{AttemptMetrics, InputSplit, LeafInput, LeafKey, OutputFile, ShuffleInput, ShuffleSource, TaskInputs};
+pub use task::{
+    AttemptMetrics, InputSplit, LeafInput, LeafKey, OutputFile, ShuffleInput, ShuffleSource, SplitLink, TaskInputs,
+};
 pub use template::{TemplateError, fill_template};
 pub use value_type::{ColumnSpec, ValueType, ValueTypeError};
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{StageId, WorkerId};
+use crate::{RecordStart, StageId, WorkerId};
 
 /// Which leaf of a stage's plan, and which partition of that leaf.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -40,6 +40,17 @@ pub struct InputSplit {
     pub start: u64,
     /// Byte after the last one.
     pub end: u64,
+    /// Its place in a chain, where its first byte need not be a record's; `None` for a format or a file that needs no chain.
+    pub link: Option<SplitLink>,
+}
+
+/// The place of an input split in a chain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SplitLink {
+    /// Number of the link in its stage.
+    pub number: u32,
+    /// Where its first record starts, once that is known; its reader has to guess without it.
+    pub known: Option<RecordStart>,
 }
 
 /// A range of shuffle partitions, from every task that produced them.

@@ -115,7 +115,7 @@ pub(crate) struct TaskPage {
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct TaskStatus {
     pub partition: u32,
-    /// waiting | backing_off | running | done
+    /// waiting | backing_off | running | unproved | done
     pub state: &'static str,
     /// Attempts launched so far.
     pub attempts: u32,

@@ -69,7 +69,8 @@ impl Job {
         let stage_id = launch.attempt.task.stage;
         let stage = Arc::clone(plan.stages.get(stage_id.0 as usize)?);
         let sources = plan.sources_of(stage_id, launch.inputs, workers);
-        Some(LaunchParts { worker: launch.worker, attempt: launch.attempt, stage, merged: launch.merged, sources })
+        let Launch { worker, attempt, merged, starts, .. } = launch;
+        Some(LaunchParts { worker, attempt, stage, merged, sources, starts })
     }
 
     /// The files of the winners, in the order of their tasks.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use hearth_common::{AttemptId, ShuffleSource, StageId, WorkerId, WorkerState, WorkerStatus};
 use hearth_proto::convert::control::{Hello, LaunchOrder, MasterMessage};
+use hearth_scheduler::KnownStart;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -41,12 +42,15 @@ pub(crate) struct LaunchParts {
     pub merged: Option<Range<u32>>,
     /// The winners it reads from.
     pub sources: Arc<Sources>,
+    /// Where the records of its links start, as far as that is known.
+    pub starts: Vec<KnownStart>,
 }
 
 impl LaunchParts {
     /// The message; its size grows with what the attempt reads.
     pub(crate) fn compose(self) -> LaunchOrder {
-        let inputs = self.stage.task_inputs(self.attempt.task.partition, self.merged.as_ref(), &self.sources);
+        let partition = self.attempt.task.partition;
+        let inputs = self.stage.task_inputs(partition, (self.merged.as_ref(), &self.starts), &self.sources);
         LaunchOrder {
             attempt: self.attempt,
             program: self.stage.program.clone(),

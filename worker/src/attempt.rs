@@ -6,10 +6,14 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
+use datafusion::execution::TaskContext;
 use datafusion::execution::memory_pool::MemoryPool;
 use futures::{FutureExt, StreamExt};
-use hearth_common::{AttemptId, ByteSize, FailureCause};
-use hearth_plan::{Sink, StageProgram, TaskBinding, TaskContextParts, cause_of, decode_stage, task_context};
+use hearth_common::{AttemptId, ByteSize, FailureCause, LinkScan};
+use hearth_plan::{
+    LinkScans, Sink, StageProgram, TaskBinding, TaskContextParts, cause_of, complete_scans, decode_stage, scans_so_far,
+    specialize, task_context,
+};
 use hearth_proto::convert::control::{LaunchOrder, Report, ReportOutcome};
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -30,9 +34,9 @@ pub(crate) struct AttemptHost {
 pub(crate) async fn run_attempt(host: Arc<AttemptHost>, order: LaunchOrder, progress: Arc<Progress>) -> Report {
     let attempt = order.attempt;
     let running = AssertUnwindSafe(run(&host, order, &progress)).catch_unwind();
-    let result = running.await.unwrap_or_else(|panic| Err(FailureCause::internal(panic_text(panic.as_ref()))));
-    let outcome = result.unwrap_or_else(ReportOutcome::Failed);
-    Report { attempt, metrics: progress.metrics(), outcome }
+    let panicked = |panic: Box<dyn Any + Send>| Ended::failed(FailureCause::internal(panic_text(panic.as_ref())));
+    let Ended { outcome, scans } = running.await.unwrap_or_else(panicked);
+    Report { attempt, metrics: progress.metrics(), outcome, scans }
 }
 
 fn panic_text(panic: &(dyn Any + Send)) -> String {
@@ -40,7 +44,36 @@ fn panic_text(panic: &(dyn Any + Send)) -> String {
     format!("the attempt panicked: {}", text.unwrap_or("without a message"))
 }
 
-async fn run(host: &AttemptHost, order: LaunchOrder, progress: &Progress) -> Result<ReportOutcome, FailureCause> {
+/// How an attempt ended.
+struct Ended {
+    outcome: ReportOutcome,
+    scans: Vec<LinkScan>,
+}
+
+impl Ended {
+    fn failed(cause: FailureCause) -> Self {
+        Self { outcome: ReportOutcome::Failed(cause), scans: Vec::new() }
+    }
+}
+
+async fn run(host: &AttemptHost, order: LaunchOrder, progress: &Progress) -> Ended {
+    let attempt = order.attempt;
+    let (program, context) = match prepare(host, order, progress) {
+        Ok(prepared) => prepared,
+        Err(cause) => return Ended::failed(cause),
+    };
+    match run_program(host, attempt, program, (&context, progress)).await {
+        Ok((outcome, scans)) => Ended { outcome, scans },
+        Err(cause) => Ended { outcome: ReportOutcome::Failed(cause), scans: scans_so_far(&context) },
+    }
+}
+
+/// Checks and decodes the program, and binds its inputs.
+fn prepare(
+    host: &AttemptHost,
+    order: LaunchOrder,
+    progress: &Progress,
+) -> Result<(StageProgram, Arc<TaskContext>), FailureCause> {
     let attempt = order.attempt;
     let found = xxh3_64(&order.program);
     if found != order.program_xxh3 {
@@ -57,13 +90,25 @@ async fn run(host: &AttemptHost, order: LaunchOrder, progress: &Progress) -> Res
         fetcher: Arc::clone(&host.fetcher),
         counters: Arc::clone(&progress.reads),
     };
-    let binding = TaskBinding { inputs: order.inputs, shuffle: Arc::new(reader) };
+    let binding = TaskBinding { inputs: order.inputs, shuffle: Arc::new(reader), scans: LinkScans::default() };
     let context = task_context(TaskContextParts { runtime, binding, name: attempt.to_string() });
     let StageProgram { plan, sink } = decode_stage(&order.program, &context)?;
-    progress.follow(Arc::clone(&plan), Arc::clone(&pool));
+    let program = StageProgram { plan: specialize(plan).map_err(|error| cause_of(&error))?, sink };
+    progress.follow(Arc::clone(&program.plan), pool);
+    Ok((program, context))
+}
+
+/// Runs a program to its end: the rows are written, and every link is scanned.
+async fn run_program(
+    host: &AttemptHost,
+    attempt: AttemptId,
+    StageProgram { plan, sink }: StageProgram,
+    (context, progress): (&Arc<TaskContext>, &Progress),
+) -> Result<(ReportOutcome, Vec<LinkScan>), FailureCause> {
+    let pool = context.memory_pool();
     let partition = plan_partition(attempt, plan.properties().output_partitioning().partition_count())?;
-    let mut rows = RowSink::create(host, attempt, sink, SinkParts { schema: plan.schema(), pool: &pool })?;
-    let mut batches = plan.execute(partition, context).map_err(|error| cause_of(&error))?;
+    let mut rows = RowSink::create(host, attempt, sink, SinkParts { schema: plan.schema(), pool })?;
+    let mut batches = plan.execute(partition, Arc::clone(context)).map_err(|error| cause_of(&error))?;
     while let Some(batch) = batches.next().await {
         let batch = batch.map_err(|error| cause_of(&error))?;
         rows.push(&batch)?;
@@ -73,9 +118,10 @@ async fn run(host: &AttemptHost, order: LaunchOrder, progress: &Progress) -> Res
         tokio::task::consume_budget().await;
     }
     drop(batches);
+    let scans = complete_scans(&plan, context).await?;
     let (outcome, bytes) = rows.finish()?;
     progress.set_output_bytes(bytes);
-    Ok(outcome)
+    Ok((outcome, scans))
 }
 
 fn plan_partition(attempt: AttemptId, partitions: usize) -> Result<usize, FailureCause> {

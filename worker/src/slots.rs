@@ -80,7 +80,8 @@ impl Slots {
 
     /// Keeps the report of an attempt that is not run.
     pub(crate) fn refuse(&mut self, attempt: AttemptId, cause: FailureCause) -> Report {
-        let report = Report { attempt, metrics: Default::default(), outcome: ReportOutcome::Failed(cause) };
+        let outcome = ReportOutcome::Failed(cause);
+        let report = Report { attempt, metrics: Default::default(), outcome, scans: Vec::new() };
         self.reports.insert(attempt, report.clone());
         report
     }

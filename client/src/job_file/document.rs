@@ -166,7 +166,7 @@ impl<'d> Value<'d> {
             Some(near) => format!("did you mean `{near}`?"),
             None => format!("write {}", words.join(", ")),
         };
-        Err(self.error(format!("`{text}` is not a {}; {hint}", self.name)))
+        Err(self.error(format!("`{}` cannot be `{text}`; {hint}", self.name)))
     }
 
     /// A table; `title` is how errors call it.

@@ -1,17 +1,17 @@
-//! One named input: paths, format with its options, and the declared columns.
+//! One named input: paths, format, and the declared columns.
 
 use hearth_common::{ColumnSpec, CsvOptions, InputFormat, InputSpec, OnError, ValueType};
 
 use super::JobFileError;
+use super::csv;
 use super::document::{Table, Value};
 use super::origin::absolute_location;
 use crate::nearest;
 
 type Result<T> = std::result::Result<T, JobFileError>;
 
-const KEYS: [&str; 10] =
-    ["path", "format", "on_error", "schema", "header", "delimiter", "quote", "escape", "comment", "multiline"];
-const CSV_KEYS: [&str; 6] = ["header", "delimiter", "quote", "escape", "comment", "multiline"];
+/// Keys of an input of any format.
+const KEYS: [&str; 4] = ["path", "format", "on_error", "schema"];
 const TYPE_NAMES: [&str; 17] = [
     "string",
     "bool",
@@ -35,7 +35,7 @@ const TYPE_NAMES: [&str; 17] = [
 const COMPRESSIONS: [&str; 4] = ["gz", "bz2", "zst", "xz"];
 
 pub(super) fn input_of(name: &str, table: &Table<'_>) -> Result<InputSpec> {
-    table.check_keys(&KEYS)?;
+    check_keys(table)?;
     let path =
         table.get("path").ok_or_else(|| table.error(format!("input `{name}` has no path; add path = \"...\"")))?;
     let directory = &table.source().origin.directory;
@@ -53,13 +53,20 @@ pub(super) fn input_of(name: &str, table: &Table<'_>) -> Result<InputSpec> {
             ))
         })?,
     };
-    read_csv_options(table, &mut format)?;
+    csv::read_options(table, &mut format)?;
     Ok(InputSpec {
         paths,
         format,
         schema: table.get("schema").map(|schema| schema_of(name, &schema)).transpose()?,
         on_error: table.get("on_error").map_or(Ok(OnError::Fail), |value| on_error_of(&value))?,
     })
+}
+
+fn check_keys(table: &Table<'_>) -> Result<()> {
+    if let Some(key) = table.keys().iter().find(|key| key.name == "multiline") {
+        return Err(table.source().error_at(key.at, "quoted line breaks are always read; remove `multiline`"));
+    }
+    table.check_keys(&[KEYS.as_slice(), &csv::KEYS].concat())
 }
 
 #[derive(Clone, Copy)]
@@ -107,36 +114,6 @@ fn on_error_of(value: &Value<'_>) -> Result<OnError> {
     match value.text()?.as_str() {
         "reject" => Err(value.error("on_error = \"reject\" is not available yet; write \"fail\"")),
         _ => value.choice(&[("fail", OnError::Fail)]),
-    }
-}
-
-fn read_csv_options(table: &Table<'_>, format: &mut InputFormat) -> Result<()> {
-    let InputFormat::Csv(options) = format else {
-        let odd = table.keys().iter().find(|key| CSV_KEYS.contains(&key.name));
-        return match odd {
-            Some(key) => Err(table.source().error_at(key.at, format!("`{}` is for csv inputs alone", key.name))),
-            None => Ok(()),
-        };
-    };
-    let flag = |key: &str, default: bool| table.get(key).map_or(Ok(default), |value| value.flag());
-    let mark = |key: &str| table.get(key).map(|value| mark_of(key, &value)).transpose();
-    options.header = flag("header", options.header)?;
-    options.multiline = flag("multiline", options.multiline)?;
-    options.delimiter = mark("delimiter")?.unwrap_or(options.delimiter);
-    options.quote = mark("quote")?.unwrap_or(options.quote);
-    options.escape = mark("escape")?;
-    options.comment = mark("comment")?;
-    Ok(())
-}
-
-fn mark_of(key: &str, value: &Value<'_>) -> Result<u8> {
-    let text = value.text()?;
-    match text.as_str() {
-        "tab" | "\\t" => Ok(b'\t'),
-        text => match text.as_bytes() {
-            [byte] if byte.is_ascii() && !matches!(byte, 0 | b'\n' | b'\r') => Ok(*byte),
-            _ => Err(value.error(format!("`{key}` must be one ASCII character, such as \",\", or \"tab\""))),
-        },
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! It reads the job file and the SQL file it names, and looks at no data.
 
+mod csv;
 mod document;
 mod error;
 mod input;

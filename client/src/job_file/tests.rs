@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use hearth_common::{
-    ByteSize, ColumnSpec, Compression, CsvOptions, InputFormat, InputSpec, JobSettings, JobSpec, OnError, OutputFormat,
-    OutputMode, OutputSpec, ValueType,
+    ByteSize, ColumnSpec, Compression, CsvOptions, Encoding, ExtraColumns, InputFormat, InputSpec, JobSettings,
+    JobSpec, MissingColumns, OnError, OutputFormat, OutputMode, OutputSpec, ValueType,
 };
 
 use super::*;
@@ -76,6 +76,25 @@ mode = "overwrite"
     assert_eq!(parse(text), Ok(expected));
 }
 
+/// The options of [`reads_every_key`].
+fn every_csv_option() -> CsvOptions {
+    CsvOptions {
+        header: false,
+        delimiter: b'\t',
+        quote: Some(b'\''),
+        escape: Some(b'\\'),
+        comment: Some(b'#'),
+        null_values: vec![String::new(), "NA".into()],
+        trim: true,
+        encoding: Encoding::Latin1,
+        date_format: Some("%d.%m.%Y".into()),
+        timestamp_format: Some("%d.%m.%Y %H:%M".into()),
+        missing_columns: MissingColumns::Null,
+        extra_columns: ExtraColumns::Ignore,
+        max_record_bytes: ByteSize::mib(2),
+    }
+}
+
 #[test]
 fn reads_every_key() {
     let text = r##"
@@ -86,7 +105,14 @@ header = false
 quote = "'"
 escape = "\\"
 comment = "#"
-multiline = true
+null_values = ["", "NA"]
+trim = true
+encoding = "latin-1"
+date_format = "%d.%m.%Y"
+timestamp_format = "%d.%m.%Y %H:%M"
+missing_columns = "null"
+extra_columns = "ignore"
+max_record_bytes = "2MiB"
 [[inputs.a.schema]]
 name = "z"
 type = "decimal(12,2)"
@@ -111,9 +137,7 @@ result_bytes_max = "1KiB"
     let input = &job.inputs["a"];
     assert_eq!(job.name, "daily");
     assert_eq!(input.paths, ["/home/me/in/a.tsv", "/home/me/b.tsv", "/c.tsv"]);
-    let (header, delimiter, quote, multiline) = (false, b'\t', b'\'', true);
-    let options = CsvOptions { header, delimiter, quote, escape: Some(b'\\'), comment: Some(b'#'), multiline };
-    assert_eq!(input.format, InputFormat::Csv(options));
+    assert_eq!(input.format, InputFormat::Csv(every_csv_option()));
     let decimal = ValueType::Decimal { precision: 12, scale: 2 };
     assert_eq!(input.schema, Some(vec![column("z", decimal), column("y", ValueType::Int64)]));
     let output = job.output.unwrap();
@@ -129,6 +153,52 @@ result_bytes_max = "1KiB"
         result_bytes_max: ByteSize(1024),
     };
     assert_eq!(job.settings, settings);
+}
+
+fn check_csv(keys: &str, expected: &CsvOptions) {
+    let job = parse(&format!("query = 'SELECT 1'\n[inputs.t]\npath = 'a.csv'\n{keys}")).unwrap();
+    assert_eq!(job.inputs["t"].format, InputFormat::Csv(expected.clone()), "{keys}");
+}
+
+#[test]
+fn reads_csv_options() {
+    let default = CsvOptions::default;
+    check_csv("", &default());
+    check_csv("delimiter = 'tab'\nencoding = 'utf-8'", &CsvOptions { delimiter: b'\t', ..default() });
+    for quote in ["", "none"] {
+        check_csv(&format!("quote = '{quote}'"), &CsvOptions { quote: None, ..default() });
+    }
+    let null_values = |values: &[&str]| {
+        let null_values = values.iter().map(|value| (*value).to_owned()).collect();
+        CsvOptions { null_values, ..default() }
+    };
+    check_csv("null_values = 'NA'", &null_values(&["NA"]));
+    check_csv("null_values = []", &null_values(&[]));
+    check_csv("null_values = ['', '${parts}']", &null_values(&["", "7"]));
+    check_csv("max_record_bytes = 1048576", &CsvOptions { max_record_bytes: ByteSize::mib(1), ..default() });
+    check_csv("missing_columns = 'error'\nextra_columns = 'error'\ntrim = false", &default());
+}
+
+#[test]
+fn what_is_documented_is_right() {
+    let top = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..");
+    let read = |path: &str| std::fs::read_to_string(top.join(path)).unwrap();
+    for example in ["deploy/examples/revenue.toml", "deploy/examples/user-actions.toml"] {
+        assert_eq!(parse(&read(example)).err(), None, "{example}");
+    }
+    let (readme, reference) = (read("README.md"), read("docs/job-file.md"));
+    let blocks: Vec<&str> = [&readme, &reference]
+        .into_iter()
+        .flat_map(|page| page.split("```toml\n").skip(1))
+        .filter_map(|rest| rest.split("```").next())
+        .collect();
+    assert_eq!(blocks.len(), 2);
+    for block in blocks {
+        assert_eq!(parse(block).err(), None, "{block}");
+    }
+    let documented: Vec<&str> =
+        reference.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next()).collect();
+    assert_eq!(csv::KEYS.into_iter().find(|key| !documented.contains(key)), None);
 }
 
 #[test]
@@ -211,22 +281,15 @@ fn says_what_is_wrong_with_an_input() {
         "path = 'a.csv'\nformt = 'csv'",
         "daily.toml:4:1: `formt` is not a key of [inputs.t]; did you mean `format`?",
     );
-    check_input_error("path = 'a'\nformat = 'cvs'", "daily.toml:4:10: `cvs` is not a format; did you mean `csv`?");
-    check_input_error("path = 'a'\nformat = 'orc'", "daily.toml:4:10: `orc` is not a format; write csv, json, parquet");
+    check_input_error("path = 'a'\nformat = 'cvs'", "daily.toml:4:10: `format` cannot be `cvs`; did you mean `csv`?");
+    check_input_error(
+        "path = 'a'\nformat = 'orc'",
+        "daily.toml:4:10: `format` cannot be `orc`; write csv, json, parquet",
+    );
     check_input_error(
         "path = 'a.csv'\non_error = 'reject'",
         "daily.toml:4:12: on_error = \"reject\" is not available yet; write \"fail\"",
     );
-    check_input_error("path = 'a.csv'\nheader = 'no'", "daily.toml:4:10: `header` must be true or false, not a string");
-    check_input_error(
-        "path = 'a.csv'\ndelimiter = '||'",
-        "daily.toml:4:13: `delimiter` must be one ASCII character, such as \",\", or \"tab\"",
-    );
-    check_input_error(
-        "path = 'a.csv'\ndelimiter = '\"'",
-        "daily.toml: the delimiter and the quote of input `t` are the same",
-    );
-    check_input_error("path = 'a.json'\nheader = true", "daily.toml:4:1: `header` is for csv inputs alone");
     check_input_error(
         "path = 'a.csv'\nschema = { a = 'strng' }",
         "daily.toml:4:16: `strng` is not a type; did you mean `string`?",
@@ -245,6 +308,47 @@ fn says_what_is_wrong_with_an_input() {
     );
 }
 
+/// Checks the error of the keys of a CSV input, written from line 4 on.
+fn check_csv_error(keys: &str, expected: &str) {
+    check_input_error(&format!("path = 'a.csv'\n{keys}"), expected);
+}
+
+#[test]
+fn says_what_is_wrong_with_csv_options() {
+    check_input_error("path = 'a.json'\nheader = true", "daily.toml:4:1: `header` is for csv inputs alone");
+    check_input_error("path = 'a.parquet'\ntrim = true", "daily.toml:4:1: `trim` is for csv inputs alone");
+    check_csv_error("header = 'no'", "daily.toml:4:10: `header` must be true or false, not a string");
+    check_csv_error(
+        "delimiter = '||'",
+        "daily.toml:4:13: `delimiter` must be one ASCII character, such as \",\", or \"tab\"",
+    );
+    check_csv_error("delimiter = '\"'", "daily.toml: the delimiter and the quote of input `t` are the same");
+    let quote = "daily.toml:4:9: `quote` must be one ASCII character, or \"none\" where quotes are plain text";
+    check_csv_error("quote = 'no'", quote);
+    check_csv_error(
+        "quote = 'none'\nescape = '!'",
+        "daily.toml: input `t` has an escape but no quote, and nothing outside quotes is escaped; remove the escape",
+    );
+    check_csv_error("multiline = true", "daily.toml:4:1: quoted line breaks are always read; remove `multiline`");
+    check_csv_error(
+        "null_value = ''",
+        "daily.toml:4:1: `null_value` is not a key of [inputs.t]; did you mean `null_values`?",
+    );
+    check_csv_error(
+        "null_values = 0",
+        "daily.toml:4:15: `null_values` must be a string or a list of strings, not a number",
+    );
+    check_csv_error("encoding = 'utf8'", "daily.toml:4:12: `encoding` cannot be `utf8`; did you mean `utf-8`?");
+    check_csv_error("encoding = 'cp1252'", "daily.toml:4:12: `encoding` cannot be `cp1252`; write utf-8, latin-1");
+    check_csv_error(
+        "missing_columns = 'nul'",
+        "daily.toml:4:19: `missing_columns` cannot be `nul`; did you mean `null`?",
+    );
+    check_csv_error("extra_columns = 'null'", "daily.toml:4:17: `extra_columns` cannot be `null`; write error, ignore");
+    check_csv_error("date_format = ''", "daily.toml: date_format of input `t` is empty; leave it out for ISO 8601");
+    check_csv_error("max_record_bytes = '1KiB'", "daily.toml: max_record_bytes of input `t` must be from 1MiB to 1GiB");
+}
+
 #[test]
 fn says_what_is_wrong_with_the_output() {
     check_error(
@@ -253,7 +357,7 @@ fn says_what_is_wrong_with_the_output() {
     );
     check_error(
         "query = 'x'\n[output]\npath = 'o'\nmode = 'replace'",
-        "daily.toml:4:8: `replace` is not a mode; write error, overwrite, append",
+        "daily.toml:4:8: `mode` cannot be `replace`; write error, overwrite, append",
     );
     check_error(
         "query = 'x'\n[output]\npath = 'o'\npartition_by = [1]",

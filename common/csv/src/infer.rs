@@ -1,152 +1,247 @@
-//! Column names and types from the beginnings of files.
+//! Column names and types from samples of files.
 
-use std::io::Cursor;
+use std::collections::BTreeSet;
 
-use arrow::datatypes::{DataType, Field, Schema};
+use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
 use bytes::Bytes;
-use hearth_common::{CsvOptions, FailureCause};
+use hearth_common::{CsvOptions, ExtraColumns, FailureCause, MissingColumns};
 
-use crate::header::{self, HEADER_BYTES_MAX};
+use crate::column::{parse_date, parse_int, parse_timestamp};
+use crate::field::FieldRules;
+use crate::header::{self, Header, whole_records};
 use crate::problem;
-use crate::structure::{first_record, has_content, whole_records};
+use crate::run::Run;
+use crate::segment::Segment;
 
 /// Bytes of a file's beginning that are worth giving to [`infer`].
 pub const SAMPLE_BYTES_MAX: u64 = 1 << 20;
 /// Records of each sample whose values are looked at.
 const RECORDS_MAX: usize = 2000;
 
-/// The beginning of one file.
+/// Some bytes of one file.
 #[derive(Debug, Clone)]
 pub struct Sample {
     /// URL of the file.
     pub file: String,
-    /// Its first bytes.
+    /// They are from its beginning; samples from elsewhere follow the one from there.
+    pub is_start: bool,
+    /// The bytes.
     pub bytes: Bytes,
-    /// They are the whole file.
+    /// They reach to its end.
     pub whole: bool,
 }
 
 /// What the samples tell.
 #[derive(Debug, Clone)]
 pub struct Inferred {
-    /// Columns in the order of the files. A column without values is text.
+    /// Columns in the order of the first file. A column without values is text.
     pub schema: Schema,
     /// Mean length of a record, in bytes; `None` without records.
     pub record_bytes: Option<u64>,
+    /// Records that were looked at.
+    pub records: u64,
 }
 
-/// Infers the columns that all samples share.
+/// Infers the columns of all samples.
+///
+/// Records of another length than the header's are not looked at: whoever reads them will tell.
 ///
 /// # Errors
-/// [`FailureCause::Task`] for samples without a record, with different headers, with duplicate or empty names, and for
-/// records of different lengths.
+/// [`FailureCause::Task`] for samples without a header or record, and for headers that differ or have duplicate or empty names.
 pub fn infer(options: &CsvOptions, samples: &[Sample]) -> Result<Inferred, FailureCause> {
-    let mut names: Option<(Vec<String>, String)> = None;
-    let mut body = Vec::new();
-    let mut records = 0;
+    let mut table = Table::default();
+    let mut header = Header { names: None, end: 0, lines: 0 };
     for sample in samples {
-        let bytes = sample.bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&sample.bytes);
-        if !has_content(bytes, options) {
-            continue;
+        if sample.is_start {
+            header = read_header(options, sample)?;
+            table.add_columns(&header, (options, &sample.file))?;
         }
-        check_encoding(bytes, &sample.file)?;
-        let (header, rest) = split_header(bytes, options, sample)?;
-        if options.header {
-            agree(&mut names, header::names(header, options, &sample.file)?, &sample.file)?;
-        }
-        let rest = cut(rest, options, sample);
-        records += count_records(rest, options, &sample.file)?;
-        body.extend_from_slice(rest);
-        if !rest.is_empty() && !rest.ends_with(b"\n") {
-            body.push(b'\n');
-        }
+        table.add_records(&header, options, sample);
     }
-    let file = samples.first().map_or("", |sample| sample.file.as_str());
-    let (inferred, _) = header::format(options)
-        .infer_schema(Cursor::new(&body), None)
-        .map_err(|error| problem::of_file(file, format!("cannot infer the columns: {error}")))?;
-    let names = match names {
-        Some((names, _)) => names,
-        None => inferred.fields().iter().map(|field| field.name().clone()).collect(),
-    };
-    if names.is_empty() {
+    if table.columns.is_empty() {
+        let file = samples.first().map_or("", |sample| sample.file.as_str());
         return Err(problem::of_file(file, "cannot infer the columns: the files are empty; declare a schema"));
     }
-    let record_bytes = (body.len() as u64).checked_div(records as u64).map(|bytes| bytes.max(1));
-    Ok(Inferred { schema: with_names(&inferred, names), record_bytes })
+    Ok(table.into_inferred())
 }
 
-/// Whether a CSV column can have this type.
-#[must_use]
-pub fn supports(data_type: &DataType) -> bool {
-    !matches!(data_type, DataType::Binary | DataType::BinaryView | DataType::Null) && !data_type.is_nested()
-}
-
-fn check_encoding(bytes: &[u8], file: &str) -> Result<(), FailureCause> {
-    if bytes.starts_with(b"\xFF\xFE") || bytes.starts_with(b"\xFE\xFF") {
-        return Err(problem::of_file(file, "the file is UTF-16; convert it to UTF-8"));
-    }
-    Ok(())
-}
-
-fn split_header<'a>(
-    bytes: &'a [u8],
-    options: &CsvOptions,
-    sample: &Sample,
-) -> Result<(&'a [u8], &'a [u8]), FailureCause> {
+fn read_header(options: &CsvOptions, sample: &Sample) -> Result<Header, FailureCause> {
     if !options.header {
-        return Ok((&[], bytes));
+        return Ok(Header { names: None, end: 0, lines: 0 });
     }
-    let end = match first_record(bytes, options) {
-        Some(end) => end,
-        None if sample.whole => bytes.len(),
-        None => {
-            let message = format!("cannot find the end of the CSV header in the first {HEADER_BYTES_MAX} bytes");
-            return Err(problem::of_file(&sample.file, message));
-        }
-    };
-    Ok(bytes.split_at(end))
+    header::parse(&sample.bytes, sample.whole, (options, &sample.file))?.ok_or_else(|| {
+        let message = format!("cannot find the end of the CSV header in the first {SAMPLE_BYTES_MAX} bytes");
+        problem::of_file(&sample.file, message)
+    })
 }
 
-fn agree(names: &mut Option<(Vec<String>, String)>, found: Vec<String>, file: &str) -> Result<(), FailureCause> {
-    match names {
-        None => {
-            header::check_names(&found, file)?;
-            *names = Some((found, file.to_owned()));
-            Ok(())
+#[derive(Default)]
+struct Table {
+    columns: Vec<Candidate>,
+    /// The first file with a header.
+    first: Option<String>,
+    records: u64,
+    bytes: u64,
+}
+
+struct Candidate {
+    name: String,
+    kind: Option<Kind>,
+}
+
+/// What the values of a column have in common.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Bool,
+    Int,
+    Float,
+    Date,
+    Timestamp,
+    Text,
+}
+
+impl Table {
+    /// Columns of one more file. They must be those of the first, in any order, unless the job says otherwise.
+    fn add_columns(&mut self, header: &Header, (options, file): (&CsvOptions, &str)) -> Result<(), FailureCause> {
+        let Some(names) = &header.names else { return Ok(()) };
+        let Some(first) = &self.first else {
+            self.first = Some(file.to_owned());
+            self.columns = names.iter().map(|name| Candidate { name: name.clone(), kind: None }).collect();
+            return Ok(());
+        };
+        let known: BTreeSet<&str> = self.columns.iter().map(|column| column.name.as_str()).collect();
+        let found: BTreeSet<&str> = names.iter().map(String::as_str).collect();
+        let is_missing = options.missing_columns == MissingColumns::Error && !known.is_subset(&found);
+        let is_extra = options.extra_columns == ExtraColumns::Error && !found.is_subset(&known);
+        if !is_missing && !is_extra {
+            return Ok(());
         }
-        Some((names, _)) if *names == found => Ok(()),
-        Some((names, first)) => {
-            let message =
-                format!("the CSV header names `{}`, but {first} names `{}`", found.join("`, `"), names.join("`, `"));
-            Err(problem::of_file(file, message))
+        let known: Vec<&str> = self.columns.iter().map(|column| column.name.as_str()).collect();
+        let message = format!(
+            "the CSV header names `{}`, but {first} names `{}`; mend the file, or set missing_columns = \"null\" or extra_columns = \"ignore\"",
+            names.join("`, `"),
+            known.join("`, `")
+        );
+        Err(problem::of_file(file, message))
+    }
+
+    fn add_records(&mut self, header: &Header, options: &CsvOptions, sample: &Sample) {
+        let Some(mut segment) = records_of(header, options, sample) else { return };
+        if self.columns.is_empty() {
+            let fields = first_length(&segment);
+            let name = |number: usize| format!("column_{}", number + 1);
+            self.columns = (0..fields).map(|number| Candidate { name: name(number), kind: None }).collect();
         }
+        let fields = header.names.as_ref().map_or(self.columns.len(), Vec::len);
+        let field_of: Vec<Option<usize>> = match &header.names {
+            Some(names) => {
+                self.columns.iter().map(|column| names.iter().position(|name| *name == column.name)).collect()
+            }
+            None => (0..fields).map(Some).collect(),
+        };
+        let rules = FieldRules::new(options);
+        let mut seen = 0;
+        while let Some(record) = segment.peek()
+            && seen < RECORDS_MAX
+        {
+            let is_blank = record.start == record.end;
+            let is_comment = options.comment.is_some() && segment.bytes.get(record.start) == options.comment.as_ref();
+            if !is_blank && !is_comment && segment.regular(fields, 1) == 1 {
+                let run = Run::new(&segment, fields, 1);
+                for (column, field) in self.columns.iter_mut().zip(&field_of) {
+                    column.look_at(field.map(|field| run.field(0, field)), (&rules, options));
+                }
+                seen += 1;
+                self.bytes += (record.end - record.start) as u64 + 1;
+            }
+            segment.pass(1);
+        }
+        self.records += seen as u64;
+    }
+
+    fn into_inferred(self) -> Inferred {
+        let fields: Vec<Field> =
+            self.columns.into_iter().map(|column| Field::new(column.name, data_type_of(column.kind), true)).collect();
+        let record_bytes = self.bytes.checked_div(self.records).map(|bytes| bytes.max(1));
+        Inferred { schema: Schema::new(fields), record_bytes, records: self.records }
     }
 }
 
-/// The records to look at; a last one that the sample cuts off is not among them.
-fn cut<'a>(bytes: &'a [u8], options: &CsvOptions, sample: &Sample) -> &'a [u8] {
-    let end = whole_records(bytes, options, RECORDS_MAX);
-    let only_last_missing = whole_records(&bytes[end..], options, 1) == 0;
-    if sample.whole && only_last_missing { bytes } else { &bytes[..end] }
+impl Candidate {
+    fn look_at(&mut self, raw: Option<&[u8]>, (rules, options): (&FieldRules, &CsvOptions)) {
+        let Some(raw) = raw else { return };
+        let field = rules.read(raw);
+        if rules.is_null(&field.text) {
+            return;
+        }
+        let kind = kind_of(&field.text, options);
+        self.kind = Some(self.kind.map_or(kind, |known| join(known, kind)));
+    }
 }
 
-/// Counts the records of one sample, so that a ragged one is told with its file.
-fn count_records(bytes: &[u8], options: &CsvOptions, file: &str) -> Result<usize, FailureCause> {
-    let counted = header::format(options).infer_schema(Cursor::new(bytes), None);
-    counted
-        .map(|(_, records)| records)
-        .map_err(|error| problem::of_file(file, format!("cannot read a CSV record: {error}")))
+/// The whole records of a sample. One that is not from its file's beginning starts behind its first line feed; if that is not
+/// between records, the lengths of its records show it, and none is looked at.
+fn records_of(header: &Header, options: &CsvOptions, sample: &Sample) -> Option<Segment> {
+    if sample.is_start {
+        let from = usize::try_from(header.end).ok()?.min(sample.bytes.len());
+        return Some(whole_records(sample.bytes.slice(from..), sample.whole, options));
+    }
+    let from = sample.bytes.iter().position(|byte| *byte == b'\n')? + 1;
+    let mut segment = whole_records(sample.bytes.slice(from..), false, options);
+    let fields = header.names.as_ref().map_or_else(|| first_length(&segment), Vec::len);
+    let mut odd = 0;
+    while let Some(record) = segment.peek() {
+        odd += usize::from(record.start < record.end && segment.regular(fields, 1) == 0);
+        segment.pass(1);
+    }
+    (odd == 0).then(|| whole_records(sample.bytes.slice(from..), false, options))
 }
 
-fn with_names(inferred: &Schema, names: Vec<String>) -> Schema {
-    let data_type = |index: usize| match inferred.fields().get(index).map(|field| field.data_type().clone()) {
-        None | Some(DataType::Utf8 | DataType::Null) => DataType::Utf8View,
-        Some(data_type) => data_type,
-    };
-    Schema::new(
-        names.into_iter().enumerate().map(|(index, name)| Field::new(name, data_type(index), true)).collect::<Vec<_>>(),
-    )
+/// Fields of the first record that is not blank.
+fn first_length(segment: &Segment) -> usize {
+    segment.first_content().map_or(0, |record| record.fields)
+}
+
+/// The narrowest kind of one value.
+fn kind_of(text: &[u8], options: &CsvOptions) -> Kind {
+    let digits = text.strip_prefix(b"-").or_else(|| text.strip_prefix(b"+")).unwrap_or(text);
+    if digits.first().is_some_and(|byte| byte.is_ascii_digit() || *byte == b'.') {
+        // A number with leading zeros is a code; one that does not fit loses digits as a fraction. Both stay text.
+        let has_zeros = digits.len() > 1 && digits[0] == b'0' && digits[1].is_ascii_digit();
+        if digits.iter().all(u8::is_ascii_digit) {
+            return if !has_zeros && parse_int::<i64>(text).is_some() { Kind::Int } else { Kind::Text };
+        }
+        if options.date_format.is_none() && parse_date(text).is_some() {
+            return Kind::Date;
+        }
+        if options.timestamp_format.is_none() && parse_timestamp(text).is_some() {
+            return Kind::Timestamp;
+        }
+        let is_number = std::str::from_utf8(text).is_ok_and(|text| text.parse::<f64>().is_ok());
+        return if is_number && !has_zeros { Kind::Float } else { Kind::Text };
+    }
+    if text.eq_ignore_ascii_case(b"true") || text.eq_ignore_ascii_case(b"false") { Kind::Bool } else { Kind::Text }
+}
+
+/// The narrowest kind that both fit into.
+fn join(a: Kind, b: Kind) -> Kind {
+    match (a, b) {
+        _ if a == b => a,
+        (Kind::Int, Kind::Float) | (Kind::Float, Kind::Int) => Kind::Float,
+        (Kind::Date, Kind::Timestamp) | (Kind::Timestamp, Kind::Date) => Kind::Timestamp,
+        _ => Kind::Text,
+    }
+}
+
+fn data_type_of(kind: Option<Kind>) -> DataType {
+    match kind {
+        Some(Kind::Bool) => DataType::Boolean,
+        Some(Kind::Int) => DataType::Int64,
+        Some(Kind::Float) => DataType::Float64,
+        Some(Kind::Date) => DataType::Date32,
+        Some(Kind::Timestamp) => DataType::Timestamp(TimeUnit::Microsecond, None),
+        Some(Kind::Text) | None => DataType::Utf8View,
+    }
 }
 
 #[cfg(test)]
@@ -156,6 +251,7 @@ mod tests {
     fn samples(texts: &[&str]) -> Vec<Sample> {
         let sample = |(index, text): (usize, &&str)| Sample {
             file: format!("f{index}"),
+            is_start: true,
             bytes: Bytes::copy_from_slice(text.as_bytes()),
             whole: true,
         };
@@ -163,23 +259,35 @@ mod tests {
     }
 
     fn check(texts: &[&str], expected: Result<&str, &str>) {
-        let found = infer(&CsvOptions::default(), &samples(texts)).map(|inferred| {
-            let columns =
-                inferred.schema.fields().iter().map(|field| format!("{} {}", field.name(), field.data_type()));
-            columns.collect::<Vec<_>>().join(", ")
-        });
+        let found = infer(&CsvOptions::default(), &samples(texts)).map(|inferred| show(&inferred.schema));
         assert_eq!(found.map_err(|error| error.to_string()), expected.map(str::to_owned).map_err(str::to_owned));
+    }
+
+    fn show(schema: &Schema) -> String {
+        let column =
+            |field: &std::sync::Arc<Field>| format!("{} {}", field.name(), crate::column::type_name(field.data_type()));
+        schema.fields().iter().map(column).collect::<Vec<_>>().join(", ")
     }
 
     #[test]
     fn infers_over_all_samples() {
-        check(&["a,b\n1,x\n"], Ok("a Int64, b Utf8View"));
-        check(&["a,b\n1,x\n", "a,b\n1.5,\n"], Ok("a Float64, b Utf8View"));
-        check(&["a\n1", "a\nx"], Ok("a Utf8View"));
-        check(&["\u{feff}a,b\r\n,2026-01-15\r\n"], Ok("a Utf8View, b Date32"));
-        check(&["a,\"b\nc\"\n1,\"x\ny\"\n"], Ok("a Int64, b\nc Utf8View"));
-        check(&["", "a\ntrue\n"], Ok("a Boolean"));
-        check(&["a,b\n"], Ok("a Utf8View, b Utf8View"));
+        check(&["a,b\n1,x\n"], Ok("a int64, b string"));
+        check(&["a,b\n1,x\n", "b,a\n,1.5\n"], Ok("a float64, b string"));
+        check(&["a\n1", "a\nx"], Ok("a string"));
+        check(&["\u{feff}a,b\r\n,2026-01-15\r\n"], Ok("a string, b date"));
+        check(&["a,\"b\nc\"\n1,\"x\ny\"\n"], Ok("a int64, b\nc string"));
+        check(&["", "a\ntrue\n"], Ok("a bool"));
+        check(&["a,b\n"], Ok("a string, b string"));
+        check(&["t\n2026-01-15\n2026-01-15 10:00:00\n"], Ok("t timestamp"));
+        check(&["\n\na\n\n1\n"], Ok("a int64"));
+    }
+
+    #[test]
+    fn codes_and_large_numbers_stay_text() {
+        check(&["zip\n01234\n"], Ok("zip string"));
+        check(&["n\n99999999999999999999\n"], Ok("n string"));
+        check(&["n\nnan\n"], Ok("n string"));
+        check(&["n\n0\n0.5\n-0.5\n"], Ok("n float64"));
     }
 
     #[test]
@@ -187,14 +295,36 @@ mod tests {
         check(&[""], Err("cannot infer the columns: the files are empty; declare a schema (at f0)"));
         check(&["a,a\n1,2\n"], Err("the CSV header names `a` twice; rename one (at f0)"));
         check(&["a,\n1,2\n"], Err("column 2 of the CSV header has no name; name it, or set header = false (at f0)"));
-        check(&["a,b\n", "b,a\n"], Err("the CSV header names `b`, `a`, but f0 names `a`, `b` (at f1)"));
+        check(
+            &["a,b\n", "b,c\n"],
+            Err(
+                "the CSV header names `b`, `c`, but f0 names `a`, `b`; mend the file, or set missing_columns = \"null\" \
+                 or extra_columns = \"ignore\" (at f1)",
+            ),
+        );
     }
 
     #[test]
     fn a_cut_record_is_not_looked_at() {
-        let sample = Sample { file: "f".into(), bytes: Bytes::from_static(b"a\n12\n3x"), whole: false };
+        let sample = Sample { file: "f".into(), is_start: true, bytes: Bytes::from_static(b"a\n12\n3x"), whole: false };
         let inferred = infer(&CsvOptions::default(), &[sample]).unwrap();
         assert_eq!(inferred.schema.field(0).data_type(), &DataType::Int64);
-        assert_eq!(inferred.record_bytes, Some(3));
+        assert_eq!((inferred.record_bytes, inferred.records), (Some(3), 1));
+    }
+
+    #[test]
+    fn samples_from_the_middle_count_where_they_are_records() {
+        let middle = |text: &'static str| {
+            let mut all = samples(&["a,b\n1,2\n"]);
+            all.push(Sample {
+                file: "f0".into(),
+                is_start: false,
+                bytes: Bytes::from_static(text.as_bytes()),
+                whole: false,
+            });
+            show(&infer(&CsvOptions::default(), &all).unwrap().schema)
+        };
+        assert_eq!(middle("9,8\n5,x\n6,"), "a int64, b string");
+        assert_eq!(middle("quoted\nstill, quoted\",7\n5,x\n"), "a int64, b int64");
     }
 }

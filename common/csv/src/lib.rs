@@ -1,13 +1,22 @@
-//! The boundary behind which CSV is read: structure of quotes and records, headers, inference, and the records of a split.
+//! CSV input: the records of a split as record batches, and what its file is made of.
 //!
-//! Arrow's decoder does the parsing for now. Nothing outside this crate knows how; a record that cannot be read fails
-//! the task with its place, and no record is ever dropped, doubled or turned to NULL silently.
+//! A split guesses where its first record starts, and reports what it took for granted ([`SplitRecords::scan`]), so that a chain
+//! of splits can be proved right. No record is dropped, doubled or turned to NULL silently: what cannot be read fails the task
+//! with its place. Knows no wire format and no plan.
 
+mod column;
+mod dialect;
+mod field;
 mod header;
 mod infer;
+mod link;
 mod problem;
 mod read;
-mod structure;
+mod run;
+mod segment;
+mod segments;
+mod views;
 
-pub use infer::{Inferred, SAMPLE_BYTES_MAX, Sample, infer, supports};
+pub use column::supports;
+pub use infer::{Inferred, SAMPLE_BYTES_MAX, Sample, infer};
 pub use read::{CsvTable, SplitRecords};

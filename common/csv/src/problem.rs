@@ -1,78 +1,128 @@
-//! Tells people what is wrong with a record. The only place that reads the decoder's messages.
+//! What is wrong with a record, where, and how people are told.
 
-use arrow::datatypes::Schema;
-use arrow::error::ArrowError;
-use hearth_common::{FailureCause, InputSplit, Place};
+use std::fmt;
+
+use hearth_common::{FailureCause, Place};
+
+/// Bytes of a record that a message shows.
+const SHOWN_BYTES_MAX: usize = 200;
+
+/// Why a record cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Reason {
+    /// More or fewer fields than its file has columns.
+    Fields { found: usize, expected: usize },
+    /// A quoted field goes on after its closing quote.
+    TextAfterQuote,
+    /// A carriage return stands alone outside quotes.
+    CarriageReturn,
+    /// The file ends inside a quoted field.
+    UnclosedQuote,
+    /// It is longer than allowed.
+    TooLong { bytes_max: u64 },
+    /// It holds a byte that is not UTF-8.
+    Encoding { byte: u8 },
+    /// A field is not of its column's type.
+    Value { text: String, expected: String },
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Fields { found, expected } => write!(f, "the record has {found} fields, expected {expected}"),
+            Self::TextAfterQuote => f.write_str(
+                "text follows the closing quote of a field; double the quotes inside it, or set the option quote or escape",
+            ),
+            Self::CarriageReturn => {
+                f.write_str("a carriage return stands alone outside quotes; lines end with LF or CRLF")
+            }
+            Self::UnclosedQuote => f.write_str("a quoted field has no closing quote"),
+            Self::TooLong { bytes_max } => {
+                write!(
+                    f,
+                    "the record is longer than {bytes_max} bytes: a closing quote may be missing; else raise max_record_bytes"
+                )
+            }
+            Self::Encoding { byte } => write!(
+                f,
+                "byte 0x{byte:02x} is not UTF-8; set encoding = \"latin-1\" if the file is written in ISO 8859-1"
+            ),
+            Self::Value { text, expected } => write!(
+                f,
+                "`{}` is not of type {expected}; declare the column in the input's schema if its type was inferred",
+                text.escape_debug()
+            ),
+        }
+    }
+}
+
+/// A record that cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct BadRecord {
+    pub(crate) reason: Reason,
+    /// Offset in the file of its first byte.
+    pub(crate) byte: u64,
+    /// Line feeds before it, from the start of the split's first record.
+    pub(crate) lines: u64,
+    pub(crate) column: Option<String>,
+    /// As it stands in the file.
+    pub(crate) raw: Vec<u8>,
+}
+
+/// A record that cannot be read, or trouble that has nothing to do with one.
+#[derive(Debug)]
+pub(crate) enum Located {
+    Record(Box<BadRecord>),
+    Other(FailureCause),
+}
+
+impl Located {
+    pub(crate) fn new(reason: Reason, raw: &[u8], (byte, lines): (u64, u64)) -> Self {
+        Self::Record(Box::new(BadRecord { reason, byte, lines, column: None, raw: raw.to_vec() }))
+    }
+
+    /// As the cause of a failed attempt; `line` is that of the split's first record.
+    pub(crate) fn into_cause(self, file: &str, line: u64) -> FailureCause {
+        match self {
+            Self::Record(record) => record.into_cause(file, line),
+            Self::Other(cause) => cause,
+        }
+    }
+}
+
+impl From<FailureCause> for Located {
+    fn from(cause: FailureCause) -> Self {
+        Self::Other(cause)
+    }
+}
+
+impl BadRecord {
+    fn into_cause(self, file: &str, line: u64) -> FailureCause {
+        let shown = show(&self.raw);
+        FailureCause::Task {
+            message: format!("cannot read a CSV record: {}; the record is {shown}", self.reason),
+            place: Some(Place {
+                file: file.to_owned(),
+                line: Some(line + self.lines),
+                byte: Some(self.byte),
+                column: self.column,
+            }),
+        }
+    }
+}
+
+/// A record in quotes, cut where it gets long.
+fn show(raw: &[u8]) -> String {
+    let shown = String::from_utf8_lossy(&raw[..raw.len().min(SHOWN_BYTES_MAX)]).into_owned();
+    let more = if raw.len() > SHOWN_BYTES_MAX {
+        format!(" and {} more bytes", raw.len() - SHOWN_BYTES_MAX)
+    } else {
+        String::new()
+    };
+    format!("`{}`{more}", shown.escape_debug())
+}
 
 /// A failure of a whole file.
 pub(crate) fn of_file(file: &str, message: impl Into<String>) -> FailureCause {
     FailureCause::Task { message: message.into(), place: Some(Place { file: file.to_owned(), ..Place::default() }) }
-}
-
-/// What the decoder found wrong in a split.
-///
-/// The decoder counts lines from the split's first one, so its number is replaced by the split's range of bytes.
-pub(crate) fn of_split(split: &InputSplit, schema: &Schema, error: &ArrowError) -> FailureCause {
-    let (reason, column) = describe(error, schema);
-    let hint =
-        if column.is_some() { "; declare the column's type in the input's schema if it was inferred" } else { "" };
-    let range = format!("in bytes {} to {} of the file", split.start, split.end);
-    FailureCause::Task {
-        message: format!("cannot read a CSV record {range}: {reason}{hint}"),
-        place: Some(Place { file: split.url.clone(), column, ..Place::default() }),
-    }
-}
-
-fn describe(error: &ArrowError, schema: &Schema) -> (String, Option<String>) {
-    let full = error.to_string();
-    let text = ["Csv error: ", "Parser error: ", "Cast error: "].iter().find_map(|prefix| full.strip_prefix(prefix));
-    let text = remove_number(text.unwrap_or(&full), " for line ");
-    let text = remove_number(&text, " at line ");
-    let (text, number) = take_number(&text, " for column ");
-    let column = number.and_then(|number| schema.fields().get(number)).map(|field| field.name().clone());
-    (text, column)
-}
-
-fn remove_number(text: &str, before: &str) -> String {
-    take_number(text, before).0
-}
-
-/// Cuts `before` and the number behind it out of `text`.
-fn take_number(text: &str, before: &str) -> (String, Option<usize>) {
-    let Some((head, tail)) = text.split_once(before) else {
-        return (text.to_owned(), None);
-    };
-    let rest = tail.trim_start_matches(|c: char| c.is_ascii_digit());
-    match tail[..tail.len() - rest.len()].parse() {
-        Ok(number) => (format!("{head}{rest}"), Some(number)),
-        Err(_) => (text.to_owned(), None),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use arrow::datatypes::{DataType, Field};
-
-    use super::*;
-
-    fn check(error: ArrowError, expected: &str) {
-        let schema = Schema::new(vec![Field::new("id", DataType::Int64, true)]);
-        let split = InputSplit { url: "file:///a.csv".into(), file_bytes: 99, modified_ms: 0, start: 10, end: 50 };
-        assert_eq!(of_split(&split, &schema, &error).to_string(), expected);
-    }
-
-    #[test]
-    fn tells_the_place_without_the_decoders_line() {
-        check(
-            ArrowError::CsvError("incorrect number of fields for line 3, expected 2 got 3".into()),
-            "cannot read a CSV record in bytes 10 to 50 of the file: incorrect number of fields, expected 2 got 3 (at file:///a.csv)",
-        );
-        check(
-            ArrowError::ParseError(
-                "Error while parsing value 'x' as type 'Int64' for column 0 at line 7. Row data: '[x]'".into(),
-            ),
-            "cannot read a CSV record in bytes 10 to 50 of the file: Error while parsing value 'x' as type 'Int64'. Row data: '[x]'; \
-             declare the column's type in the input's schema if it was inferred (at file:///a.csv, column `id`)",
-        );
-    }
 }

@@ -2,25 +2,31 @@
 
 use std::sync::Arc;
 
-use arrow::csv::ReaderBuilder;
-use arrow::csv::reader::Decoder;
-use arrow::datatypes::SchemaRef;
+use arrow::array::{ArrayRef, RecordBatchOptions};
+use arrow::buffer::Buffer;
+use arrow::datatypes::{Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
-use bytes::{Buf, Bytes, BytesMut};
 use datafusion::execution::runtime_env::RuntimeEnv;
-use hearth_common::{CsvOptions, FailureCause, InputSplit};
-use hearth_storage::{SplitLines, open_split};
+use hearth_common::{CsvOptions, Encoding, FailureCause, InputSplit, LinkScan};
+use hearth_scan::ProblemKind;
+use hearth_storage::{file_of, open_range};
 
-use crate::header::{self, HEADER_BYTES_MAX};
-use crate::problem;
-use crate::structure::{Structure, first_record, has_content};
+use crate::column::{Column, column, type_name};
+use crate::dialect;
+use crate::field::FieldRules;
+use crate::header::{self, Layout};
+use crate::link::CONTEXT_BYTES;
+use crate::problem::{BadRecord, Located, Reason};
+use crate::run::Run;
+use crate::segment::{Record, Segment};
+use crate::segments::{Begin, Segments};
 
 /// How the files of a table are read.
 #[derive(Debug, Clone)]
 pub struct CsvTable {
     /// How the files are written.
     pub options: CsvOptions,
-    /// Columns of the files, in their order.
+    /// Columns of the table.
     pub schema: SchemaRef,
     /// Columns to read, by position; all where it is `None`.
     pub projection: Option<Vec<usize>>,
@@ -31,50 +37,91 @@ pub struct CsvTable {
 /// The records that start in one input split.
 pub struct SplitRecords {
     table: Arc<CsvTable>,
-    split: InputSplit,
-    lines: SplitLines,
-    decoder: Decoder,
-    structure: Structure,
-    /// Bytes of the split's beginning, until its header is complete.
-    header: Option<BytesMut>,
-    at_file_start: bool,
-    chunk: Bytes,
-    ended: bool,
+    /// Of the batches.
+    schema: SchemaRef,
+    segments: Segments,
+    current: Option<(Segment, Buffer)>,
+    /// Fields of a record.
+    fields: usize,
+    columns: Vec<Box<dyn Column>>,
+    /// The field of each column.
+    field_of: Vec<Option<usize>>,
+    rules: FieldRules,
+    /// Rows in `columns`.
+    rows: usize,
+    /// Line of the split's first record; 1 where it was guessed.
+    line: u64,
+    /// Start of the records before the header was left out, and its lines.
+    header: Option<(u64, u64)>,
+    bad: Vec<usize>,
 }
 
 impl CsvTable {
     /// Opens an input split.
     ///
     /// # Errors
-    /// A file that cannot be opened or is not the planned one, and a split of part of a file where lines are no records.
+    /// A file that cannot be opened, is not the planned one, or has other columns.
     pub async fn open(
         self: &Arc<Self>,
         split: &InputSplit,
         runtime: &RuntimeEnv,
     ) -> Result<SplitRecords, FailureCause> {
-        if self.options.multiline && (split.start > 0 || split.end < split.file_bytes) {
-            return Err(FailureCause::internal(format!(
-                "{} was split although its fields may hold line breaks",
-                split.url
-            )));
-        }
-        let mut builder = ReaderBuilder::new(Arc::clone(&self.schema))
-            .with_format(header::format(&self.options))
-            .with_batch_size(self.batch_rows);
-        if let Some(projection) = &self.projection {
-            builder = builder.with_projection(projection.clone());
-        }
+        let file = file_of(split);
+        let header = header::read(&self.options, &file, runtime).await?;
+        let layout = Layout::find(&header, &self.schema, (&self.options, &split.url))?;
+        let known = match split.link {
+            Some(link) => link.known.map(|known| (known.byte, known.line)),
+            None => Some((split.start, 1)),
+        };
+        // The header is no record: what is known to begin in it begins behind it.
+        let (begin, line, skipped) = match known {
+            Some((byte, line)) if byte < header.end => {
+                (Begin::Record(header.end), line + header.lines, Some((byte, header.lines)))
+            }
+            Some((byte, line)) => (Begin::Record(byte), line, None),
+            None if split.start < header.end => (Begin::Record(header.end), 1, None),
+            None => (Begin::Guess, 1, None),
+        };
+        let from = match begin {
+            Begin::Record(byte) => byte,
+            Begin::Guess => split.start.saturating_sub(CONTEXT_BYTES),
+        };
+        let source = open_range(runtime, &file, from.min(file.bytes)..file.bytes).await?;
+        let rules = (dialect::of(&self.options), self.options.max_record_bytes.0);
+        let schema = match &self.projection {
+            Some(columns) => {
+                Arc::new(self.schema.project(columns).map_err(|error| FailureCause::internal(error.to_string()))?)
+            }
+            None => Arc::clone(&self.schema),
+        };
+        let field_of = self.fields(&layout);
         Ok(SplitRecords {
+            columns: self.columns(&schema, &field_of),
+            field_of,
+            rules: FieldRules::new(&self.options),
             table: Arc::clone(self),
-            split: split.clone(),
-            lines: open_split(runtime, split).await?,
-            decoder: builder.build_decoder(),
-            structure: Structure::new(&self.options),
-            header: (self.options.header && split.start == 0).then(BytesMut::new),
-            at_file_start: split.start == 0,
-            chunk: Bytes::new(),
-            ended: false,
+            schema,
+            segments: Segments::new(source, split.clone(), begin, rules),
+            current: None,
+            fields: layout.fields,
+            rows: 0,
+            line,
+            header: skipped,
+            bad: Vec::new(),
         })
+    }
+
+    /// The field of each column that is read.
+    fn fields(&self, layout: &Layout) -> Vec<Option<usize>> {
+        match &self.projection {
+            Some(columns) => columns.iter().map(|column| layout.field_of[*column]).collect(),
+            None => layout.field_of.clone(),
+        }
+    }
+
+    fn columns(&self, schema: &Schema, field_of: &[Option<usize>]) -> Vec<Box<dyn Column>> {
+        let fields = schema.fields().iter().zip(field_of);
+        fields.map(|(field, number)| column(field.data_type(), *number, (&self.options, self.batch_rows))).collect()
     }
 }
 
@@ -84,94 +131,160 @@ impl SplitRecords {
     /// # Errors
     /// What the storage says, and the first record that cannot be read.
     pub async fn next(&mut self) -> Result<Option<RecordBatch>, FailureCause> {
-        loop {
-            if self.chunk.is_empty() && !self.ended {
-                self.fill().await?;
-                if self.chunk.is_empty() && !self.ended {
-                    continue;
-                }
+        while self.rows < self.table.batch_rows {
+            if self.current.is_none() {
+                let segment = self.segments.next().await.map_err(|error| self.cause_of(error))?;
+                let Some(segment) = segment else { break };
+                let buffer = Buffer::from(segment.bytes.clone());
+                self.columns.iter_mut().for_each(|column| column.begin_segment());
+                self.current = Some((segment, buffer));
             }
-            let used = self.decoder.decode(&self.chunk).map_err(|error| self.describe(&error))?;
-            self.chunk.advance(used);
-            if self.decoder.capacity() > 0 && !self.ended {
-                continue;
-            }
-            let batch = self.decoder.flush().map_err(|error| self.describe(&error))?;
-            if batch.is_some() || self.ended {
-                return Ok(batch);
-            }
+            self.read_some().map_err(|error| self.cause_of(error))?;
         }
+        if self.rows == 0 {
+            return Ok(None);
+        }
+        self.flush().map(Some)
     }
 
-    /// Fetches the next chunk, without BOM and header; it may be empty.
-    async fn fill(&mut self) -> Result<(), FailureCause> {
-        let position = self.lines.position();
-        let Some(mut chunk) = self.lines.next().await? else {
-            return self.end();
-        };
-        if std::mem::take(&mut self.at_file_start) && chunk.starts_with(b"\xEF\xBB\xBF") {
-            chunk.advance(3);
+    /// What was taken for granted about the split and what was found; `None` for a split that needs no proof.
+    ///
+    /// Behind the last record, or after [`SplitRecords::finish`], it is complete; after an error it says how far the reading came.
+    #[must_use]
+    pub fn scan(&self) -> Option<LinkScan> {
+        let link = self.segments.split().link?;
+        let mut scan = self.segments.scan(link.number);
+        if let Some((start, lines)) = self.header {
+            scan.read.start = start;
+            scan.read.end = scan.read.end.map(|mut end| {
+                end.lines += lines;
+                end
+            });
         }
-        if self.table.options.multiline {
-            self.structure.pass(&chunk);
-        } else if let Some(at) = self.structure.find_quoted_line_break(&chunk) {
-            return Err(self.quoted_line_break(position.max(self.split.start) + at as u64));
+        Some(scan)
+    }
+
+    /// Passes over the rest of the split, so that [`SplitRecords::scan`] is complete. Values are not looked at.
+    ///
+    /// # Errors
+    /// As [`SplitRecords::next`], for what is wrong with the structure.
+    pub async fn finish(&mut self) -> Result<(), FailureCause> {
+        if self.segments.split().link.is_none() {
+            return Ok(());
         }
-        self.chunk = match self.header.take() {
-            None => chunk,
-            Some(start) => self.take_header(start, &chunk)?,
-        };
+        self.segments.finish().await.map_err(|error| self.cause_of(error))
+    }
+
+    /// Reads records of the current segment until the batch is full, one is unusual, or none is left.
+    fn read_some(&mut self) -> Result<(), Located> {
+        let Some((mut segment, buffer)) = self.current.take() else { return Ok(()) };
+        match segment.peek() {
+            Some(record) => {
+                self.read_records(&mut segment, record, &buffer)?;
+                self.current = Some((segment, buffer));
+            }
+            None => self.segments.recycle(segment),
+        }
         Ok(())
     }
 
-    fn end(&mut self) -> Result<(), FailureCause> {
-        self.ended = true;
-        if self.structure.is_in_quotes() {
-            let message = "the last CSV record has a quoted field without its closing quote";
-            return Err(problem::of_file(&self.split.url, message));
+    fn read_records(&mut self, segment: &mut Segment, record: Record, buffer: &Buffer) -> Result<(), Located> {
+        let options = &self.table.options;
+        let needs_look =
+            options.comment.is_some() || self.fields == 1 || !segment.is_utf8 && options.encoding == Encoding::Utf8;
+        let max = if needs_look { 1 } else { self.table.batch_rows - self.rows };
+        let records = segment.regular(self.fields, max);
+        if (records == 0 || needs_look) && self.look_at(segment, record)? == Look::Skip {
+            segment.pass(1);
+            return Ok(());
         }
-        match self.header.take() {
-            Some(start) if has_content(&start, &self.table.options) => {
-                header::check(&start, &self.table.options, &self.table.schema, &self.split.url)
+        let run = Run::new(segment, self.fields, records);
+        let mut first_bad: Option<(usize, usize)> = None;
+        for (number, column) in self.columns.iter_mut().enumerate() {
+            self.bad.clear();
+            column.add(run, buffer, &mut self.bad);
+            if let Some(row) = self.bad.first() {
+                first_bad = Some(first_bad.map_or((*row, number), |found| found.min((*row, number))));
             }
-            Some(_) if self.split.end < self.split.file_bytes => Err(problem::of_file(
-                &self.split.url,
-                "the CSV header does not begin in the file's first input split; remove the blank lines or comments before it",
-            )),
-            Some(_) | None => Ok(()),
+        }
+        if let Some((row, column)) = first_bad {
+            segment.pass(row);
+            return Err(self.bad_value(segment, column));
+        }
+        self.rows += records;
+        segment.pass(records);
+        Ok(())
+    }
+
+    /// Looks at the next record alone: whether it is one, and whether it can be read.
+    fn look_at(&self, segment: &Segment, record: Record) -> Result<Look, Located> {
+        let options = &self.table.options;
+        let raw = &segment.bytes[record.start..record.end];
+        if raw.is_empty() || options.comment.is_some() && raw.first() == options.comment.as_ref() {
+            return Ok(Look::Skip);
+        }
+        let reason = match segment.problem_of_next() {
+            Some(ProblemKind::TextAfterQuote) => Some(Reason::TextAfterQuote),
+            Some(ProblemKind::CarriageReturn) => Some(Reason::CarriageReturn),
+            None if record.fields != self.fields => {
+                Some(Reason::Fields { found: record.fields, expected: self.fields })
+            }
+            None if options.encoding == Encoding::Utf8 => first_not_utf8(raw).map(|byte| Reason::Encoding { byte }),
+            None => None,
+        };
+        match reason {
+            Some(reason) => Err(Located::Record(Box::new(bad_record(segment, record, reason)))),
+            None => Ok(Look::Read),
         }
     }
 
-    /// Checks the header when all of it is there; gives what follows it.
-    fn take_header(&mut self, mut start: BytesMut, chunk: &[u8]) -> Result<Bytes, FailureCause> {
-        start.extend_from_slice(chunk);
-        match first_record(&start, &self.table.options) {
-            Some(end) => {
-                header::check(&start[..end], &self.table.options, &self.table.schema, &self.split.url)?;
-                Ok(start.freeze().slice(end..))
-            }
-            None if start.len() > HEADER_BYTES_MAX => {
-                let message = format!("cannot find the end of the CSV header in the first {HEADER_BYTES_MAX} bytes");
-                Err(problem::of_file(&self.split.url, message))
-            }
-            None => {
-                self.header = Some(start);
-                Ok(Bytes::new())
-            }
-        }
+    /// A field of the next record is not of its column's type.
+    fn bad_value(&self, segment: &Segment, column: usize) -> Located {
+        let (Some(record), Some(Some(field))) = (segment.peek(), self.field_of.get(column)) else {
+            return FailureCause::internal("a value is bad, but no record is at hand").into();
+        };
+        let raw = Run::new(segment, self.fields, 1).field(0, *field);
+        let text = String::from_utf8_lossy(&self.rules.read(raw).text).into_owned();
+        let field = self.schema.field(column);
+        let reason = Reason::Value { text, expected: type_name(field.data_type()) };
+        Located::Record(Box::new(BadRecord {
+            column: Some(field.name().clone()),
+            ..bad_record(segment, record, reason)
+        }))
     }
 
-    fn quoted_line_break(&self, near: u64) -> FailureCause {
-        let message = format!(
-            "a quoted CSV field holds a line break near byte {near}, or its closing quote is missing; \
-             set multiline = true for this input if line breaks are meant"
-        );
-        problem::of_file(&self.split.url, message)
+    fn flush(&mut self) -> Result<RecordBatch, FailureCause> {
+        let columns: Vec<ArrayRef> = self.columns.iter_mut().map(|column| column.finish()).collect();
+        let options = RecordBatchOptions::new().with_row_count(Some(std::mem::take(&mut self.rows)));
+        RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options)
+            .map_err(|error| FailureCause::internal(format!("cannot build a batch: {error}")))
     }
 
-    fn describe(&self, error: &arrow::error::ArrowError) -> FailureCause {
-        problem::of_split(&self.split, &self.table.schema, error)
+    fn cause_of(&self, error: Located) -> FailureCause {
+        error.into_cause(&self.segments.split().url, self.line)
     }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Look {
+    /// It is blank or a comment.
+    Skip,
+    Read,
+}
+
+fn bad_record(segment: &Segment, record: Record, reason: Reason) -> BadRecord {
+    BadRecord {
+        reason,
+        byte: segment.offset + record.start as u64,
+        lines: segment.lines_before(record.start),
+        column: None,
+        raw: segment.bytes[record.start..record.end].to_vec(),
+    }
+}
+
+fn first_not_utf8(raw: &[u8]) -> Option<u8> {
+    let valid = std::str::from_utf8(raw).err()?.valid_up_to();
+    raw.get(valid).copied()
 }
 
 #[cfg(test)]

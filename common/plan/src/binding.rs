@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::LinkScans;
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::error::Result;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
@@ -24,6 +25,8 @@ pub struct TaskBinding {
     pub inputs: TaskInputs,
     /// How shuffle inputs are read.
     pub shuffle: Arc<dyn ShuffleReader>,
+    /// What is found out about links.
+    pub scans: LinkScans,
 }
 
 impl std::fmt::Debug for TaskBinding {

@@ -3,7 +3,9 @@
 //! A program begins with the XXH3-64 of its message (little endian), because DataFusion's decoders panic on some messages
 //! that no encoder writes. What the message says is still checked, and nothing is allocated by a number that was read.
 
+mod choice;
 mod converter;
+mod csv;
 mod leaf;
 mod message;
 mod sink;

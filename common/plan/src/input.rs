@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::io::Cursor;
+use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -14,10 +15,14 @@ use datafusion::parquet::arrow::parquet_to_arrow_schema;
 use futures::{StreamExt, TryStreamExt};
 use hearth_common::{ColumnSpec, FailureCause, InputFormat, InputSpec, Place, ValueType};
 use hearth_csv::{SAMPLE_BYTES_MAX, Sample};
-use hearth_storage::{InputFile, Location, StorageError, check_unchanged, read_start};
+use hearth_storage::{InputFile, Location, StorageError, check_unchanged, read_range};
 
 /// Files of a text input that are looked into, spread over all of them.
 const SAMPLES_MAX: usize = 8;
+/// A larger file is looked into at several places.
+const LARGE_BYTES: u64 = 4 << 20;
+/// Bytes that are looked at behind a file's beginning.
+const LATER_SAMPLE_BYTES: u64 = 128 << 10;
 /// Records of each JSON sample that are looked at.
 const JSON_RECORDS_MAX: usize = 2000;
 /// Bytes at the end of a Parquet file that are read at once, in the hope that the footer fits.
@@ -146,11 +151,20 @@ async fn read_samples(files: &[InputFile], runtime: &RuntimeEnv) -> Result<Vec<S
     let filled: Vec<&InputFile> = files.iter().filter(|file| file.bytes > 0).collect();
     let count = filled.len().min(SAMPLES_MAX);
     let chosen = (0..count).map(|index| filled[index * (filled.len() - 1) / (count - 1).max(1)]);
-    let reads = chosen.map(|file| async move {
-        let bytes = read_start(runtime, file, SAMPLE_BYTES_MAX).await?;
-        Ok(Sample { file: file.url.clone(), whole: bytes.len() as u64 == file.bytes, bytes })
+    let places = chosen.flat_map(|file| sample_places(file.bytes).map(move |range| (file, range)));
+    let reads = places.map(|(file, range)| async move {
+        let (is_start, whole) = (range.start == 0, range.end == file.bytes);
+        Ok(Sample { file: file.url.clone(), is_start, whole, bytes: read_range(runtime, file, range).await? })
     });
     futures::stream::iter(reads).buffered(SAMPLES_MAX).try_collect().await
+}
+
+/// Where a file is looked into: at its beginning, and if it is large, in its middle and at its end.
+fn sample_places(file_bytes: u64) -> impl Iterator<Item = Range<u64>> {
+    let start = 0..file_bytes.min(SAMPLE_BYTES_MAX);
+    let later = [file_bytes / 2, file_bytes.saturating_sub(LATER_SAMPLE_BYTES)];
+    let later = later.into_iter().filter(move |_| file_bytes > LARGE_BYTES);
+    std::iter::once(start).chain(later.map(|start| start..start + LATER_SAMPLE_BYTES))
 }
 
 fn infer_json(samples: &[Sample]) -> Result<(Schema, Option<u64>), FailureCause> {
@@ -170,14 +184,16 @@ fn infer_json(samples: &[Sample]) -> Result<(Schema, Option<u64>), FailureCause>
     Ok((text_as_views(&schema), (lines.len() as u64).checked_div(records as u64)))
 }
 
-/// At most [`JSON_RECORDS_MAX`] lines, without a last one that the sample cuts off.
+/// At most [`JSON_RECORDS_MAX`] lines, without a first and a last one that the sample cuts off.
 fn whole_lines(sample: &Sample) -> Bytes {
-    let ends = sample.bytes.iter().enumerate().filter(|(_, byte)| **byte == b'\n').map(|(position, _)| position + 1);
+    let cut_off = sample.bytes.iter().position(|byte| *byte == b'\n').map_or(sample.bytes.len(), |end| end + 1);
+    let bytes = if sample.is_start { sample.bytes.clone() } else { sample.bytes.slice(cut_off..) };
+    let ends = bytes.iter().enumerate().filter(|(_, byte)| **byte == b'\n').map(|(position, _)| position + 1);
     let ends: Vec<usize> = ends.take(JSON_RECORDS_MAX).collect();
     if sample.whole && ends.len() < JSON_RECORDS_MAX {
-        return sample.bytes.clone();
+        return bytes;
     }
-    sample.bytes.slice(..ends.last().copied().unwrap_or(0))
+    bytes.slice(..ends.last().copied().unwrap_or(0))
 }
 
 struct Footer<'a> {

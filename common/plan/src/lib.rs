@@ -8,17 +8,23 @@ mod binding;
 mod codec;
 mod error;
 pub mod frame;
+mod groups;
 mod input;
 mod scan;
+mod scans;
 mod session;
 mod sink;
 mod stage_input;
+#[cfg(test)]
+mod test_link;
 
 pub use binding::{ShuffleReader, TaskBinding};
 pub use codec::{decode_stage, encode_stage};
 pub use error::{PlanError, cause_of};
+pub use groups::specialize;
 pub use input::{InputShape, data_type_of, declared_schema, infer_schema, inspect_input};
 pub use scan::{ScanExec, ScanSpec};
+pub use scans::{LinkScans, complete_scans, scans_so_far};
 pub use session::{TaskContextParts, session_config, task_context};
 pub use sink::{OutputSink, ResultSink, ShuffleSink, Sink, StageProgram};
 pub use stage_input::StageInputExec;

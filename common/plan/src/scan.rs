@@ -18,7 +18,8 @@ use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType, Sched
 use datafusion::physical_plan::metrics::{ExecutionPlanMetricsSet, MetricsSet};
 use datafusion::physical_plan::statistics::StatisticsArgs;
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties, ReplaceChildrenOptions};
-use hearth_common::{FailureCause, InputFormat, InputSplit, LeafInput};
+use hearth_common::{CsvOptions, FailureCause, InputFormat, InputSplit, LeafInput};
+use hearth_csv::CsvTable;
 
 use crate::TaskBinding;
 use rows::SplitReader;
@@ -46,6 +47,17 @@ pub struct ScanSpec {
     pub rows_estimated: Option<u64>,
     /// Size of all files, in bytes.
     pub bytes: u64,
+}
+
+impl ScanSpec {
+    /// The table of a scan of CSV.
+    pub(crate) fn csv_table(
+        &self,
+        options: &CsvOptions,
+        (projection, batch_rows): (Option<Vec<usize>>, usize),
+    ) -> CsvTable {
+        CsvTable { options: options.clone(), schema: Arc::clone(&self.file_schema), projection, batch_rows }
+    }
 }
 
 /// Leaf of a stage's plan: partition `p` gives the records of the input splits that the task binds to it.

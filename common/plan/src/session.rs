@@ -11,6 +11,7 @@ use datafusion::logical_expr::{AggregateUDF, HigherOrderUDF, ScalarUDF, WindowUD
 use datafusion::prelude::SessionConfig;
 
 use crate::TaskBinding;
+use crate::groups::PROBE_ROWS;
 
 /// Rows of a record batch.
 const BATCH_ROWS: usize = 8192;
@@ -34,6 +35,9 @@ pub fn session_config(partitions: usize) -> SessionConfig {
     let execution = &mut options.execution;
     execution.enable_file_stream_work_stealing = false;
     execution.planning_concurrency = 1;
+    // A task reads millions of rows: nine of ten being new among its first 100,000 does not mean that grouping them is useless.
+    execution.skip_partial_aggregation_probe_rows_threshold = PROBE_ROWS;
+    execution.skip_partial_aggregation_probe_ratio_threshold = 0.95;
     execution.sort_spill_reservation_bytes = SORT_RESERVATION_BYTES;
     execution.spill_compression = SpillCompression::Lz4Frame;
     execution.parquet.schema_force_view_types = true;

@@ -14,5 +14,5 @@ pub use commit_fs::{CommitFs, EntryKind, Exchange, ListedFile, LocalCommitFs, co
 pub use error::StorageError;
 pub use listing::{FILES_MAX, InputFile, list_inputs};
 pub use location::{Location, register_stores};
-pub use source::{ByteSource, SplitLines, check_unchanged, open_split, read_start};
+pub use source::{ByteSource, SplitLines, check_unchanged, file_of, open_range, open_split, read_range, read_start};
 pub use writer::FileWriter;

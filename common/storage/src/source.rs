@@ -16,8 +16,8 @@ use hearth_common::InputSplit;
 
 use crate::{InputFile, Location, StorageError};
 
-/// Bytes asked for at once.
-const CHUNK_BYTES: u64 = 512 << 10;
+/// Bytes asked for at once: little enough to stay near the processor until they are decoded.
+const CHUNK_BYTES: u64 = 128 << 10;
 
 /// Bytes of a range of one file, in order.
 pub struct ByteSource {
@@ -158,10 +158,15 @@ fn after_line_feed(mut bytes: &[u8]) -> Option<usize> {
 /// # Errors
 /// As [`open_split`] and [`ByteSource::next`].
 pub async fn read_start(runtime: &RuntimeEnv, file: &InputFile, bytes_max: u64) -> Result<Bytes, StorageError> {
-    if file.bytes == 0 {
-        return Ok(Bytes::new());
-    }
-    let mut source = open_range(runtime, file, 0..file.bytes.min(bytes_max)).await?;
+    read_range(runtime, file, 0..file.bytes.min(bytes_max)).await
+}
+
+/// A short range of a file, whole.
+///
+/// # Errors
+/// As [`open_split`] and [`ByteSource::next`].
+pub async fn read_range(runtime: &RuntimeEnv, file: &InputFile, range: Range<u64>) -> Result<Bytes, StorageError> {
+    let mut source = open_range(runtime, file, range).await?;
     let mut bytes = Vec::new();
     while let Some(chunk) = source.next().await? {
         bytes.extend_from_slice(&chunk);
@@ -181,7 +186,16 @@ pub async fn check_unchanged(runtime: &RuntimeEnv, file: &InputFile) -> Result<O
     Ok(meta)
 }
 
-async fn open_range(runtime: &RuntimeEnv, file: &InputFile, range: Range<u64>) -> Result<ByteSource, StorageError> {
+/// Opens a range of a file.
+///
+/// # Errors
+/// What the storage says, and [`StorageError::Changed`] for a file that is not the planned one.
+pub async fn open_range(runtime: &RuntimeEnv, file: &InputFile, range: Range<u64>) -> Result<ByteSource, StorageError> {
+    if range.is_empty() {
+        check_unchanged(runtime, file).await?;
+        let payload = Payload::Stream(futures::stream::empty().boxed());
+        return Ok(ByteSource { url: file.url.clone(), payload, remaining: 0 });
+    }
     let location = Location::parse(&file.url)?;
     let options = GetOptions { range: Some(range.clone().into()), ..GetOptions::default() };
     let result = store_of(runtime, &location)?.get_opts(&location.object_path()?, options).await;
@@ -212,7 +226,9 @@ fn compare(file: &InputFile, meta: &ObjectMeta) -> Result<(), StorageError> {
     Err(StorageError::Changed { path: file.url.clone(), before: file.bytes, now: meta.size })
 }
 
-fn file_of(split: &InputSplit) -> InputFile {
+/// The file that a split is a piece of.
+#[must_use]
+pub fn file_of(split: &InputSplit) -> InputFile {
     InputFile { url: split.url.clone(), bytes: split.file_bytes, modified_ms: split.modified_ms }
 }
 
@@ -221,8 +237,14 @@ mod tests {
     use super::*;
 
     async fn lines(file: &InputFile, start: u64, end: u64) -> String {
-        let split =
-            InputSplit { url: file.url.clone(), file_bytes: file.bytes, modified_ms: file.modified_ms, start, end };
+        let split = InputSplit {
+            url: file.url.clone(),
+            file_bytes: file.bytes,
+            modified_ms: file.modified_ms,
+            start,
+            end,
+            link: None,
+        };
         let mut lines = open_split(&RuntimeEnv::default(), &split).await.unwrap();
         let mut bytes = Vec::new();
         while let Some(chunk) = lines.next().await.unwrap() {
@@ -259,7 +281,7 @@ mod tests {
         let path = directory.path().join("a");
         std::fs::write(&path, "a\nb\n").unwrap();
         let url = Location::parse(path.to_str().unwrap()).unwrap().url();
-        let split = InputSplit { url: url.clone(), file_bytes: 3, modified_ms: 0, start: 0, end: 3 };
+        let split = InputSplit { url: url.clone(), file_bytes: 3, modified_ms: 0, start: 0, end: 3, link: None };
         let error = open_split(&RuntimeEnv::default(), &split).await.err().unwrap();
         let expected =
             format!("{url} changed while the job ran: 3 bytes when it was planned, 4 now; run the job again");

@@ -23,12 +23,14 @@ fn graph() -> JobGraph {
         inputs: Vec::new(),
         shuffle_partitions: SHUFFLE_PARTITIONS,
         determinate: true,
+        links: Vec::new(),
     };
     let reduce = StageSpec {
         tasks: TaskLayout::Merged { partitions: SHUFFLE_PARTITIONS },
         inputs: vec![StageInput { stage: StageId(0), kind: InputKind::Partitioned }],
         shuffle_partitions: 1,
         determinate: true,
+        links: Vec::new(),
     };
     JobGraph::new(vec![map, reduce], FinalOutput::Files).unwrap_or_else(|error| unreachable!("{error}"))
 }
@@ -62,7 +64,7 @@ fn answer(effect: Effect) -> Option<Event> {
             let is_map = launch.attempt.task.stage == StageId(0);
             let partition_bytes = vec![10; SHUFFLE_PARTITIONS as usize];
             let output = if is_map { AttemptOutput::Shuffle { partition_bytes } } else { AttemptOutput::Files };
-            Some(Event::AttemptFinished { attempt: launch.attempt, worker: launch.worker, output })
+            Some(Event::AttemptFinished { attempt: launch.attempt, worker: launch.worker, output, scans: Vec::new() })
         }
         Effect::Commit { job, .. } => Some(Event::CommitEnded { job, outcome: CommitOutcome::Done }),
         Effect::RejectJob { .. }

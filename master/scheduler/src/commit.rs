@@ -73,7 +73,10 @@ impl Scheduler {
         };
         let is_gone = |state: TaskState| match state {
             TaskState::Done { worker, .. } => !self.workers.contains(worker),
-            TaskState::Waiting | TaskState::BackingOff { .. } | TaskState::Running { .. } => false,
+            TaskState::Waiting
+            | TaskState::BackingOff { .. }
+            | TaskState::Running { .. }
+            | TaskState::Unproved { .. } => false,
         };
         let stage_id = stage.id;
         let gone: Vec<TaskId> = (0..)

@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use hearth_common::{AttemptId, FailureCause, JobId, StageId, WorkerId};
+use hearth_common::{AttemptId, FailureCause, JobId, RecordStart, StageId, WorkerId};
 
 /// Something that should be done.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -100,6 +100,18 @@ pub struct Launch {
     pub merged: Option<Range<u32>>,
     /// The winners of every input stage, by stage. Shared between the launches of a stage.
     pub inputs: Vec<ShuffleInputs>,
+    /// Where records start in the task's links, as far as that is known; for the others the attempt guesses.
+    pub starts: Vec<KnownStart>,
+}
+
+/// Where the first record of a link starts. An attempt that is told this starts there, and counts lines from there; one that
+/// guesses counts the lines of the link from its guess, which is line 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KnownStart {
+    /// Number of the link in its stage.
+    pub link: u32,
+    /// First record start at or after the link's first byte; beyond the link where no record starts in it.
+    pub start: RecordStart,
 }
 
 /// The winners of one input stage.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use hearth_common::{AttemptId, FailureCause, JobId, WorkerId};
+use hearth_common::{AttemptId, FailureCause, JobId, LinkScan, WorkerId};
 
 use crate::JobGraph;
 
@@ -93,6 +93,8 @@ pub enum Event {
         worker: WorkerId,
         /// What it left behind.
         output: AttemptOutput,
+        /// What it found out about the links of its task: all of them, in their order, each with its end.
+        scans: Vec<LinkScan>,
     },
     /// An attempt failed.
     AttemptFailed {
@@ -102,6 +104,9 @@ pub enum Event {
         worker: WorkerId,
         /// Why.
         cause: FailureCause,
+        /// What it found out about the first links of its task, in their order, each but the last with its end. It failed in
+        /// the last one. A guess that fails before it finds a start names the link's first byte.
+        scans: Vec<LinkScan>,
     },
     /// The commit of a job ended.
     CommitEnded {

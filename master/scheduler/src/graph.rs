@@ -2,6 +2,8 @@
 
 use hearth_common::StageId;
 
+use crate::link::{Link, LinkFault, check_links};
+
 /// A job's stages. Stage `i` is at index `i` and reads only earlier ones; the last one is the final stage.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JobGraph {
@@ -30,6 +32,8 @@ pub struct StageSpec {
     /// Running a task again gives the same rows, in whatever order. Where it may not (LIMIT, ties in a window, random()),
     /// a lost output also invalidates everything that was computed from it.
     pub determinate: bool,
+    /// The links that its tasks read, those of a file one after the other; empty where its tasks read no file that was cut.
+    pub links: Vec<Link>,
 }
 
 /// How the tasks of a stage come about.
@@ -88,6 +92,16 @@ pub enum GraphError {
     /// A stage whose output nobody reads.
     #[error("nothing reads stage {0}")]
     Unread(StageId),
+    /// A link that does not fit.
+    #[error("stage {stage}, link {link}: {fault}")]
+    Link {
+        /// The stage.
+        stage: StageId,
+        /// Number of the link in it.
+        link: u32,
+        /// What is wrong.
+        fault: LinkFault,
+    },
 }
 
 impl JobGraph {
@@ -103,6 +117,7 @@ impl JobGraph {
         for (index, stage) in stages.iter().enumerate() {
             let id = stage_id(index);
             check_tasks(id, stage, &stages)?;
+            check_links(stage).map_err(|(link, fault)| GraphError::Link { stage: id, link, fault })?;
             for input in &stage.inputs {
                 if input.stage >= id {
                     return Err(GraphError::NotBefore { stage: id, input: input.stage });

@@ -71,7 +71,7 @@ impl Scheduler {
                             self.workers.get(worker).is_some_and(|worker| worker.running.contains(&attempt));
                         (!is_indexed).then(|| format!("{attempt} runs on {worker}, which does not know it"))
                     }
-                    TaskState::Done { worker, .. } => self.find_unindexed(key.in_job(id), worker),
+                    TaskState::Unproved { .. } | TaskState::Done { .. } => self.find_unindexed(key.in_job(id)),
                 };
                 problem.map_or(Ok(()), Err)?;
             }
@@ -82,12 +82,10 @@ impl Scheduler {
         Ok(())
     }
 
-    fn find_unindexed(&self, task: TaskId, id: WorkerId) -> Option<String> {
+    fn find_unindexed(&self, task: TaskId) -> Option<String> {
         let execution = self.jobs.get(&task.job)?.execution()?;
         let may_be_gone = execution.is_final(task.stage) && execution.progress != crate::job::Progress::Running;
-        if !execution.leaves_shuffle_output(task.stage) || may_be_gone {
-            return None;
-        }
+        let id = execution.find_output(task).filter(|_| !may_be_gone)?.worker;
         let outputs = self.workers.get(id).and_then(|worker| worker.outputs.get(&task.job));
         let is_indexed = outputs.is_some_and(|outputs| outputs.contains(&TaskKey::of(task)));
         (!is_indexed).then(|| format!("the output of {task:?} is not indexed on {id}"))
@@ -101,9 +99,10 @@ impl Scheduler {
         }
         let outputs = worker.outputs.iter().flat_map(|(job, keys)| keys.iter().map(|key| key.in_job(*job)));
         for task in outputs {
-            let winner = self.find_task(task).and_then(|found| found.winner(task));
-            if winner.is_none_or(|winner| winner.worker != id) {
-                return Err(format!("worker {id} holds an output of {task:?}, which is not its winner"));
+            let execution = self.jobs.get(&task.job).and_then(Job::execution);
+            let output = execution.and_then(|execution| execution.find_output(task));
+            if output.is_none_or(|output| output.worker != id) {
+                return Err(format!("worker {id} holds an output of {task:?}, which is not wanted"));
             }
         }
         Ok(())

@@ -2,14 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use hearth_common::{AttemptCounts, JobId, JobState, StageId, WorkerId};
+use hearth_common::{AttemptCounts, AttemptId, JobId, JobState, StageId, TaskId, WorkerId};
 
+use crate::claim::Ending;
 use crate::graph::{FinalOutput, JobGraph, StageSpec, TaskLayout};
 use crate::merge::group_partitions;
 use crate::mutation::Mutation;
 use crate::stage::{Stage, Urgency};
-use crate::task::{Task, TaskKey};
-use crate::{JobLimits, Millis};
+use crate::task::{Task, TaskKey, TaskState};
+use crate::{JobLimits, Millis, Winner};
 
 /// A job that has not ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -191,6 +192,20 @@ impl Execution {
     /// Winners of that stage leave a shuffle output on their worker.
     pub(crate) fn leaves_shuffle_output(&self, stage: StageId) -> bool {
         !self.is_final(stage) || self.final_output == FinalOutput::Result
+    }
+
+    /// The attempt of a task whose shuffle output lies on a worker: its winner, or one that may yet win.
+    pub(crate) fn find_output(&self, task: TaskId) -> Option<Winner> {
+        let stage = self.stage(task.stage).filter(|stage| self.leaves_shuffle_output(stage.id))?;
+        let on = |attempt, worker| Some(Winner { attempt: AttemptId { task, attempt }, worker });
+        match stage.task(task.partition)?.state() {
+            TaskState::Done { attempt, worker } => on(attempt, worker),
+            TaskState::Unproved { attempt, worker } => match stage.claims.get(task.partition)?.ending {
+                Ending::Finished { .. } => on(attempt, worker),
+                Ending::Failed { .. } => None,
+            },
+            TaskState::Waiting | TaskState::BackingOff { .. } | TaskState::Running { .. } => None,
+        }
     }
 
     /// Open stages with waiting tasks, in the order in which they get slots.

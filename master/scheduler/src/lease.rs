@@ -6,7 +6,7 @@ use crate::mutation::Mutation;
 use crate::retry::{Verdict, judge_internal, judge_lost_worker};
 use crate::task::{TaskKey, TaskState};
 use crate::timer::Timer;
-use crate::worker::{Link, Stay, Worker};
+use crate::worker::{Connection, Stay, Worker};
 use crate::{Effect, Held, Millis, Scheduler};
 
 /// How a worker was lost.
@@ -26,7 +26,7 @@ impl Scheduler {
         }
         if self.workers.contains(id) {
             self.workers.update(id, |worker| {
-                worker.link = Link::Connected;
+                worker.connection = Connection::Intact;
                 worker.slots = slots;
             });
             self.renew_lease(id, self.now.after(self.config.lease));
@@ -50,7 +50,7 @@ impl Scheduler {
             self.fence(id);
             return false;
         };
-        if worker.link == Link::Connected {
+        if worker.connection == Connection::Intact {
             self.renew_lease(id, self.now.after(self.config.lease));
         }
         true
@@ -59,7 +59,7 @@ impl Scheduler {
     pub(crate) fn on_worker_disconnected(&mut self, id: WorkerId) {
         let Some(worker) = self.workers.get(id) else { return };
         let lease_end = worker.lease_end.min(self.now.after(self.config.disconnect_grace));
-        self.workers.update(id, |worker| worker.link = Link::Broken);
+        self.workers.update(id, |worker| worker.connection = Connection::Broken);
         self.renew_lease(id, lease_end);
     }
 

@@ -10,6 +10,8 @@
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
 mod admission;
+mod chain;
+mod claim;
 mod commit;
 mod config;
 mod effect;
@@ -18,14 +20,17 @@ mod graph;
 mod invariants;
 mod job;
 mod lease;
+mod link;
 mod merge;
 #[doc(hidden)]
 pub mod mutation;
 mod outputs;
 mod placement;
+mod proof;
 mod reconcile;
 mod reports;
 mod retry;
+mod scan;
 mod scheduler;
 mod settle;
 mod stage;
@@ -36,8 +41,9 @@ mod view;
 mod worker;
 
 pub use config::{RetryPolicy, SchedulerConfig};
-pub use effect::{Effect, Launch, RejectReason, ShuffleInputs, Winner};
+pub use effect::{Effect, KnownStart, Launch, RejectReason, ShuffleInputs, Winner};
 pub use event::{AttemptOutput, CommitOutcome, Event, Held, JobLimits, Millis};
 pub use graph::{FinalOutput, GraphError, InputKind, JobGraph, StageInput, StageSpec, TaskLayout};
+pub use link::{Link, LinkFault};
 pub use scheduler::Scheduler;
 pub use view::{JobView, StageView, TaskStanding, TaskView, Waiting, WorkerView};

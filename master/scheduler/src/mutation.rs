@@ -60,11 +60,35 @@ pub enum Mutation {
     LaunchOnDraining,
     /// Jobs do not wait for their turn.
     AdmitEveryJob,
+    /// A finished attempt wins although the starts of its links are not known.
+    AcceptUnprovedGuess,
+    /// A failure is believed although the starts of the links are not known.
+    BelieveDoubtfulFailure,
+    /// An attempt that failed in doubt wins when the starts of its links turn out right.
+    ForgetDoubts,
+    /// A believed failure keeps the line that was counted from a guess.
+    ForgetLineBase,
+    /// The output of a wrong guess stays on its worker.
+    KeepWrongGuessOutput,
+    /// The end of a link is taken from the last report, wherever that started.
+    UseQuotedSpanOfWrongStart,
+    /// What would have been had a link begun inside quotes is not learned.
+    IgnoreQuotedSpans,
+    /// The start of a link is handed on to the next link, but not to the one after it.
+    FollowOneLink,
+    /// Attempts guess although starts are known.
+    ForgetKnownStarts,
+    /// The output of an unproved attempt is not lost with its worker.
+    ForgetUnprovedOfLostWorker,
+    /// A worker that comes back is told to remove the outputs of unproved attempts.
+    ForgetUnprovedOnReconnect,
+    /// The loss of an indeterminate output invalidates finished readers, but not unproved ones.
+    KeepUnprovedReaders,
 }
 
 impl Mutation {
     /// Every planted bug.
-    pub const ALL: [Self; 27] = [
+    pub const ALL: [Self; 39] = [
         Self::AcceptStaleFinish,
         Self::CountFinishTwice,
         Self::CommitEarly,
@@ -92,6 +116,18 @@ impl Mutation {
         Self::LaunchBeyondSlots,
         Self::LaunchOnDraining,
         Self::AdmitEveryJob,
+        Self::AcceptUnprovedGuess,
+        Self::BelieveDoubtfulFailure,
+        Self::ForgetDoubts,
+        Self::ForgetLineBase,
+        Self::KeepWrongGuessOutput,
+        Self::UseQuotedSpanOfWrongStart,
+        Self::IgnoreQuotedSpans,
+        Self::FollowOneLink,
+        Self::ForgetKnownStarts,
+        Self::ForgetUnprovedOfLostWorker,
+        Self::ForgetUnprovedOnReconnect,
+        Self::KeepUnprovedReaders,
     ];
 
     /// It makes more happen than the completion of a stage lets happen, so stages are looked at after every event.

@@ -11,10 +11,10 @@ use crate::mutation::Mutation;
 use crate::retry::{Verdict, judge_unreadable};
 use crate::stage::Stage;
 use crate::task::{TaskKey, TaskState};
-use crate::{Effect, Scheduler};
+use crate::{Effect, Scheduler, Winner};
 
 impl Scheduler {
-    /// The winner of a task has lost its shuffle output.
+    /// The winner of a task, or an attempt that might have won, has lost its shuffle output.
     pub(crate) fn lose_output(&mut self, task: TaskId) {
         let Some(execution) = self.jobs.get_mut(&task.job).and_then(Job::execution_mut) else { return };
         if execution.is_final(task.stage) && execution.progress != Progress::Running {
@@ -66,21 +66,28 @@ impl Scheduler {
         if self.config.mutation == Some(Mutation::KeepFinalWinners) && execution.is_final(id) {
             return;
         }
-        let leaves_shuffle_output = execution.leaves_shuffle_output(id);
         let Some(stage) = execution.stage_mut(id) else { return };
         stage.has_begun = false;
         stage.has_lost_version = false;
         for (task, state) in begun_tasks(job, stage) {
             match state {
                 TaskState::Running { .. } if self.has_mutation(Mutation::KeepRunningReaders) => continue,
+                TaskState::Unproved { .. } if self.has_mutation(Mutation::KeepUnprovedReaders) => continue,
                 TaskState::Running { .. } => self.cancel_attempt_of(task),
-                TaskState::Done { attempt, worker } if leaves_shuffle_output && self.workers.contains(worker) => {
-                    let attempt = AttemptId { task, attempt };
-                    self.effects.push(Effect::RemoveShuffleOutput { worker, attempt });
-                }
-                TaskState::Done { .. } | TaskState::Waiting | TaskState::BackingOff { .. } => {}
+                TaskState::Unproved { .. } | TaskState::Done { .. } => self.remove_output_of(task),
+                TaskState::Waiting | TaskState::BackingOff { .. } => {}
             }
             self.set_lost(task);
+        }
+    }
+
+    /// Removes the shuffle output of a task, if it left one and its worker can be told. Its state is left to the caller.
+    fn remove_output_of(&mut self, task: TaskId) {
+        let execution = self.jobs.get(&task.job).and_then(Job::execution);
+        if let Some(Winner { attempt, worker }) = execution.and_then(|execution| execution.find_output(task))
+            && self.workers.contains(worker)
+        {
+            self.effects.push(Effect::RemoveShuffleOutput { worker, attempt });
         }
     }
 }
@@ -96,7 +103,9 @@ fn note_lost_version(execution: &mut Execution, id: StageId) {
 
 fn begun_tasks(job: JobId, stage: &Stage) -> Vec<(TaskId, TaskState)> {
     let id = stage.id;
-    let is_begun = |state: &TaskState| matches!(state, TaskState::Running { .. } | TaskState::Done { .. });
+    let is_begun = |state: &TaskState| {
+        matches!(state, TaskState::Running { .. } | TaskState::Unproved { .. } | TaskState::Done { .. })
+    };
     (0..)
         .zip(stage.tasks())
         .map(|(partition, task)| (TaskKey { stage: id, partition }.in_job(job), task.state()))

@@ -6,6 +6,7 @@ use hearth_common::{AttemptId, JobId, TaskId, WorkerId};
 
 use crate::effect::{Effect, Launch};
 use crate::job::{Demand, Job, Progress};
+use crate::mutation::Mutation;
 use crate::task::{TaskKey, TaskState};
 use crate::timer::Timer;
 use crate::{Millis, Scheduler, ShuffleInputs};
@@ -55,12 +56,16 @@ impl Scheduler {
         let Some(stage) = execution.stage_mut(task.stage) else { return };
         stage.has_begun = true;
         let merged = stage.group(task.partition);
+        let mut starts = stage.chains.tell_starts(task.partition);
+        if self.config.mutation == Some(Mutation::ForgetKnownStarts) {
+            starts.clear();
+        }
         let inputs = self.shuffle_inputs(task);
         self.set_task(task, TaskState::Running { attempt, worker });
         self.unsettled.remove(&task.job);
         self.settle_demand(task.job);
         let attempt = AttemptId { task, attempt };
-        self.effects.push(Effect::Launch(Launch { worker, attempt, merged, inputs }));
+        self.effects.push(Effect::Launch(Launch { worker, attempt, merged, inputs, starts }));
     }
 
     fn shuffle_inputs(&mut self, task: TaskId) -> Vec<ShuffleInputs> {

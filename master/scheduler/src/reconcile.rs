@@ -31,16 +31,16 @@ impl Scheduler {
     fn lose_missing_outputs(&mut self, id: WorkerId, held: &[AttemptId]) {
         let held: BTreeSet<_> = held.iter().collect();
         let Some(worker) = self.workers.get(id) else { return };
-        let winners = worker.outputs.iter().flat_map(|(job, keys)| keys.iter().map(|key| key.in_job(*job)));
-        let is_missing = |task: &TaskId| self.winning_attempt(*task).is_some_and(|winner| !held.contains(&winner));
-        let missing: Vec<_> = winners.filter(is_missing).collect();
+        let expected = worker.outputs.iter().flat_map(|(job, keys)| keys.iter().map(|key| key.in_job(*job)));
+        let is_missing = |task: &TaskId| self.find_output(*task).is_some_and(|attempt| !held.contains(&attempt));
+        let missing: Vec<_> = expected.filter(is_missing).collect();
         for task in missing {
             self.lose_output(task);
         }
     }
 
-    fn winning_attempt(&self, task: TaskId) -> Option<AttemptId> {
-        self.find_task(task)?.winner(task).map(|winner| winner.attempt)
+    fn find_output(&self, task: TaskId) -> Option<AttemptId> {
+        self.jobs.get(&task.job)?.execution()?.find_output(task).map(|output| output.attempt)
     }
 
     fn cancel_unwanted_attempts(&mut self, worker: WorkerId, held: &[AttemptId]) {
@@ -67,9 +67,12 @@ impl Scheduler {
         self.effects.extend(ended.into_iter().map(|job| Effect::RemoveJobShuffle { worker, job }));
     }
 
-    /// The attempt runs on that worker, or finished there and won.
+    /// The attempt runs on that worker, or finished there and won, or may yet win.
     fn is_wanted_from(&self, attempt: AttemptId, worker: WorkerId) -> bool {
-        self.find_task(attempt.task)
-            .is_some_and(|task| task.is_running(attempt, worker) || task.is_winner(attempt, worker))
+        let is_unproved_wanted = !self.has_mutation(Mutation::ForgetUnprovedOnReconnect);
+        self.find_task(attempt.task).is_some_and(|task| {
+            let is_unproved = is_unproved_wanted && task.is_unproved(attempt, worker);
+            task.is_running(attempt, worker) || task.is_winner(attempt, worker) || is_unproved
+        })
     }
 }

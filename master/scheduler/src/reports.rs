@@ -1,14 +1,16 @@
 //! Attempts end: their reports are checked against what is known, and stale ones have no consequence.
 
-use hearth_common::{AttemptId, FailureCause, TaskId, WorkerId};
+use hearth_common::{AttemptId, FailureCause, LinkScan, TaskId, WorkerId};
 
+use crate::claim::Ending;
 use crate::event::AttemptOutput;
 use crate::job::Execution;
 use crate::mutation::Mutation;
 use crate::retry::{Failure, Verdict, judge_failure, judge_internal};
+use crate::scan::{Extent, ScanFault};
 use crate::task::{TaskKey, TaskState};
 use crate::worker::Stay;
-use crate::{Effect, Millis, Scheduler};
+use crate::{Effect, Millis, Scheduler, Winner};
 
 /// What a report is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,35 +19,45 @@ enum Standing {
     Current,
     /// The attempt that won: the report was heard before.
     Winner,
+    /// An attempt that waits for its proof: the report was heard before.
+    Unproved,
     /// An attempt that nobody waits for.
     Stale,
     /// An attempt of a job that has ended.
     Ended,
 }
 
+/// The end of an attempt, and what it found out about the links of its task.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Report {
+    pub(crate) attempt: AttemptId,
+    pub(crate) worker: WorkerId,
+    pub(crate) scans: Vec<LinkScan>,
+}
+
 impl Scheduler {
-    pub(crate) fn on_attempt_finished(&mut self, attempt: AttemptId, worker: WorkerId, output: AttemptOutput) {
+    pub(crate) fn on_attempt_finished(&mut self, report: Report, output: AttemptOutput) {
+        let (attempt, worker) = (report.attempt, report.worker);
         if !self.hear_from(worker) {
             return;
         }
         match self.standing_of(attempt, worker) {
-            Standing::Current => self.accept_finished(attempt, worker, output),
+            Standing::Current => self.accept_finished(&report, output),
             Standing::Winner => self.recount_finished(attempt.task),
-            Standing::Stale if self.has_mutation(Mutation::AcceptStaleFinish) => {
-                self.accept_finished(attempt, worker, output);
-            }
+            Standing::Unproved => {}
+            Standing::Stale if self.has_mutation(Mutation::AcceptStaleFinish) => self.accept_finished(&report, output),
             Standing::Stale => self.effects.push(Effect::RemoveShuffleOutput { worker, attempt }),
             Standing::Ended => self.remove_late_output(attempt, worker),
         }
     }
 
-    pub(crate) fn on_attempt_failed(&mut self, attempt: AttemptId, worker: WorkerId, cause: FailureCause) {
-        if !self.hear_from(worker) {
+    pub(crate) fn on_attempt_failed(&mut self, report: Report, cause: FailureCause) {
+        if !self.hear_from(report.worker) {
             return;
         }
-        match self.standing_of(attempt, worker) {
-            Standing::Current => self.accept_failed(attempt, worker, cause),
-            Standing::Winner | Standing::Stale | Standing::Ended => {}
+        match self.standing_of(report.attempt, report.worker) {
+            Standing::Current => self.accept_failed(&report, cause),
+            Standing::Winner | Standing::Unproved | Standing::Stale | Standing::Ended => {}
         }
     }
 
@@ -56,33 +68,40 @@ impl Scheduler {
         match self.find_task(attempt.task) {
             Some(task) if task.is_running(attempt, worker) => Standing::Current,
             Some(task) if task.is_winner(attempt, worker) => Standing::Winner,
+            Some(task) if task.is_unproved(attempt, worker) => Standing::Unproved,
             Some(_) | None => Standing::Stale,
         }
     }
 
-    fn accept_finished(&mut self, attempt: AttemptId, worker: WorkerId, output: AttemptOutput) {
-        let task = attempt.task;
-        let Some(execution) = self.jobs.get_mut(&task.job).and_then(|job| job.execution_mut()) else { return };
-        if !is_expected(execution, task, &output) {
-            let cause = FailureCause::internal(format!("attempt {attempt} left an output its stage does not have"));
-            self.accept_failed(attempt, worker, cause);
+    fn accept_finished(&mut self, report: &Report, output: AttemptOutput) {
+        self.forgive_lost_workers(report.attempt.task);
+        if let Err(cause) = self.check_finished(report, &output) {
+            self.conclude_failed(Winner { attempt: report.attempt, worker: report.worker }, cause);
             return;
         }
-        let Some(stage) = execution.stage_mut(task.stage) else { return };
-        let Some(finished) = stage.task_mut(task.partition) else { return };
-        finished.history.lost_workers_in_a_row = 0;
-        // A task that runs again leaves about the same bytes: they count once, as an estimate is all that merging needs.
-        let is_counted = finished.had_winner;
-        if let (false, AttemptOutput::Shuffle { partition_bytes }) = (is_counted, &output) {
-            stage.add_bytes(partition_bytes);
-        }
-        self.set_task(task, TaskState::Done { attempt: attempt.attempt, worker });
+        let partition_bytes = match output {
+            AttemptOutput::Shuffle { partition_bytes } => partition_bytes,
+            AttemptOutput::Files => Vec::new(),
+        };
+        self.conclude(report, Ending::Finished { partition_bytes });
     }
 
-    fn accept_failed(&mut self, attempt: AttemptId, worker: WorkerId, cause: FailureCause) {
-        let task = attempt.task;
-        let cause = self.check_lost_output(task, cause);
-        match self.judge_failed(task, worker, cause.clone()) {
+    fn accept_failed(&mut self, report: &Report, cause: FailureCause) {
+        self.forgive_lost_workers(report.attempt.task);
+        if let Err(fault) = self.check_scans(report, Extent::Part) {
+            let cause = FailureCause::internal(format!("{fault}, when it failed: {cause}"));
+            self.conclude_failed(Winner { attempt: report.attempt, worker: report.worker }, cause);
+            return;
+        }
+        let cause = self.check_lost_output(report.attempt.task, cause);
+        let link = report.scans.last().map(|scan| scan.link);
+        self.conclude(report, Ending::Failed { cause, link });
+    }
+
+    /// Enters a failure that counts, and draws its consequences.
+    pub(crate) fn conclude_failed(&mut self, failed: Winner, cause: FailureCause) {
+        let task = failed.attempt.task;
+        match self.judge_failed(task, failed.worker, cause.clone()) {
             Verdict::FailJob(cause) => {
                 self.set_task(task, TaskState::Waiting);
                 self.end_job(task.job, Some(cause));
@@ -105,14 +124,10 @@ impl Scheduler {
 
     fn judge_failed(&mut self, task: TaskId, worker: WorkerId, cause: FailureCause) -> Verdict {
         let is_worker_leaving = self.workers.get(worker).is_some_and(|worker| worker.stay == Stay::Draining);
-        let is_forgiven = !self.has_mutation(Mutation::NeverForgiveLostWorkers);
         let is_reader_blamed = self.has_mutation(Mutation::BlameReader);
         let Some(job) = self.jobs.get_mut(&task.job) else { return Verdict::RetryNow };
         job.counts.failed += 1;
         let Some(failed) = job.task_mut(TaskKey::of(task)) else { return Verdict::RetryNow };
-        if is_forgiven {
-            failed.history.lost_workers_in_a_row = 0;
-        }
         let mut tried = failed.history.avoid.clone();
         if !tried.contains(&worker) {
             tried.push(worker);
@@ -123,6 +138,31 @@ impl Scheduler {
         }
         let failure = Failure { cause, worker, is_worker_leaving, has_untried_worker };
         judge_failure(&self.config.retry, &mut failed.history, failure)
+    }
+
+    /// The task was reported on: the workers that it lost before were not lost in a row.
+    fn forgive_lost_workers(&mut self, task: TaskId) {
+        if !self.has_mutation(Mutation::NeverForgiveLostWorkers)
+            && let Some(reported) = self.jobs.get_mut(&task.job).and_then(|job| job.task_mut(TaskKey::of(task)))
+        {
+            reported.history.lost_workers_in_a_row = 0;
+        }
+    }
+
+    fn check_finished(&self, report: &Report, output: &AttemptOutput) -> Result<(), FailureCause> {
+        let execution = self.jobs.get(&report.attempt.task.job).and_then(|job| job.execution());
+        if !execution.is_some_and(|execution| is_expected(execution, report.attempt.task, output)) {
+            let message = format!("attempt {} left an output its stage does not have", report.attempt);
+            return Err(FailureCause::internal(message));
+        }
+        self.check_scans(report, Extent::Whole).map_err(|fault| FailureCause::internal(fault.to_string()))
+    }
+
+    fn check_scans(&self, report: &Report, extent: Extent) -> Result<(), ScanFault> {
+        let task = report.attempt.task;
+        let execution = self.jobs.get(&task.job).and_then(|job| job.execution());
+        let Some(stage) = execution.and_then(|execution| execution.stage(task.stage)) else { return Ok(()) };
+        stage.chains.check_scans(task.partition, &report.scans, extent)
     }
 
     /// A worker that names an output which the task does not read is not to be believed.

@@ -7,6 +7,7 @@ use hearth_common::JobId;
 use crate::config::SchedulerConfig;
 use crate::job::{Demand, Job};
 use crate::mutation::Mutation;
+use crate::reports::Report;
 use crate::timer::{Timer, Timers};
 use crate::worker::Workers;
 use crate::{Effect, Event, Millis};
@@ -87,8 +88,12 @@ impl Scheduler {
             Event::WorkerDisconnected { worker } => self.on_worker_disconnected(worker),
             Event::WorkerDraining { worker } => self.on_worker_draining(worker),
             Event::WorkerGone { worker } => self.on_worker_gone(worker),
-            Event::AttemptFinished { attempt, worker, output } => self.on_attempt_finished(attempt, worker, output),
-            Event::AttemptFailed { attempt, worker, cause } => self.on_attempt_failed(attempt, worker, cause),
+            Event::AttemptFinished { attempt, worker, output, scans } => {
+                self.on_attempt_finished(Report { attempt, worker, scans }, output);
+            }
+            Event::AttemptFailed { attempt, worker, cause, scans } => {
+                self.on_attempt_failed(Report { attempt, worker, scans }, cause);
+            }
             Event::CommitEnded { job, outcome } => self.on_commit_ended(job, outcome),
             Event::Tick => self.on_tick(),
         }

@@ -1,11 +1,15 @@
 //! A stage of a running job: its tasks, what is ready among them, and what their winners left. Counts only what changes.
 
+mod check;
+
 use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
 
 use hearth_common::{JobId, StageId};
 
+use crate::chain::Chains;
+use crate::claim::{Claims, Decided};
 use crate::graph::{InputKind, StageInput, StageSpec, TaskLayout};
 use crate::task::{Task, TaskKey, TaskState};
 use crate::{ShuffleInputs, Winner};
@@ -35,6 +39,7 @@ pub(crate) struct Stage {
     layout: TaskLayout,
     done: u32,
     running: u32,
+    unproved: u32,
     /// Waiting tasks that run anywhere.
     ready: BTreeSet<(Urgency, u32)>,
     /// Waiting tasks that avoid some worker.
@@ -52,6 +57,10 @@ pub(crate) struct Stage {
     pub(crate) has_begun: bool,
     /// It is indeterminate, and an output that was read is lost: before it runs again, what was computed from it must go.
     pub(crate) has_lost_version: bool,
+    /// What is known about the links that its tasks read.
+    pub(crate) chains: Chains,
+    /// What its unproved tasks wait for. Entered before the state, and gone with it.
+    pub(crate) claims: Claims,
 }
 
 impl Stage {
@@ -71,6 +80,7 @@ impl Stage {
             layout: spec.tasks,
             done: 0,
             running: 0,
+            unproved: 0,
             ready: BTreeSet::new(),
             picky: BTreeSet::new(),
             partition_bytes: Vec::new(),
@@ -80,6 +90,8 @@ impl Stage {
             listed: None,
             has_begun: false,
             has_lost_version: false,
+            chains: Chains::new(&spec.links),
+            claims: Claims::default(),
         };
         stage.add_tasks(tasks);
         stage
@@ -147,6 +159,10 @@ impl Stage {
         self.running
     }
 
+    pub(crate) const fn unproved(&self) -> u32 {
+        self.unproved
+    }
+
     pub(crate) fn waiting(&self) -> usize {
         self.ready.len() + self.picky.len()
     }
@@ -191,6 +207,10 @@ impl Stage {
             }
             TaskState::BackingOff { .. } => {}
             TaskState::Running { .. } => self.running -= 1,
+            TaskState::Unproved { .. } => {
+                self.unproved -= 1;
+                self.claims.forget(partition);
+            }
             TaskState::Done { .. } => {
                 self.done -= 1;
                 self.winners = None;
@@ -202,9 +222,15 @@ impl Stage {
             }
             TaskState::BackingOff { .. } => {}
             TaskState::Running { .. } => self.running += 1,
+            TaskState::Unproved { .. } => self.unproved += 1,
             TaskState::Done { .. } => self.done += 1,
         }
         Some(before)
+    }
+
+    /// Tells what the start of a link, which has just become known, decides. The claim is taken; the state is left.
+    pub(crate) fn decide_claim(&mut self, link: u32) -> Option<Decided> {
+        self.claims.decide(link, self.chains.get(link)?)
     }
 
     /// A report counted twice.
@@ -235,28 +261,5 @@ impl Stage {
     /// The stages it reads by shuffle partition, whose bytes count.
     pub(crate) fn partitioned_inputs(&self) -> impl Iterator<Item = StageId> {
         self.inputs.iter().filter(|input| input.kind == InputKind::Partitioned).map(|input| input.stage)
-    }
-
-    /// Compares the counters with a recount; for tests.
-    pub(crate) fn check(&self) -> Result<(), String> {
-        let count = |is: fn(&TaskState) -> bool| self.tasks.iter().filter(|task| is(&task.state())).count();
-        let done = count(|state| matches!(state, TaskState::Done { .. }));
-        let running = count(|state| matches!(state, TaskState::Running { .. }));
-        let waiting = count(|state| matches!(state, TaskState::Waiting));
-        let counted = (self.done as usize, self.running as usize, self.waiting());
-        if (done, running, waiting) != counted {
-            return Err(format!(
-                "stage {}: counted {counted:?} (done, running, waiting), found {:?}",
-                self.id,
-                (done, running, waiting)
-            ));
-        }
-        let is_waiting =
-            |partition: u32| self.task(partition).is_some_and(|task| matches!(task.state(), TaskState::Waiting));
-        let mut listed = self.ready.iter().chain(&self.picky).map(|(_, partition)| *partition);
-        match listed.find(|partition| !is_waiting(*partition)) {
-            Some(partition) => Err(format!("stage {}: task {partition} is ready, but does not wait", self.id)),
-            None => Ok(()),
-        }
     }
 }

@@ -32,6 +32,8 @@ pub(crate) enum TaskState {
     BackingOff { until: Millis },
     /// An attempt was launched, and nothing was heard of its end.
     Running { attempt: u32, worker: WorkerId },
+    /// That attempt ended, and wins, or fails the job, once it is proved that it read its links from their true starts.
+    Unproved { attempt: u32, worker: WorkerId },
     /// That attempt is its winner.
     Done { attempt: u32, worker: WorkerId },
 }
@@ -91,10 +93,17 @@ impl Task {
         self.state == TaskState::Done { attempt: attempt.attempt, worker }
     }
 
+    pub(crate) fn is_unproved(&self, attempt: AttemptId, worker: WorkerId) -> bool {
+        self.state == TaskState::Unproved { attempt: attempt.attempt, worker }
+    }
+
     pub(crate) const fn winner(&self, task: TaskId) -> Option<Winner> {
         match self.state {
             TaskState::Done { attempt, worker } => Some(Winner { attempt: AttemptId { task, attempt }, worker }),
-            TaskState::Waiting | TaskState::BackingOff { .. } | TaskState::Running { .. } => None,
+            TaskState::Waiting
+            | TaskState::BackingOff { .. }
+            | TaskState::Running { .. }
+            | TaskState::Unproved { .. } => None,
         }
     }
 }

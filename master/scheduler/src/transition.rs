@@ -2,6 +2,7 @@
 
 use hearth_common::{AttemptId, TaskId};
 
+use crate::mutation::Mutation;
 use crate::task::{Task, TaskKey, TaskState};
 use crate::timer::Timer;
 use crate::{Effect, Scheduler};
@@ -35,14 +36,16 @@ impl Scheduler {
                     worker.running.remove(&AttemptId { task, attempt });
                 });
             }
-            TaskState::Done { worker, .. } => self.workers.update(worker, |worker| {
-                if let Some(outputs) = worker.outputs.get_mut(&task.job) {
-                    outputs.remove(&key);
-                    if outputs.is_empty() {
-                        worker.outputs.remove(&task.job);
+            TaskState::Unproved { worker, .. } | TaskState::Done { worker, .. } => {
+                self.workers.update(worker, |worker| {
+                    if let Some(outputs) = worker.outputs.get_mut(&task.job) {
+                        outputs.remove(&key);
+                        if outputs.is_empty() {
+                            worker.outputs.remove(&task.job);
+                        }
                     }
-                }
-            }),
+                })
+            }
         }
     }
 
@@ -61,12 +64,14 @@ impl Scheduler {
                     worker.running.insert(AttemptId { task, attempt });
                 });
             }
-            TaskState::Done { worker, .. } if execution.leaves_shuffle_output(task.stage) => {
-                self.workers.update(worker, |worker| {
-                    worker.outputs.entry(task.job).or_default().insert(key);
-                });
+            TaskState::Unproved { .. } if self.config.mutation == Some(Mutation::ForgetUnprovedOfLostWorker) => {}
+            TaskState::Unproved { .. } | TaskState::Done { .. } => {
+                if let Some(output) = execution.find_output(task) {
+                    self.workers.update(output.worker, |worker| {
+                        worker.outputs.entry(task.job).or_default().insert(key);
+                    });
+                }
             }
-            TaskState::Done { .. } => {}
         }
     }
 

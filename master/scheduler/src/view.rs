@@ -68,6 +68,8 @@ pub enum TaskStanding {
     BackingOff(Millis),
     /// That attempt runs there.
     Running(Winner),
+    /// That attempt ended there, and counts once it is proved that it read its links from their true starts.
+    Unproved(Winner),
     /// That attempt won there.
     Done(Winner),
 }
@@ -132,7 +134,8 @@ impl<'a> JobView<'a> {
         self.job.execution().map_or(0, |execution| execution.running.len())
     }
 
-    /// What keeps it from going on; `None` where something of it runs or has its turn.
+    /// What keeps it from going on; `None` where something of it runs or has its turn. That attempts are unproved never
+    /// keeps it: what they wait for runs, or waits for one of these as well.
     #[must_use]
     pub fn waiting_for(&self) -> Option<Waiting> {
         if self.job.state() == JobState::Queued {
@@ -182,6 +185,12 @@ impl<'a> StageView<'a> {
         self.stage.running()
     }
 
+    /// Tasks whose attempt ended, and waits for the proof that it read its links from their true starts.
+    #[must_use]
+    pub const fn unproved(&self) -> u32 {
+        self.stage.unproved()
+    }
+
     /// The stages it reads.
     pub fn inputs(&self) -> impl Iterator<Item = StageId> + use<'a> {
         self.stage.inputs.iter().map(|input| input.stage)
@@ -229,6 +238,7 @@ impl TaskView<'_> {
             TaskState::Waiting => TaskStanding::Waiting,
             TaskState::BackingOff { until } => TaskStanding::BackingOff(until),
             TaskState::Running { attempt, worker } => TaskStanding::Running(on(attempt, worker)),
+            TaskState::Unproved { attempt, worker } => TaskStanding::Unproved(on(attempt, worker)),
             TaskState::Done { attempt, worker } => TaskStanding::Done(on(attempt, worker)),
         }
     }

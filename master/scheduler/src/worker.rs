@@ -14,19 +14,19 @@ use crate::task::TaskKey;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Worker {
     pub(crate) slots: u32,
-    pub(crate) link: Link,
+    pub(crate) connection: Connection,
     pub(crate) stay: Stay,
     pub(crate) lease_end: Millis,
     /// Attempts that hold a slot.
     pub(crate) running: BTreeSet<AttemptId>,
-    /// Tasks whose winner left its shuffle output here.
+    /// Tasks whose winner, or unproved attempt, left its shuffle output here.
     pub(crate) outputs: BTreeMap<JobId, BTreeSet<TaskKey>>,
 }
 
 /// Whether a worker can be reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Link {
-    Connected,
+pub(crate) enum Connection {
+    Intact,
     Broken,
 }
 
@@ -41,7 +41,7 @@ impl Worker {
     pub(crate) const fn new(slots: u32, lease_end: Millis) -> Self {
         Self {
             slots,
-            link: Link::Connected,
+            connection: Connection::Intact,
             stay: Stay::Staying,
             lease_end,
             running: BTreeSet::new(),
@@ -50,10 +50,10 @@ impl Worker {
     }
 
     pub(crate) const fn state(&self) -> WorkerState {
-        match (self.link, self.stay) {
-            (Link::Broken, _) => WorkerState::Disconnected,
-            (Link::Connected, Stay::Draining) => WorkerState::Draining,
-            (Link::Connected, Stay::Staying) => WorkerState::Alive,
+        match (self.connection, self.stay) {
+            (Connection::Broken, _) => WorkerState::Disconnected,
+            (Connection::Intact, Stay::Draining) => WorkerState::Draining,
+            (Connection::Intact, Stay::Staying) => WorkerState::Alive,
         }
     }
 

@@ -65,7 +65,7 @@ impl Owner {
 
     fn fail_launch(&mut self, worker: WorkerId, attempt: AttemptId) {
         let cause = FailureCause::internal(format!("attempt {attempt} has no plan"));
-        self.feed_later(Event::AttemptFailed { attempt, worker, cause });
+        self.feed_later(Event::AttemptFailed { attempt, worker, cause, scans: Vec::new() });
     }
 
     fn start_planning(&mut self, id: JobId) {

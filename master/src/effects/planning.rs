@@ -37,7 +37,8 @@ fn check_inputs(planned: &PlannedJob, staging: &Staging) -> Result<(), FailureCa
             TaskLayout::Fixed { tasks } => tasks,
             TaskLayout::Merged { partitions } => partitions,
         };
-        let urls = (0..tasks).flat_map(|task| stage.task_inputs(task, None, &none).into_values()).flat_map(urls_of);
+        let urls =
+            (0..tasks).flat_map(|task| stage.task_inputs(task, (None, &[]), &none).into_values()).flat_map(urls_of);
         if let Some(path) = commit::finds_input_below(staging.destination(), urls) {
             let output = staging.destination().to_string();
             return Err(CommitError::OverInput { output, path }.into_cause());

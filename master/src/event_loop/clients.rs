@@ -168,6 +168,7 @@ fn list_tasks(stage: &StageView<'_>, query: TaskQuery) -> TaskPage {
             TaskStanding::Waiting => ("waiting", None),
             TaskStanding::BackingOff(_) => ("backing_off", None),
             TaskStanding::Running(on) => ("running", Some(on)),
+            TaskStanding::Unproved(on) => ("unproved", Some(on)),
             TaskStanding::Done(on) => ("done", Some(on)),
         };
         TaskStatus {

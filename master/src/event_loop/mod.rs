@@ -133,7 +133,7 @@ impl Owner {
             Input::WorkerSaid { worker, connection, message } => self.on_worker_said((worker, connection), *message),
             Input::WorkerDisconnected { worker, connection } => self.on_worker_disconnected(worker, connection),
             Input::LaunchRefused { worker, attempt, cause } => {
-                self.feed(Event::AttemptFailed { attempt, worker, cause });
+                self.feed(Event::AttemptFailed { attempt, worker, cause, scans: Vec::new() });
             }
         }
     }

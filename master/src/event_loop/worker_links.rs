@@ -77,13 +77,13 @@ impl Owner {
 
     /// Takes a report in, then acknowledges it: from then on the worker forgets it.
     fn on_report(&mut self, worker: WorkerId, report: Report) {
-        let Report { attempt, metrics, outcome } = report;
+        let Report { attempt, metrics, outcome, scans } = report;
         let on = Winner { attempt, worker };
         let ran = self.standing(attempt) == Some(TaskStanding::Running(on));
         match outcome {
             ReportOutcome::Shuffle { partition_bytes } => {
                 let output = AttemptOutput::Shuffle { partition_bytes };
-                self.feed(Event::AttemptFinished { attempt, worker, output });
+                self.feed(Event::AttemptFinished { attempt, worker, output, scans });
             }
             ReportOutcome::Output { files } => {
                 if let Some(job) = self.jobs.get_mut(&attempt.task.job)
@@ -91,7 +91,7 @@ impl Owner {
                 {
                     job.files.insert(attempt, files);
                 }
-                self.feed(Event::AttemptFinished { attempt, worker, output: AttemptOutput::Files });
+                self.feed(Event::AttemptFinished { attempt, worker, output: AttemptOutput::Files, scans });
             }
             ReportOutcome::Failed(cause) => {
                 tracing::warn!(%attempt, %worker, cause = cause.name(), text = %cause, "attempt failed");
@@ -100,12 +100,12 @@ impl Owner {
                     job.figures.drop_attempt(attempt);
                 }
                 self.failing = ran.then_some(attempt.task.job);
-                self.feed(Event::AttemptFailed { attempt, worker, cause });
+                self.feed(Event::AttemptFailed { attempt, worker, cause, scans });
                 self.failing = None;
             }
         }
         if ran
-            && self.standing(attempt) == Some(TaskStanding::Done(on))
+            && matches!(self.standing(attempt), Some(TaskStanding::Done(by) | TaskStanding::Unproved(by)) if by == on)
             && let Some(job) = self.jobs.get_mut(&attempt.task.job)
         {
             job.figures.note_finished(attempt, metrics);

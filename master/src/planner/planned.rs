@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::ops::Range;
+use std::sync::Arc;
 
 use bytes::Bytes;
-use hearth_common::{InputSplit, LeafInput, LeafKey, ShuffleInput, ShuffleSource, StageId, TaskInputs};
-use hearth_scheduler::JobGraph;
+use hearth_common::{InputSplit, LeafInput, LeafKey, ShuffleInput, ShuffleSource, SplitLink, StageId, TaskInputs};
+use hearth_scheduler::{JobGraph, KnownStart, Link};
 
 use super::cut::{LeafSource, ShufflePart};
 use super::layout::{LeafReach, Spread};
@@ -44,6 +45,20 @@ pub(super) struct StageLeaf {
 }
 
 impl StageLeaf {
+    /// Numbers the links of the leaf from `links.len()`, and adds them. Where each task reads the whole leaf, its files are not
+    /// cut at all.
+    pub(super) fn number_links(&mut self, links: &mut Vec<Link>) {
+        let LeafSource::Splits(splits) = &self.source else { return };
+        let mut splits = splits.as_ref().clone();
+        for (partition, splits) in (0..).zip(&mut splits) {
+            match self.reach.spread {
+                Spread::OneEach => number_links(splits, self.reach.tasks.start + partition, links),
+                Spread::AllEach => join_links(splits),
+            }
+        }
+        self.source = LeafSource::Splits(Arc::new(splits));
+    }
+
     /// The partitions of the leaf that a task reads.
     fn partitions_of(&self, task: u32) -> Range<u32> {
         if !self.reach.tasks.contains(&task) {
@@ -68,19 +83,20 @@ impl StageLeaf {
 
 impl PlannedStage {
     /// What task `partition` reads. `merged` is its group of shuffle partitions, where the scheduler formed it; `sources` are the
-    /// winning attempts of every stage that this one reads, by the number of their tasks.
+    /// winning attempts of every stage that this one reads, by the number of their tasks; `starts` are those of its links that are
+    /// known.
     #[must_use]
     pub fn task_inputs(
         &self,
         partition: u32,
-        merged: Option<&Range<u32>>,
+        (merged, starts): (Option<&Range<u32>>, &[KnownStart]),
         sources: &BTreeMap<StageId, Vec<ShuffleSource>>,
     ) -> TaskInputs {
         let mut inputs = TaskInputs::new();
         for leaf in &self.leaves {
             for leaf_partition in leaf.partitions_of(partition) {
                 let input = match &leaf.source {
-                    LeafSource::Splits(_) => some_splits(leaf.splits(leaf_partition)),
+                    LeafSource::Splits(_) => some_splits(leaf.splits(leaf_partition), starts),
                     LeafSource::Stage { stage, part } => {
                         let shuffle = shuffle_input(*part, leaf_partition, merged);
                         sources.get(stage).and_then(|sources| shuffle.bind(*stage, sources))
@@ -113,8 +129,32 @@ impl PlannedStage {
     }
 }
 
-fn some_splits(splits: &[InputSplit]) -> Option<LeafInput> {
-    (!splits.is_empty()).then(|| LeafInput::Splits(splits.to_vec()))
+fn number_links(splits: &mut [InputSplit], task: u32, links: &mut Vec<Link>) {
+    for split in splits.iter_mut().filter(|split| split.link.is_some()) {
+        let number = u32::try_from(links.len()).unwrap_or(u32::MAX);
+        split.link = Some(SplitLink { number, known: None });
+        links.push(Link { task, start: split.start, end: split.end, follows: split.start > 0 });
+    }
+}
+
+/// Makes the first link of a file all of it, and drops the others.
+fn join_links(splits: &mut Vec<InputSplit>) {
+    splits.retain(|split| split.link.is_none() || split.start == 0);
+    for split in splits.iter_mut().filter(|split| split.link.is_some()) {
+        split.link = None;
+        split.end = split.file_bytes;
+    }
+}
+
+fn some_splits(splits: &[InputSplit], starts: &[KnownStart]) -> Option<LeafInput> {
+    let tell = |split: &InputSplit| {
+        let mut split = split.clone();
+        if let Some(link) = &mut split.link {
+            link.known = starts.iter().find(|known| known.link == link.number).map(|known| known.start);
+        }
+        split
+    };
+    (!splits.is_empty()).then(|| LeafInput::Splits(splits.iter().map(tell).collect()))
 }
 
 /// Which shuffle partitions of which tasks a leaf partition reads.

@@ -4,7 +4,7 @@
 //! everywhere is shuffled once per task. Two tasks per slot are enough to even out differences between workers; below 64 MiB
 //! the price of starting a task shows, and above 512 MiB a lost task repeats too much.
 
-use hearth_common::{InputFormat, InputSplit};
+use hearth_common::{InputFormat, InputSplit, SplitLink};
 use hearth_storage::InputFile;
 
 const MIB: u64 = 1 << 20;
@@ -21,7 +21,8 @@ pub(super) fn auto_split_bytes(input_bytes: u64, slots: u32) -> u64 {
     input_bytes.div_ceil(tasks).clamp(SPLIT_BYTES_MIN, SPLIT_BYTES_MAX)
 }
 
-/// The input splits of `files`, one list per partition of the scan; never without a partition. Empty files are left out.
+/// The input splits of `files`, one list per partition of the scan; never without a partition. Empty files are left out. The pieces
+/// of a CSV file are links, which get their numbers where stages are made.
 ///
 /// # Errors
 /// The number of splits, when there are too many.
@@ -31,13 +32,15 @@ pub(super) fn pack_splits(
     split_bytes: u64,
 ) -> Result<Vec<Vec<InputSplit>>, String> {
     let split_bytes = split_bytes.max(1);
-    let pieces: u64 = files.iter().map(|file| piece_count(file, format, split_bytes)).sum();
+    let pieces: u64 = files.iter().map(|file| piece_count(file, split_bytes)).sum();
     if pieces > SPLITS_MAX {
         return Err(format!("would have {pieces} input splits, at most {SPLITS_MAX} are allowed; raise split_bytes"));
     }
+    // A record of CSV may hold line breaks, so that nothing in its file tells where one starts.
+    let is_chained = matches!(format, InputFormat::Csv(_));
     let mut packed = Packed { split_bytes, partitions: Vec::new(), last_bytes: 0 };
     for file in files.iter().filter(|file| file.bytes > 0) {
-        let count = piece_count(file, format, split_bytes);
+        let count = piece_count(file, split_bytes);
         let share = |piece: u64| u64::try_from(u128::from(file.bytes) * u128::from(piece) / u128::from(count));
         for piece in 0..count {
             let (start, end) = (share(piece).unwrap_or(0), share(piece + 1).unwrap_or(file.bytes));
@@ -47,6 +50,7 @@ pub(super) fn pack_splits(
                 modified_ms: file.modified_ms,
                 start,
                 end,
+                link: (is_chained && count > 1).then_some(SplitLink { number: 0, known: None }),
             });
         }
     }
@@ -57,12 +61,8 @@ pub(super) fn pack_splits(
 }
 
 /// Equal pieces, so that no task is left with a small rest.
-fn piece_count(file: &InputFile, format: &InputFormat, split_bytes: u64) -> u64 {
-    let is_whole = match format {
-        InputFormat::Csv(options) => options.multiline,
-        InputFormat::Json | InputFormat::Parquet => false,
-    };
-    if is_whole { 1 } else { file.bytes.div_ceil(split_bytes) }
+const fn piece_count(file: &InputFile, split_bytes: u64) -> u64 {
+    file.bytes.div_ceil(split_bytes)
 }
 
 struct Packed {
@@ -98,18 +98,12 @@ pub(super) fn auto_shuffle_partitions(input_bytes: u64, slots: u32) -> u32 {
 
 #[cfg(test)]
 mod tests {
-    use hearth_common::CsvOptions;
-
     use super::*;
 
-    fn csv(multiline: bool) -> InputFormat {
-        InputFormat::Csv(CsvOptions { multiline, ..CsvOptions::default() })
-    }
-
-    fn pack(sizes: &[u64], format: &InputFormat, split_bytes: u64) -> Vec<Vec<(String, u64, u64)>> {
+    fn pack(sizes: &[u64], split_bytes: u64) -> Vec<Vec<(String, u64, u64)>> {
         let file = |(index, bytes): (usize, &u64)| InputFile { url: index.to_string(), bytes: *bytes, modified_ms: 0 };
         let files: Vec<InputFile> = sizes.iter().enumerate().map(file).collect();
-        let packed = pack_splits(&files, format, split_bytes).unwrap();
+        let packed = pack_splits(&files, &InputFormat::Json, split_bytes).unwrap();
         packed
             .into_iter()
             .map(|list| list.into_iter().map(|split| (split.url, split.start, split.end)).collect())
@@ -119,23 +113,32 @@ mod tests {
     #[test]
     fn large_files_are_cut_into_equal_pieces() {
         let one = |start, end| vec![("0".to_owned(), start, end)];
-        assert_eq!(pack(&[250], &csv(false), 100), [one(0, 83), one(83, 166), one(166, 250)]);
-        assert_eq!(pack(&[250], &csv(true), 100), [one(0, 250)]);
+        assert_eq!(pack(&[250], 100), [one(0, 83), one(83, 166), one(166, 250)]);
+    }
+
+    #[test]
+    fn the_pieces_of_a_csv_file_are_links() {
+        let csv = InputFormat::Csv(hearth_common::CsvOptions::default());
+        let file = |bytes| InputFile { url: String::new(), bytes, modified_ms: 0 };
+        let packed = pack_splits(&[file(90), file(150), file(50)], &csv, 100).unwrap();
+        let links: Vec<Vec<bool>> =
+            packed.iter().map(|splits| splits.iter().map(|split| split.link.is_some()).collect()).collect();
+        assert_eq!(links, [vec![false], vec![true], vec![true], vec![false]]);
     }
 
     #[test]
     fn small_files_share_a_partition_and_empty_ones_vanish() {
-        let packed = pack(&[40, 0, 40, 40, 200], &InputFormat::Parquet, 100);
+        let packed = pack(&[40, 0, 40, 40, 200], 100);
         let names: Vec<Vec<&str>> =
             packed.iter().map(|list| list.iter().map(|split| split.0.as_str()).collect()).collect();
         assert_eq!(names, [vec!["0", "2"], vec!["3"], vec!["4"], vec!["4"]]);
-        assert_eq!(pack(&[0], &InputFormat::Json, 100), [vec![]]);
+        assert_eq!(pack(&[0], 100), [vec![]]);
     }
 
     #[test]
     fn every_byte_belongs_to_one_split() {
         for (bytes, split_bytes) in [(1, 1), (7, 3), (1 << 40, (1 << 31) + 7), (64 * MIB + 1, 64 * MIB)] {
-            let packed = pack(&[bytes], &InputFormat::Json, split_bytes);
+            let packed = pack(&[bytes], split_bytes);
             let mut at = 0;
             for (_, start, end) in packed.into_iter().flatten() {
                 assert_eq!(start, at);

@@ -60,19 +60,17 @@ fn cut_for(plan: &Arc<dyn ExecutionPlan>, last: &Sink) -> Result<CutPlan> {
 }
 
 fn build_stage(stage: &CutStage, cut: &CutPlan, last: &Sink) -> Result<(StageSpec, PlannedStage), FailureCause> {
-    let spec = spec_of(stage, cut).map_err(|error| internal(&error))?;
+    let mut spec = spec_of(stage, cut).map_err(|error| internal(&error))?;
+    let mut leaves = leaves_of(stage, cut).map_err(|error| internal(&error))?;
+    leaves.iter_mut().for_each(|leaf| leaf.number_links(&mut spec.links));
     let (sink, ending) = match &stage.exchange {
         Some(exchange) => (Sink::Shuffle(shuffle_sink(exchange)?), None),
         None => (last.clone(), Some(ending_of(last))),
     };
     let program = StageProgram { plan: Arc::clone(&stage.plan), sink };
     let program = encode_stage(&program).map_err(FailureCause::from)?;
-    let planned = PlannedStage {
-        label: describe(stage.plan.as_ref(), ending),
-        program_xxh3: xxh3_64(&program),
-        program,
-        leaves: leaves_of(stage, cut).map_err(|error| internal(&error))?,
-    };
+    let planned =
+        PlannedStage { label: describe(stage.plan.as_ref(), ending), program_xxh3: xxh3_64(&program), program, leaves };
     Ok((spec, planned))
 }
 
@@ -101,6 +99,7 @@ fn spec_of(stage: &CutStage, cut: &CutPlan) -> Result<StageSpec> {
         inputs,
         shuffle_partitions: u32::try_from(shuffle_partitions)
             .map_err(|_| DataFusionError::Internal("an exchange has too many partitions".to_owned()))?,
+        links: Vec::new(),
         determinate: !is_volatile && is_determinate(stage.plan.as_ref())?,
     })
 }

@@ -5,18 +5,22 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use hearth_common::{AttemptId, AttemptMetrics, FailureCause, JobId, OutputFile, TaskInputs, WorkerId};
+use hearth_common::{AttemptId, AttemptMetrics, FailureCause, JobId, LinkScan, OutputFile, TaskInputs, WorkerId};
 
 use super::ConvertError;
 
 mod from_master;
 mod from_worker;
 mod inputs;
+mod links;
 #[cfg(test)]
 mod tests;
 
 /// Largest message of the control stream, in bytes. A launch carries a whole stage program and all its shuffle sources.
 pub const CONTROL_MESSAGE_BYTES_MAX: usize = 64 << 20;
+
+/// Most links in one report. A link is half an input split or more, so an attempt reads few of them from each leaf.
+pub const SCANS_MAX: usize = 1 << 16;
 
 /// Most slots of a worker.
 pub const SLOTS_MAX: u32 = 4096;
@@ -90,6 +94,8 @@ pub struct Report {
     pub metrics: AttemptMetrics,
     /// What it left behind, or why it failed.
     pub outcome: ReportOutcome,
+    /// What it found out about its links, whether it finished or failed; at most [`SCANS_MAX`].
+    pub scans: Vec<LinkScan>,
 }
 
 /// What an attempt left behind, or why it failed.

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use hearth_common::{
-    ByteSize, ColumnSpec, Compression, CsvOptions, InputFormat, InputSpec, JobSettings, JobSpec, JobState, OnError,
-    OutputFormat, OutputMode, OutputSpec,
+    ByteSize, ColumnSpec, Compression, CsvOptions, Encoding, ExtraColumns, InputFormat, InputSpec, JobSettings,
+    JobSpec, JobState, MissingColumns, OnError, OutputFormat, OutputMode, OutputSpec,
 };
 
 use super::error::{ConvertError, parsed, required, unknown_value};
@@ -32,6 +32,9 @@ macro_rules! wire_enum {
 pub(super) use wire_enum;
 
 wire_enum!(OnError, on_error_of, { Fail });
+wire_enum!(Encoding, encoding_of, { Utf8, Latin1 });
+wire_enum!(MissingColumns, missing_columns_of, { Error, Null });
+wire_enum!(ExtraColumns, extra_columns_of, { Error, Ignore });
 wire_enum!(OutputFormat, output_format_of, { Parquet, Csv, Json });
 wire_enum!(OutputMode, output_mode_of, { Error, Overwrite, Append });
 wire_enum!(Compression, compression_of, { Zstd, Snappy, Lz4, None });
@@ -124,13 +127,21 @@ impl TryFrom<wire::CsvFormat> for CsvOptions {
     type Error = ConvertError;
 
     fn try_from(message: wire::CsvFormat) -> Result<Self, ConvertError> {
+        let mark = |field, value: Option<u32>| value.map(|value| byte_of(field, value)).transpose();
         Ok(Self {
             header: message.header,
             delimiter: byte_of("CsvFormat.delimiter", message.delimiter)?,
-            quote: byte_of("CsvFormat.quote", message.quote)?,
-            escape: message.escape.map(|value| byte_of("CsvFormat.escape", value)).transpose()?,
-            comment: message.comment.map(|value| byte_of("CsvFormat.comment", value)).transpose()?,
-            multiline: message.multiline,
+            quote: mark("CsvFormat.quote", message.quote)?,
+            escape: mark("CsvFormat.escape", message.escape)?,
+            comment: mark("CsvFormat.comment", message.comment)?,
+            null_values: message.null_values,
+            trim: message.trim,
+            encoding: encoding_of("CsvFormat.encoding", message.encoding)?,
+            date_format: message.date_format,
+            timestamp_format: message.timestamp_format,
+            missing_columns: missing_columns_of("CsvFormat.missing_columns", message.missing_columns)?,
+            extra_columns: extra_columns_of("CsvFormat.extra_columns", message.extra_columns)?,
+            max_record_bytes: ByteSize(message.max_record_bytes),
         })
     }
 }
@@ -141,9 +152,21 @@ fn byte_of(field: &'static str, value: u32) -> Result<u8, ConvertError> {
 
 impl From<CsvOptions> for wire::CsvFormat {
     fn from(options: CsvOptions) -> Self {
-        let CsvOptions { header, delimiter, quote, escape, comment, multiline } = options;
-        let (escape, comment) = (escape.map(u32::from), comment.map(u32::from));
-        Self { header, delimiter: delimiter.into(), quote: quote.into(), escape, comment, multiline }
+        Self {
+            header: options.header,
+            delimiter: options.delimiter.into(),
+            quote: options.quote.map(u32::from),
+            escape: options.escape.map(u32::from),
+            comment: options.comment.map(u32::from),
+            null_values: options.null_values,
+            trim: options.trim,
+            encoding: wire::Encoding::from(options.encoding).into(),
+            date_format: options.date_format,
+            timestamp_format: options.timestamp_format,
+            missing_columns: wire::MissingColumns::from(options.missing_columns).into(),
+            extra_columns: wire::ExtraColumns::from(options.extra_columns).into(),
+            max_record_bytes: options.max_record_bytes.0,
+        }
     }
 }
 

@@ -3,9 +3,10 @@
 use std::fmt::Debug;
 
 use hearth_common::{
-    AttemptCounts, AttemptId, AttemptMetrics, ByteSize, ColumnSpec, Compression, CsvOptions, FailureCause, InputFormat,
-    InputSpec, JobId, JobSettings, JobSpec, JobState, JobStatus, OnError, OutputFormat, OutputMode, OutputSpec,
-    OutputStatus, Place, StageId, StageStatus, TaskId, ValueType, WorkerId, WorkerState, WorkerStatus,
+    AttemptCounts, AttemptId, AttemptMetrics, ByteSize, ColumnSpec, Compression, CsvOptions, Encoding, ExtraColumns,
+    FailureCause, InputFormat, InputSpec, JobId, JobSettings, JobSpec, JobState, JobStatus, MissingColumns, OnError,
+    OutputFormat, OutputMode, OutputSpec, OutputStatus, Place, StageId, StageStatus, TaskId, ValueType, WorkerId,
+    WorkerState, WorkerStatus,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -96,15 +97,40 @@ fn cause() -> impl Strategy<Value = FailureCause> {
     ]
 }
 
-fn format() -> impl Strategy<Value = InputFormat> {
-    let marks = (prop_oneof![Just(b','), Just(b'\t'), Just(b';')], prop_oneof![Just(b'"'), Just(b'\'')]);
-    let options = (any::<[bool; 2]>(), marks, any::<[bool; 2]>()).prop_map(
-        |([header, multiline], (delimiter, quote), [escape, comment])| {
-            let (escape, comment) = (escape.then_some(b'\\'), comment.then_some(b'#'));
-            InputFormat::Csv(CsvOptions { header, delimiter, quote, escape, comment, multiline })
+fn csv_options() -> impl Strategy<Value = CsvOptions> {
+    let delimiters = prop_oneof![Just(b','), Just(b'\t'), Just(b';')];
+    let quotes = prop_oneof![Just(None), Just(Some(b'"')), Just(Some(b'\''))];
+    let encodings = prop_oneof![Just(Encoding::Utf8), Just(Encoding::Latin1)];
+    let missing = prop_oneof![Just(MissingColumns::Error), Just(MissingColumns::Null)];
+    let extra = prop_oneof![Just(ExtraColumns::Error), Just(ExtraColumns::Ignore)];
+    let null_values = vec("[A-Z./ -]{0,9}|é{0,32}", 0..5);
+    let formats = || proptest::option::of("[%a-zA-Z.é-]{1,64}");
+    let record_bytes = CsvOptions::MAX_RECORD_BYTES_MIN.0..=CsvOptions::MAX_RECORD_BYTES_MAX.0;
+    let texts = (null_values, formats(), formats());
+    (any::<[bool; 4]>(), (delimiters, quotes), encodings, texts, missing, extra, record_bytes).prop_map(
+        |([header, escape, comment, trim], (delimiter, quote), encoding, texts, missing, extra, record_bytes)| {
+            let (null_values, date_format, timestamp_format) = texts;
+            CsvOptions {
+                header,
+                delimiter,
+                quote,
+                escape: (escape && quote.is_some()).then_some(b'\\'),
+                comment: comment.then_some(b'#'),
+                null_values,
+                trim,
+                encoding,
+                date_format,
+                timestamp_format,
+                missing_columns: missing,
+                extra_columns: extra,
+                max_record_bytes: ByteSize(record_bytes),
+            }
         },
-    );
-    prop_oneof![options, Just(InputFormat::Json), Just(InputFormat::Parquet)]
+    )
+}
+
+fn format() -> impl Strategy<Value = InputFormat> {
+    prop_oneof![csv_options().prop_map(InputFormat::Csv), Just(InputFormat::Json), Just(InputFormat::Parquet)]
 }
 
 fn column() -> impl Strategy<Value = ColumnSpec> {
@@ -315,15 +341,30 @@ fn malformed_jobs_are_refused_by_field() {
     check_job("Output.mode", "it is missing", |job| output(job, |output| output.mode = 0));
     check_job("Output.format", unknown, |job| output(job, |output| output.format = 9));
     check_job("Output.compression", unknown, |job| output(job, |output| output.compression = 9));
-    check_job("CsvFormat.quote", "300 is not the code of an ASCII character", |job| {
-        let options = wire::CsvFormat { quote: 300, ..CsvOptions::default().into() };
-        job.inputs[0].format = Some(wire::input::Format::Csv(options));
-    });
+}
+
+/// Spoils the options of a job's CSV input, and checks the error.
+fn check_csv(field: &str, problem: &str, spoil: impl FnOnce(&mut wire::CsvFormat)) {
+    let mut options = wire::CsvFormat::from(CsvOptions::default());
+    spoil(&mut options);
+    check_job(field, problem, |job| job.inputs[0].format = Some(wire::input::Format::Csv(options)));
+}
+
+#[test]
+fn malformed_csv_options_are_refused_by_field() {
+    let no_mark = "300 is not the code of an ASCII character";
+    check_csv("CsvFormat.delimiter", no_mark, |options| options.delimiter = 300);
+    check_csv("CsvFormat.quote", no_mark, |options| options.quote = Some(300));
     let same = "the delimiter and the quote of input `t` are the same";
-    check_job("JobSpec", same, |job| {
-        let options = wire::CsvFormat { quote: u32::from(b','), ..CsvOptions::default().into() };
-        job.inputs[0].format = Some(wire::input::Format::Csv(options));
-    });
+    check_csv("JobSpec", same, |options| options.quote = Some(u32::from(b',')));
+    check_csv("CsvFormat.encoding", "it is missing", |options| options.encoding = 0);
+    check_csv("CsvFormat.missing_columns", "it is missing", |options| options.missing_columns = 0);
+    let unknown = "9 is not a value this version knows; are both sides of the same version?";
+    check_csv("CsvFormat.extra_columns", unknown, |options| options.extra_columns = 9);
+    let limit = "max_record_bytes of input `t` must be from 1MiB to 1GiB";
+    check_csv("JobSpec", limit, |options| options.max_record_bytes = 0);
+    let long = "input `t` has a null value of 65 bytes; shorten it to at most 64";
+    check_csv("JobSpec", long, |options| options.null_values.push("x".repeat(65)));
 }
 
 #[test]

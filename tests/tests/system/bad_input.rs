@@ -70,7 +70,10 @@ fn bad_record_names_its_place() -> Result<()> {
         std::fs::write(&path, "n,text\n1,a\nx,b\n")?;
         let lines = ["format = \"csv\"", "schema = { n = \"int64\", text = \"string\" }"];
         let job = JobFile::new("bad", "SELECT sum(n) AS s FROM t").input("t", &path, &lines);
-        cluster.submit(&job, &[])?.with_code(FAILED)?.says(&["numbers.csv", "column `n`", "'x'"])?;
+        cluster
+            .submit(&job, &[])?
+            .with_code(FAILED)?
+            .says(&["numbers.csv, line 3, byte 11, column `n`", "`x` is not of type int64"])?;
         Ok(())
     })
 }

@@ -139,7 +139,10 @@ impl Index {
     }
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "chunks are shorter than 4 GiB, and so are lists of their positions")]
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "chunks are shorter than 4 GiB, and so are lists of their positions"
+)]
 const fn entry(used: usize) -> u32 {
     used as u32
 }

@@ -36,9 +36,7 @@ pub(crate) fn scan(pass: &mut Pass<'_>, marks: Marks, blocks: &[[u8; BLOCK]]) ->
 
 #[cfg(target_arch = "x86_64")]
 mod x86 {
-    use std::arch::x86_64::{
-        __m256i, _mm256_cmpeq_epi8, _mm256_loadu_si256, _mm256_movemask_epi8, _mm256_set1_epi8,
-    };
+    use std::arch::x86_64::{__m256i, _mm256_cmpeq_epi8, _mm256_loadu_si256, _mm256_movemask_epi8, _mm256_set1_epi8};
 
     use super::{BLOCK, Marks, Pass};
     use crate::masks::Masks;

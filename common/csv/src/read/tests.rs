@@ -1,23 +1,31 @@
-//! Splits of every size give the same records, and what cannot be read is told with its place.
+//! Splits of every size give the same records, lines and errors, and what cannot be read is told with its place.
 
 use std::path::Path;
 
-use arrow::datatypes::{DataType, Field, Schema};
+use arrow::datatypes::{DataType, Field};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
-use hearth_common::InputFormat;
+use hearth_common::{ExtraColumns, InputFormat, LinkSpan, MissingColumns, RecordStart, SplitLink};
+use hearth_storage::InputFile;
+use proptest::collection::vec;
+use proptest::prelude::*;
 
 use super::*;
 
 struct Case {
-    text: &'static str,
-    columns: &'static [(&'static str, DataType)],
+    text: Vec<u8>,
+    columns: Vec<(&'static str, DataType)>,
     options: CsvOptions,
     split_bytes: u64,
 }
 
 impl Case {
-    fn new(text: &'static str, columns: &'static [(&'static str, DataType)]) -> Self {
-        Self { text, columns, options: CsvOptions::default(), split_bytes: u64::MAX }
+    fn new(text: impl Into<Vec<u8>>, columns: &[(&'static str, DataType)]) -> Self {
+        Self { text: text.into(), columns: columns.to_vec(), options: CsvOptions::default(), split_bytes: u64::MAX }
+    }
+
+    fn with(mut self, change: impl FnOnce(&mut CsvOptions)) -> Self {
+        change(&mut self.options);
+        self
     }
 
     fn table(&self) -> Arc<CsvTable> {
@@ -30,54 +38,113 @@ impl Case {
     fn rows(&self) -> Result<Vec<String>, String> {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("f.csv");
-        std::fs::write(&path, self.text).unwrap();
+        std::fs::write(&path, &self.text).unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let rows = runtime.block_on(read_all(&self.table(), &path, self.split_bytes));
         rows.map_err(|error| error.to_string().replace(&format!("file://{}", path.display()), "FILE"))
     }
 
     fn check(&self, expected: &[&str]) {
-        assert_eq!(self.rows(), Ok(expected.iter().map(|row| (*row).to_owned()).collect()), "{:?}", self.text);
+        let expected = expected.iter().map(|row| (*row).to_owned()).collect();
+        assert_eq!(self.rows(), Ok(expected), "{:?}", String::from_utf8_lossy(&self.text));
     }
 
-    fn check_error(&self, expected: &str) {
-        assert_eq!(self.rows(), Err(expected.to_owned()), "{:?}", self.text);
+    fn check_error(mut self, expected: &str) {
+        assert_eq!(self.rows(), Err(expected.to_owned()), "{:?}", String::from_utf8_lossy(&self.text));
+        self.check_splits();
     }
 
-    /// The rows are the same for splits of every size.
-    fn check_cover(mut self) {
+    /// The outcome is the same for splits of every size.
+    fn check_splits(&mut self) {
+        self.split_bytes = u64::MAX;
         let whole = self.rows();
-        assert!(whole.is_ok(), "{whole:?}");
         for split_bytes in 1..=self.text.len() as u64 {
             self.split_bytes = split_bytes;
-            assert_eq!(self.rows(), whole, "{:?} in splits of {split_bytes} bytes", self.text);
+            let text = String::from_utf8_lossy(&self.text);
+            assert_eq!(self.rows(), whole, "{text:?} in splits of {split_bytes} bytes");
         }
     }
 }
 
+/// What one attempt at a split left behind.
+struct Attempt {
+    outcome: Result<Vec<String>, FailureCause>,
+    scan: LinkScan,
+}
+
+async fn attempt(table: &Arc<CsvTable>, split: &InputSplit) -> Result<Attempt, FailureCause> {
+    let mut records = table.open(split, &RuntimeEnv::default()).await?;
+    let mut rows = Vec::new();
+    let outcome = loop {
+        match records.next().await {
+            Ok(Some(batch)) => rows.extend((0..batch.num_rows()).map(|row| show_row(&batch, row))),
+            Ok(None) => break Ok(rows),
+            Err(error) => break Err(error),
+        }
+    };
+    let outcome = match outcome {
+        Ok(rows) => records.finish().await.map(|()| rows),
+        Err(error) => Err(error),
+    };
+    Ok(Attempt { scan: records.scan().unwrap(), outcome })
+}
+
+/// Reads a file as the scheduler would: guesses first, proof from the front, wrong guesses once more.
 async fn read_all(table: &Arc<CsvTable>, path: &Path, split_bytes: u64) -> Result<Vec<String>, FailureCause> {
     let paths = [path.display().to_string()];
     let file = hearth_storage::list_inputs(&paths, &InputFormat::Csv(CsvOptions::default())).await?.remove(0);
     let mut rows = Vec::new();
-    let mut start = 0;
-    while start < file.bytes {
+    let mut known = RecordStart { byte: 0, line: 1 };
+    for (number, start) in (0..file.bytes).step_by(usize::try_from(split_bytes).unwrap_or(usize::MAX)).enumerate() {
         let end = start.saturating_add(split_bytes).min(file.bytes);
-        let split =
-            InputSplit { url: file.url.clone(), file_bytes: file.bytes, modified_ms: file.modified_ms, start, end };
-        let mut records = table.open(&split, &RuntimeEnv::default()).await?;
-        while let Some(batch) = records.next().await? {
-            rows.extend((0..batch.num_rows()).map(|row| show_row(&batch, row)));
-        }
-        start = end;
+        let split = |known| split_of(&file, (start, end), SplitLink { number: u32::try_from(number).unwrap(), known });
+        let guessed = attempt(table, &split((start == 0).then_some(known))).await?;
+        let right = attempt(table, &split(Some(known))).await?;
+        let true_end = right.scan.read.end;
+        check_guess(&guessed, &right, (known, end));
+        rows.extend(right.outcome?);
+        let found = true_end.expect("a split without errors has an end");
+        known = RecordStart { byte: found.byte, line: known.line + found.lines };
     }
     Ok(rows)
 }
 
+/// A guess that was right has read the same; whatever it says about the true start is true.
+fn check_guess(guessed: &Attempt, right: &Attempt, (known, split_end): (RecordStart, u64)) {
+    let is_same = |span: LinkSpan| span.start == known.byte || span.start >= split_end && known.byte >= split_end;
+    if let Some(span) = guessed.scan.quoted
+        && known.byte < split_end
+        && span.start == known.byte
+    {
+        assert_eq!(span.end, right.scan.read.end, "inside quotes, from {known:?}");
+    }
+    if !is_same(guessed.scan.read) {
+        return;
+    }
+    match (&guessed.outcome, &right.outcome) {
+        (Ok(guessed), Ok(right)) => assert_eq!(guessed, right),
+        (Err(_), Err(_)) => {}
+        (guessed, right) => panic!("a right guess gave {guessed:?}, the known start {right:?}"),
+    }
+    if known.byte < split_end {
+        assert_eq!(guessed.scan.read.end, right.scan.read.end);
+    }
+}
+
+fn split_of(file: &InputFile, (start, end): (u64, u64), link: SplitLink) -> InputSplit {
+    InputSplit {
+        url: file.url.clone(),
+        file_bytes: file.bytes,
+        modified_ms: file.modified_ms,
+        start,
+        end,
+        link: Some(link),
+    }
+}
+
 fn show_row(batch: &RecordBatch, row: usize) -> String {
     let options = FormatOptions::default().with_null("NULL");
-    let column = |column: &arrow::array::ArrayRef| {
-        ArrayFormatter::try_new(column.as_ref(), &options).unwrap().value(row).to_string()
-    };
+    let column = |column: &ArrayRef| ArrayFormatter::try_new(column.as_ref(), &options).unwrap().value(row).to_string();
     batch.columns().iter().map(column).collect::<Vec<_>>().join("|")
 }
 
@@ -88,66 +155,145 @@ const TYPED: &[(&str, DataType)] = &[("id", DataType::Int64), ("name", DataType:
 fn reads_what_rfc_4180_allows() {
     Case::new("id,name\r\n1,x\r\n2,\"y, \"\"z\"\"\"\r\n", TYPED).check(&["1|x", "2|y, \"z\""]);
     Case::new("\u{feff}id,name\n1,x", TYPED).check(&["1|x"]);
-    Case::new("id,name\n,x\n\n3,\n", TYPED).check(&["NULL|x", "3|NULL"]);
+    Case::new("id,name\n,x\n\n3,\n4,\"\"\n\"\",y", TYPED).check(&["NULL|x", "3|NULL", "4|", "NULL|y"]);
     Case::new("id,name\n", TYPED).check(&[]);
     Case::new("id,name", TYPED).check(&[]);
-    Case::new("", TYPED).check(&[]);
     Case::new("a,b\n5\" pipe,x\n", TEXTS).check(&["5\" pipe|x"]);
+    Case::new("a,b\n\"x\ny\",\"\r\n\"\r\n", TEXTS).check(&["x\ny|\r\n"]);
+    Case::new("a,b\na string that no view holds,\"another \"\"quoted\"\" string\"\n", TEXTS)
+        .check(&["a string that no view holds|another \"quoted\" string"]);
 }
 
 #[test]
 fn splits_of_every_size_give_the_same_records() {
-    Case::new("id,name\n1,x\n22,yy\n333,zzz\n4,\n", TYPED).check_cover();
-    Case::new("id,name\r\n1,x\r\n\r\n22,\"y,\"\"y\"\r\n333,zzz", TYPED).check_cover();
-    Case::new("\u{feff}id,name\n1,ünï\n2,코드\n", TYPED).check_cover();
-    let mut bare = Case::new("1,x\n2,y\n\n3,z\n", TYPED);
-    bare.options.header = false;
-    bare.check_cover();
+    for text in [
+        "id,name\n1,x\n22,yy\n333,zzz\n4,\n",
+        "id,name\r\n1,x\r\n\r\n22,\"y,\"\"y\"\r\n333,zzz",
+        "\u{feff}id,name\n1,ünï\n2,코드\n",
+        "\n\n\nid,name\n1,x\n\n\n\n2,y\n\n",
+        "id,name\n1,\"x\n2,y\n3,z\"\n4,\"\n\n\n\"\n",
+        "id,name\n1,\"\"\"\"\n2,\"\"\"\n\"\"\"\n3,\"\"\"\"\"\"\n",
+        "name,id\n\"a\r\n\r\nb\",1\r\n\"\",2",
+    ] {
+        let mut case = Case::new(text, TYPED);
+        assert!(case.rows().is_ok(), "{text:?}: {:?}", case.rows());
+        case.check_splits();
+    }
+    let mut bare = Case::new("1,x\n2,\"y\n\"\n\n3,z\n", TYPED).with(|options| options.header = false);
+    bare.check(&["1|x", "2|y\n", "3|z"]);
+    bare.check_splits();
+}
+
+#[test]
+fn every_option_has_its_effect() {
+    let check = |case: Case, expected: &[&str]| {
+        case.check(expected);
+        let mut case = case;
+        case.check_splits();
+    };
+    check(
+        Case::new("# it's \"odd\nid;name\n# x\n1;'y;#'\n", TYPED).with(|options| {
+            (options.delimiter, options.quote, options.comment) = (b';', Some(b'\''), Some(b'#'));
+        }),
+        &["1|y;#"],
+    );
+    check(Case::new("a,b\n\"x\\\"\ny\",z\\\n", TEXTS).with(|options| options.escape = Some(b'\\')), &["x\"\ny|z\\"]);
+    check(Case::new("a,b\n\"x,\"\n", TEXTS).with(|options| options.quote = None), &["\"x|\""]);
+    check(
+        Case::new("id,name\n 1 ,\" x \"\n\t,  \n", TYPED).with(|options| options.trim = true),
+        &["1| x ", "NULL|NULL"],
+    );
+    check(
+        Case::new("id,name\nNA,NA\n1,\"NA\"\n-,\n", TYPED)
+            .with(|options| options.null_values = vec!["NA".into(), "-".into()]),
+        &["NULL|NULL", "1|NA", "NULL|"],
+    );
+    check(
+        Case::new(b"a,b\ncaf\xe9,\"\xfc\n\"\n".as_slice(), TEXTS).with(|options| options.encoding = Encoding::Latin1),
+        &["café|ü\n"],
+    );
+    check(
+        Case::new("name,x\ny,z\n", TYPED).with(|options| {
+            (options.missing_columns, options.extra_columns) = (MissingColumns::Null, ExtraColumns::Ignore);
+        }),
+        &["NULL|y"],
+    );
 }
 
 #[test]
 fn a_header_is_matched_by_name() {
-    Case::new("name,id\nx,1\n", TYPED)
-        .check_error("the CSV header names `name`, `id`, but the table has `id`, `name` (at FILE)");
-    Case::new("id\n1\n", TYPED).check_error("the CSV header names `id`, but the table has `id`, `name` (at FILE)");
-    let mut late = Case::new("\n\n\nid,name\n1,x\n", TYPED);
-    late.check(&["1|x"]);
-    late.split_bytes = 2;
-    late.check_error(
-        "the CSV header does not begin in the file's first input split; remove the blank lines or comments before it (at FILE)",
+    Case::new("name,id\nx,1\n", TYPED).check(&["1|x"]);
+    Case::new("id\n1\n", TYPED).check_error(
+        "the CSV header names `id`, but not `name`; mend the file or the schema, or set missing_columns = \"null\" to read NULL (at FILE)",
     );
+    Case::new("id,name,\"c\nd\"\n1,x,\n", TYPED).check_error(
+        "the CSV header names `c\\nd`, which the table does not have; add it to the schema, or set extra_columns = \"ignore\" \
+         to leave it out (at FILE)",
+    );
+    Case::new("id,id\n", TYPED).check_error("the CSV header names `id` twice; rename one (at FILE)");
 }
 
 #[test]
-fn a_quoted_line_break_never_gives_wrong_rows() {
-    let text = "id,name\n1,x\n2,\"y\n3,z\"\n4,w\n";
-    let expected = "a quoted CSV field holds a line break near byte 16, or its closing quote is missing; \
-                    set multiline = true for this input if line breaks are meant (at FILE)";
-    Case::new(text, TYPED).check_error(expected);
-    for split_bytes in 1..text.len() as u64 {
-        let case = Case { split_bytes, ..Case::new(text, TYPED) };
-        let error = case.rows().unwrap_err();
-        assert!(error.starts_with("a quoted CSV field holds a line break"), "{error}");
-    }
-    let mut case = Case::new(text, TYPED);
-    case.options.multiline = true;
-    case.check(&["1|x", "2|y\n3,z", "4|w"]);
-    case.text = "id,name\n1,\"x\n";
-    case.check_error("the last CSV record has a quoted field without its closing quote (at FILE)");
-    case.text = text;
-    case.split_bytes = 5;
-    case.check_error("internal error: FILE was split although its fields may hold line breaks");
-}
-
-#[test]
-fn a_record_that_cannot_be_read_is_told() {
+fn a_record_that_cannot_be_read_is_told_with_its_place() {
     Case::new("id,name\n1,x\n2,y,z\n", TYPED).check_error(
-        "cannot read a CSV record in bytes 0 to 18 of the file: incorrect number of fields, expected 2 got 3 (at FILE)",
+        "cannot read a CSV record: the record has 3 fields, expected 2; the record is `2,y,z` (at FILE, line 3, byte 12)",
     );
-    Case::new("id,name\nx,y\n", TYPED).check_error(
-        "cannot read a CSV record in bytes 0 to 12 of the file: Error while parsing value 'x' as type 'Int64'. \
-         Row data: '[x,y]'; declare the column's type in the input's schema if it was inferred (at FILE, column `id`)",
+    Case::new("id,name\n1,\"x\n\"\nx,y\n", TYPED).check_error(
+        "cannot read a CSV record: `x` is not of type int64; declare the column in the input's schema if its type was \
+         inferred; the record is `x,y` (at FILE, line 4, byte 15, column `id`)",
     );
+    Case::new("a,b\n\"x\"y,z\n", TEXTS).check_error(
+        "cannot read a CSV record: text follows the closing quote of a field; double the quotes inside it, or set the option \
+         quote or escape; the record is `\\\"x\\\"y,z` (at FILE, line 2, byte 4)",
+    );
+    Case::new("a,b\nx\ry,z\n", TEXTS).check_error(
+        "cannot read a CSV record: a carriage return stands alone outside quotes; lines end with LF or CRLF; the record is \
+         `x\\ry,z` (at FILE, line 2, byte 4)",
+    );
+    Case::new("a,b\n1,2\n\"x,\ny", TEXTS).check_error(
+        "cannot read a CSV record: a quoted field has no closing quote; the record is `\\\"x,\\ny` (at FILE, line 3, byte 8)",
+    );
+    Case::new(b"a,b\n1,2\n\nx,\xe9\n".as_slice(), TEXTS).check_error(
+        "cannot read a CSV record: byte 0xe9 is not UTF-8; set encoding = \"latin-1\" if the file is written in ISO 8859-1; \
+         the record is `x,\u{fffd}` (at FILE, line 4, byte 9)",
+    );
+}
+
+#[test]
+fn records_have_a_longest_length() {
+    let mut text = b"a,b\n1,\"".to_vec();
+    text.resize((1 << 20) + 50, b'x');
+    text.extend_from_slice(b"\"\n2,y\n");
+    let case = Case::new(text, TEXTS).with(|options| options.max_record_bytes = hearth_common::ByteSize::mib(1));
+    for split_bytes in [u64::MAX, 700_000, 100_000] {
+        let case =
+            Case { split_bytes, text: case.text.clone(), columns: TEXTS.to_vec(), options: case.options.clone() };
+        let error = case.rows().unwrap_err();
+        let expected = "cannot read a CSV record: the record is longer than 1048576 bytes: a closing quote may be missing; \
+                        else raise max_record_bytes; the record is `1,\\\"xxx";
+        assert!(error.starts_with(expected), "{error}");
+        assert!(error.ends_with("(at FILE, line 2, byte 4)"), "{error}");
+    }
+}
+
+#[test]
+fn every_type_is_read() {
+    let columns = [
+        ("b", DataType::Boolean),
+        ("i", DataType::Int32),
+        ("u", DataType::UInt8),
+        ("f", DataType::Float64),
+        ("d", DataType::Decimal128(10, 2)),
+        ("day", DataType::Date32),
+        ("t", DataType::Timestamp(arrow::datatypes::TimeUnit::Microsecond, None)),
+        ("s", DataType::Utf8View),
+    ];
+    let text = "b,i,u,f,d,day,t,s\ntrue,-5,255,1.5,-10.5,2026-01-15,2026-01-15T10:20:30Z,x\n,,,,,,,\n\"F\",\"7\",\"0\",\"2\",\"3\",\"2026-01-16\",\"2026-01-16 01:02:03.5\",\"y\"\n";
+    Case::new(text, &columns).check(&[
+        "true|-5|255|1.5|-10.50|2026-01-15|2026-01-15T10:20:30|x",
+        "NULL|NULL|NULL|NULL|NULL|NULL|NULL|NULL",
+        "false|7|0|2.0|3.00|2026-01-16|2026-01-16T01:02:03.500|y",
+    ]);
 }
 
 #[test]
@@ -155,8 +301,41 @@ fn no_column_is_a_column_too() {
     let case = Case::new("id,name\n1,x\n2,y\n", TYPED);
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("f.csv");
-    std::fs::write(&path, case.text).unwrap();
+    std::fs::write(&path, &case.text).unwrap();
     let table = Arc::new(CsvTable { projection: Some(Vec::new()), ..case.table().as_ref().clone() });
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     assert_eq!(runtime.block_on(read_all(&table, &path, 5)), Ok(vec![String::new(), String::new()]));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 60, ..ProptestConfig::default() })]
+
+    /// What the `csv` crate writes is read back, and every split size gives the same.
+    #[test]
+    fn what_another_writer_writes_is_read_back(
+        rows in vec(("[a\",\n\r é]{0,7}", "[a\"\n]{0,3}"), 0..12),
+        always in any::<bool>(),
+        crlf in any::<bool>(),
+    ) {
+        let style = if always { csv::QuoteStyle::Always } else { csv::QuoteStyle::Necessary };
+        let end = if crlf { csv::Terminator::CRLF } else { csv::Terminator::Any(b'\n') };
+        let mut writer = csv::WriterBuilder::new().quote_style(style).terminator(end).from_writer(Vec::new());
+        writer.write_record(["a", "b"]).unwrap();
+        for (a, b) in &rows {
+            writer.write_record([a, b]).unwrap();
+        }
+        let null = |text: &str| if text.is_empty() && !always { "NULL".to_owned() } else { text.to_owned() };
+        let expected: Vec<String> = rows.iter().map(|(a, b)| format!("{}|{}", null(a), null(b))).collect();
+        let mut case = Case::new(writer.into_inner().unwrap(), TEXTS);
+        prop_assert_eq!(case.rows(), Ok(expected));
+        case.check_splits();
+    }
+
+    /// Whatever the bytes are, every split size gives the same rows or the same error.
+    #[test]
+    fn any_text_is_the_same_in_splits(pieces in vec(prop::sample::select(vec![
+        "x", ",", "\n", "\r\n", "\"", "\"\"", "a,b\n", "\"q\",r\n", "\"m\nn\",o\n", "é", "\r",
+    ]), 0..25)) {
+        Case::new("a,b\n".to_owned() + &pieces.concat(), TEXTS).check_splits();
+    }
 }

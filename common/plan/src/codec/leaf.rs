@@ -16,9 +16,9 @@ use datafusion_proto::physical_plan::{
     PhysicalExtensionCodec, PhysicalPlanDecodeContext, PhysicalProtoConverterExtension,
 };
 use datafusion_proto::protobuf;
-use hearth_common::{CsvOptions, InputFormat};
+use hearth_common::InputFormat;
 
-use super::{malformed, message};
+use super::{csv, malformed, message};
 use crate::{ScanExec, ScanSpec, StageInputExec};
 
 /// Most partitions of a leaf.
@@ -102,30 +102,15 @@ fn decode_scan(
 
 fn encode_format(format: &InputFormat) -> message::Format {
     match format {
-        InputFormat::Csv(options) => message::Format::Csv(message::Csv {
-            header: options.header,
-            delimiter: options.delimiter.into(),
-            quote: options.quote.into(),
-            escape: options.escape.map(Into::into),
-            comment: options.comment.map(Into::into),
-            multiline: options.multiline,
-        }),
+        InputFormat::Csv(options) => message::Format::Csv(csv::encode(options)),
         InputFormat::Json => message::Format::Json(true),
         InputFormat::Parquet => message::Format::Parquet(true),
     }
 }
 
 fn decode_format(format: Option<message::Format>) -> Result<InputFormat> {
-    let byte = |number: u32| u8::try_from(number).map_err(|_| malformed("a CSV option that is no byte"));
     match format {
-        Some(message::Format::Csv(csv)) => Ok(InputFormat::Csv(CsvOptions {
-            header: csv.header,
-            delimiter: byte(csv.delimiter)?,
-            quote: byte(csv.quote)?,
-            escape: csv.escape.map(byte).transpose()?,
-            comment: csv.comment.map(byte).transpose()?,
-            multiline: csv.multiline,
-        })),
+        Some(message::Format::Csv(csv)) => csv::decode(csv).map(InputFormat::Csv),
         Some(message::Format::Json(_)) => Ok(InputFormat::Json),
         Some(message::Format::Parquet(_)) => Ok(InputFormat::Parquet),
         None => Err(malformed("a scan without a format")),

@@ -125,21 +125,35 @@ pub(super) enum Format {
     Parquet(bool),
 }
 
-/// Bytes are numbers below 256.
+/// Marks are numbers below 256.
 #[derive(Clone, PartialEq, Message)]
 pub(super) struct Csv {
     #[prost(bool, tag = "1")]
     pub(super) header: bool,
     #[prost(uint32, tag = "2")]
     pub(super) delimiter: u32,
-    #[prost(uint32, tag = "3")]
-    pub(super) quote: u32,
+    #[prost(uint32, optional, tag = "3")]
+    pub(super) quote: Option<u32>,
     #[prost(uint32, optional, tag = "4")]
     pub(super) escape: Option<u32>,
     #[prost(uint32, optional, tag = "5")]
     pub(super) comment: Option<u32>,
-    #[prost(bool, tag = "6")]
-    pub(super) multiline: bool,
+    #[prost(string, repeated, tag = "6")]
+    pub(super) null_values: Vec<String>,
+    #[prost(bool, tag = "7")]
+    pub(super) trim: bool,
+    #[prost(uint32, tag = "8")]
+    pub(super) encoding: u32,
+    #[prost(string, optional, tag = "9")]
+    pub(super) date_format: Option<String>,
+    #[prost(string, optional, tag = "10")]
+    pub(super) timestamp_format: Option<String>,
+    #[prost(uint32, tag = "11")]
+    pub(super) missing_columns: u32,
+    #[prost(uint32, tag = "12")]
+    pub(super) extra_columns: u32,
+    #[prost(uint64, tag = "13")]
+    pub(super) max_record_bytes: u64,
 }
 
 #[derive(Clone, PartialEq, Message)]

@@ -7,6 +7,7 @@ use datafusion_proto::physical_plan::to_proto::serialize_physical_exprs;
 use datafusion_proto::physical_plan::{PhysicalPlanDecodeContext, PhysicalProtoConverterExtension};
 use hearth_common::{ByteSize, Compression, JobSpec, OutputFormat, OutputMode, OutputSpec};
 
+use super::choice::{number_of, value_of};
 use super::converter::StageConverter;
 use super::{LeafCodec, message};
 use crate::{OutputSink, PlanError, ResultSink, ShuffleSink, Sink};
@@ -74,25 +75,13 @@ fn decode_output(output: message::Output, schema: &Schema) -> Result<OutputSink,
     }
     let spec = OutputSpec {
         path: output.path,
-        format: value_of(&FORMATS, output.format, "output format")?,
-        mode: value_of(&MODES, output.mode, "output mode")?,
+        format: value_of(&FORMATS, output.format, "output format").map_err(malformed)?,
+        mode: value_of(&MODES, output.mode, "output mode").map_err(malformed)?,
         partition_by: output.partition_by,
-        compression: value_of(&COMPRESSIONS, output.compression, "compression")?,
+        compression: value_of(&COMPRESSIONS, output.compression, "compression").map_err(malformed)?,
         file_bytes_max: ByteSize(output.file_bytes_max),
     };
     Ok(OutputSink { attempts_url: output.attempts_url, spec })
-}
-
-/// Number of `value`, from 1; 0 stands for nothing.
-fn number_of<T: PartialEq>(values: &[T], value: &T) -> u32 {
-    let position = values.iter().position(|known| known == value);
-    position.and_then(|position| u32::try_from(position + 1).ok()).unwrap_or_default()
-}
-
-fn value_of<T: Copy>(values: &[T], number: u32, what: &str) -> Result<T, PlanError> {
-    let index = usize::try_from(number).ok().and_then(|number| number.checked_sub(1));
-    let value = index.and_then(|index| values.get(index)).copied();
-    value.ok_or_else(|| malformed(format!("it has the unknown {what} {number}")))
 }
 
 fn malformed(what: impl Into<String>) -> PlanError {

@@ -6,10 +6,13 @@ use datafusion::arrow::datatypes::{DataType, Field, Schema};
 use datafusion::physical_expr::expressions::col;
 use datafusion::physical_expr::{LexOrdering, Partitioning, PhysicalSortExpr};
 use datafusion::physical_plan::displayable;
-use hearth_common::{ByteSize, Compression, FailureCause, OutputFormat, OutputMode, OutputSpec};
+use hearth_common::{
+    ByteSize, Compression, CsvOptions, Encoding, ExtraColumns, FailureCause, InputFormat, MissingColumns, OutputFormat,
+    OutputMode, OutputSpec,
+};
 
 use super::*;
-use crate::{OutputSink, ResultSink, ShuffleSink, Sink, StageInputExec};
+use crate::{OutputSink, ResultSink, ScanExec, ScanSpec, ShuffleSink, Sink, StageInputExec};
 use table::Tables;
 
 const RESULT: Sink = Sink::Result(ResultSink { bytes_max: 1 << 20 });
@@ -169,6 +172,47 @@ fn leaves_and_sinks_survive_the_encoding() {
             compression: Compression::None,
             file_bytes_max: ByteSize::gib(1),
         },
+    }));
+}
+
+fn check_format(format: InputFormat) {
+    let scan = ScanExec::try_new(ScanSpec {
+        leaf: 3,
+        table: "t".into(),
+        format: format.clone(),
+        file_schema: sample_schema(),
+        projection: None,
+        filters: Vec::new(),
+        limit: None,
+        splits: Arc::new(vec![Vec::new()]),
+        rows_estimated: None,
+        bytes: 0,
+    });
+    let bytes = encode_stage(&StageProgram { plan: Arc::new(scan.unwrap()), sink: RESULT }).unwrap();
+    let decoded = decode_stage(&bytes, &Tables::new().empty_context()).unwrap().plan;
+    assert_eq!(decoded.downcast_ref::<ScanExec>().map(|scan| &scan.spec().format), Some(&format));
+}
+
+#[test]
+fn formats_survive_the_encoding() {
+    check_format(InputFormat::Json);
+    check_format(InputFormat::Parquet);
+    check_format(InputFormat::Csv(CsvOptions::default()));
+    check_format(InputFormat::Csv(CsvOptions { quote: None, null_values: Vec::new(), ..CsvOptions::default() }));
+    check_format(InputFormat::Csv(CsvOptions {
+        header: false,
+        delimiter: b'\t',
+        quote: Some(b'\''),
+        escape: Some(b'\\'),
+        comment: Some(b'#'),
+        null_values: vec!["NA".into(), String::new(), "\\N".into()],
+        trim: true,
+        encoding: Encoding::Latin1,
+        date_format: Some("%d.%m.%Y".into()),
+        timestamp_format: Some("%d.%m.%Y %H:%M".into()),
+        missing_columns: MissingColumns::Null,
+        extra_columns: ExtraColumns::Ignore,
+        max_record_bytes: ByteSize::mib(3),
     }));
 }
 

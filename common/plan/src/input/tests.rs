@@ -55,7 +55,7 @@ async fn text_columns_come_from_samples() {
     let directory = tempfile::tempdir().unwrap();
     std::fs::write(directory.path().join("a"), "id,at\n1,2026-01-15T10:00:00\n2,\n").unwrap();
     let found = inspect(directory.path(), InputFormat::Csv(CsvOptions::default())).await;
-    assert_eq!(found, Ok("id Int64, at Timestamp(s); Some(2) rows".into()));
+    assert_eq!(found, Ok("id Int64, at Timestamp(µs); Some(2) rows".into()));
 }
 
 #[test]

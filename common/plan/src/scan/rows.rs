@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::TaskBinding;
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::error::{DataFusionError, Result};
@@ -64,12 +65,8 @@ impl SplitReader {
         let batch_rows = self.context.session_config().batch_size();
         match &self.spec.format {
             InputFormat::Csv(options) => {
-                let table = Arc::new(CsvTable {
-                    options: options.clone(),
-                    schema: Arc::clone(&self.spec.file_schema),
-                    projection: self.spec.projection.clone(),
-                    batch_rows,
-                });
+                let table = self.spec.csv_table(options, (self.spec.projection.clone(), batch_rows));
+                let table = Arc::new(table);
                 Box::new(move |split| read_csv(Arc::clone(&table), split, Arc::clone(&self.context)))
             }
             InputFormat::Json => {
@@ -96,9 +93,16 @@ fn read_csv(
 ) -> BoxStream<'static, Result<RecordBatch>> {
     let opened = async move {
         let records = table.open(&split, &context.runtime_env()).await.map_err(external)?;
-        let batches = stream::try_unfold(records, |mut records| async move {
-            let batch = records.next().await.map_err(external)?;
-            Ok(batch.map(|batch| (batch, records)))
+        let binding = TaskBinding::of(&context);
+        let batches = stream::try_unfold((records, binding), |(mut records, binding)| async move {
+            let batch = match records.next().await {
+                Ok(None) => records.finish().await.map(|()| None),
+                batch => batch,
+            };
+            if let (Some(binding), Some(scan)) = (&binding, records.scan()) {
+                binding.scans.note(scan);
+            }
+            Ok(batch.map_err(external)?.map(|batch| (batch, (records, binding))))
         });
         Ok::<_, DataFusionError>(batches)
     };

@@ -16,6 +16,7 @@ use hearth_storage::{InputFile, list_inputs};
 
 use super::*;
 use crate::cause_of;
+use crate::test_link::line_link;
 
 fn run<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
@@ -28,12 +29,14 @@ fn file_of(path: &Path, format: &InputFormat) -> InputFile {
 /// One file in splits of equal size, all in one partition.
 fn spec(path: &Path, format: InputFormat, split_bytes: u64) -> ScanSpec {
     let file = file_of(path, &format);
+    let is_csv = matches!(format, InputFormat::Csv(_));
     let split = |start: u64| InputSplit {
         url: file.url.clone(),
         file_bytes: file.bytes,
         modified_ms: file.modified_ms,
         start,
         end: start.saturating_add(split_bytes).min(file.bytes),
+        link: is_csv.then(|| line_link(path, start)),
     };
     let starts = (0..file.bytes).step_by(usize::try_from(split_bytes).unwrap());
     ScanSpec {

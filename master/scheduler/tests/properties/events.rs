@@ -1,11 +1,13 @@
 //! Random steps. Half of the reports are about attempts that were launched, the rest about anything.
 
-use hearth_common::{AttemptId, FailureCause, JobId, StageId, TaskId, WorkerId};
+use hearth_common::{AttemptId, FailureCause, JobId, LinkScan, StageId, TaskId, WorkerId};
 use hearth_scheduler::{
     AttemptOutput, CommitOutcome, Event, FinalOutput, Held, InputKind, JobGraph, JobLimits, Launch, StageInput,
     StageSpec, TaskLayout,
 };
 use proptest::prelude::*;
+
+use crate::scans::{links, random_scans};
 
 /// One step: time passes, and something happens.
 #[derive(Debug, Clone)]
@@ -89,8 +91,14 @@ impl Step {
             What::Disconnect => Event::WorkerDisconnected { worker },
             What::Drain => Event::WorkerDraining { worker },
             What::Gone => Event::WorkerGone { worker },
-            What::Finish => Event::AttemptFinished { attempt, worker: on, output: self.output(attempt) },
-            What::Fail => Event::AttemptFailed { attempt, worker: on, cause: self.cause(launched) },
+            What::Finish => {
+                let scans = self.scans(launched, attempt);
+                Event::AttemptFinished { attempt, worker: on, output: self.output(attempt), scans }
+            }
+            What::Fail => {
+                let scans = self.scans(launched, attempt);
+                Event::AttemptFailed { attempt, worker: on, cause: self.cause(launched), scans }
+            }
             What::CommitDone => Event::CommitEnded { job: attempt.task.job, outcome: CommitOutcome::Done },
             What::CommitFailed => {
                 Event::CommitEnded { job, outcome: CommitOutcome::Failed { cause: FailureCause::task("exists") } }
@@ -116,6 +124,12 @@ impl Step {
         }
     }
 
+    fn scans(&self, launched: &[Launch], attempt: AttemptId) -> Vec<LinkScan> {
+        // Another number than that of the output, so that a wrong output does not always come with the same report.
+        let number = (self.number + self.attempt.1 as u32) % 32;
+        random_scans(launched.iter().find(|launch| launch.attempt == attempt), number)
+    }
+
     /// What the attempt should leave, most of the time.
     fn output(&self, attempt: AttemptId) -> AttemptOutput {
         let job = (1..6).find(|job| JobId::from_u128(*job) == attempt.task.job).unwrap_or(1);
@@ -139,7 +153,7 @@ impl Step {
             (1, _) => FailureCause::Storage { message },
             (2, _) => FailureCause::OutOfMemory { message },
             (3, _) => FailureCause::Cancelled,
-            (4, _) if self.attempt.1 > 150 => FailureCause::Task { message, place: None },
+            (4, _) if self.attempt.1 > 100 => FailureCause::Task { message, place: None },
             (_, Some(Launch { worker, attempt, .. })) => FailureCause::LostShuffleOutput {
                 stage: attempt.task.stage,
                 partition: attempt.task.partition,
@@ -163,8 +177,8 @@ fn held(launched: &[Launch], worker: WorkerId) -> Held {
 fn graph(job: u128) -> JobGraph {
     let input = |stage, kind| StageInput { stage: StageId(stage), kind };
     let determinate = job.is_multiple_of(2);
-    let stage = |tasks, inputs| StageSpec { tasks, inputs, shuffle_partitions: 3, determinate };
-    let source = stage(TaskLayout::Fixed { tasks: 2 }, Vec::new());
+    let stage = |tasks, inputs| StageSpec { tasks, inputs, shuffle_partitions: 3, determinate, links: Vec::new() };
+    let source = StageSpec { links: links(), ..stage(TaskLayout::Fixed { tasks: 3 }, Vec::new()) };
     let middle = stage(TaskLayout::Merged { partitions: 3 }, vec![input(0, InputKind::Partitioned)]);
     let inputs = vec![input(0, InputKind::Other), input(1, InputKind::Partitioned)];
     let mut last = stage(TaskLayout::Merged { partitions: 3 }, inputs);

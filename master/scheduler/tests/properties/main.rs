@@ -2,11 +2,13 @@
 
 #[cfg(test)]
 mod events;
+#[cfg(test)]
+mod scans;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use hearth_common::JobId;
-use hearth_scheduler::{Effect, Event, Launch, Millis, Scheduler, SchedulerConfig};
+use hearth_scheduler::{Effect, Event, JobView, Launch, Millis, Scheduler, SchedulerConfig};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
@@ -82,7 +84,9 @@ fn random_steps_reach_every_kind_of_effect() {
     let mut kinds = BTreeMap::<String, usize>::new();
     for _ in 0..300 {
         let tree = steps().new_tree(&mut runner).unwrap();
-        run(&tree.current(), |_, _, _, effects| {
+        run(&tree.current(), |_, _, after, effects| {
+            let is_unproved = |job: JobView<'_>| job.stages().any(|stage| stage.unproved() > 0);
+            *kinds.entry("Unproved".to_owned()).or_default() += after.jobs().filter(|job| is_unproved(*job)).count();
             for effect in effects {
                 let text = format!("{effect:?}");
                 let name = text.split([' ', '(']).next().unwrap_or_default();
@@ -94,9 +98,16 @@ fn random_steps_reach_every_kind_of_effect() {
         .unwrap();
     }
     println!("{kinds:?}");
-    for kind in
-        ["Launch", "CancelAttempt", "Commit", "DiscardOutput", "RemoveShuffleOutput", "RemoveJobShuffle", "Done"]
-    {
+    for kind in [
+        "Launch",
+        "CancelAttempt",
+        "Commit",
+        "DiscardOutput",
+        "RemoveShuffleOutput",
+        "RemoveJobShuffle",
+        "Done",
+        "Unproved",
+    ] {
         assert!(kinds.get(kind).is_some_and(|count| *count >= 20), "{kind} is rare: {kinds:?}");
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use hearth_common::{AttemptId, FailureCause, JobId, WorkerId};
+use hearth_common::{AttemptId, FailureCause, JobId, LinkScan, WorkerId};
 use hearth_scheduler::{AttemptOutput, CommitOutcome, Event, Held, Launch};
 
 use crate::content::Content;
@@ -42,11 +42,11 @@ pub(crate) struct Running {
     pub(crate) read: Option<BTreeMap<hearth_common::StageId, Vec<Content>>>,
 }
 
-/// How an attempt ended.
+/// How an attempt ended, and what it found out about links.
 #[derive(Debug, Clone)]
 pub(crate) enum Report {
-    Finished(AttemptOutput),
-    Failed(FailureCause),
+    Finished(AttemptOutput, Vec<LinkScan>),
+    Failed(FailureCause, Vec<LinkScan>),
 }
 
 /// What a worker tells the master.

@@ -3,7 +3,7 @@
 //! The value of a stage is a sum over its shuffle partitions (or tasks), each linear in the values it reads. How partitions
 //! are merged into tasks does not matter then, but a partition that is missing, read twice, or read from another attempt's
 //! version shows. An attempt of an indeterminate stage adds a random version of its own, and every value carries the
-//! versions that it derives from.
+//! versions that it derives from. Where a stage reads files, the value of every record counts in the sum as well.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -38,16 +38,25 @@ impl Lineage {
     }
 }
 
-/// Computes an attempt from what it read of each input stage. `version` counts for an indeterminate stage alone.
+/// What an attempt adds of its own.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Own {
+    /// Counts for an indeterminate stage alone.
+    pub(crate) version: u64,
+    /// Sum over the records that it read.
+    pub(crate) records: u64,
+}
+
+/// Computes an attempt from what it read of each input stage.
 pub(crate) fn compute(
     plan: &JobPlan,
     (attempt, merged): (AttemptId, Option<Range<u32>>),
     read: &BTreeMap<StageId, Vec<Content>>,
-    version: u64,
+    own: Own,
 ) -> Content {
     let (stage, partition) = (attempt.task.stage, attempt.task.partition);
     let spec = plan.stage(stage);
-    let mut content = Content { value: 0, lineage: Lineage::default() };
+    let mut content = Content { value: own.records, lineage: Lineage::default() };
     for contents in read.values().flatten() {
         content.lineage.add(&contents.lineage);
     }
@@ -59,8 +68,8 @@ pub(crate) fn compute(
         }
     }
     if !spec.determinate {
-        content.value = content.value.wrapping_add(version);
-        content.lineage.versions.insert((stage, partition), version);
+        content.value = content.value.wrapping_add(own.version);
+        content.lineage.versions.insert((stage, partition), own.version);
     }
     content
 }
@@ -82,7 +91,7 @@ pub(crate) fn check_commit(plan: &JobPlan, winners: &[Content]) -> Result<(), St
 fn expected_total(plan: &JobPlan, lineage: &Lineage) -> u64 {
     let mut totals: Vec<u64> = Vec::new();
     for (id, spec) in (0..).map(StageId).zip(plan.graph.stages()) {
-        let mut total = 0_u64;
+        let mut total = plan.records_total(id);
         for index in 0..index_count(spec) {
             total = total.wrapping_add(plan.base(id, index));
             for input in &spec.inputs {

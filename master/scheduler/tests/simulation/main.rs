@@ -5,11 +5,15 @@
 //! With `HEARTH_SIM_TRACE` set, every event and effect is printed.
 
 #[cfg(test)]
+mod chains;
+#[cfg(test)]
 mod cluster;
 #[cfg(test)]
 mod content;
 #[cfg(test)]
 mod faults;
+#[cfg(test)]
+mod input;
 #[cfg(test)]
 mod oracle;
 #[cfg(test)]
@@ -18,6 +22,8 @@ mod owner;
 mod plan;
 #[cfg(test)]
 mod rng;
+#[cfg(test)]
+mod scan;
 #[cfg(test)]
 mod work;
 #[cfg(test)]
@@ -37,14 +43,18 @@ fn setting(name: &str, default: u64) -> u64 {
 #[test]
 fn every_job_commits_exactly_once() {
     let first = setting("HEARTH_SIM_FIRST_SEED", 0);
-    let (mut events, mut done, mut failed) = (0, 0, 0);
+    let (mut events, mut done, mut failed, mut wrong, mut unproved) = (0, 0, 0, 0, 0);
     for seed in first..first + setting("HEARTH_SIM_SEEDS", 1_000) {
         let summary = run(seed, None).unwrap_or_else(|problem| panic!("{problem}"));
         events += summary.events;
         done += summary.jobs_done;
         failed += summary.jobs_failed;
+        wrong += summary.wrong_guesses;
+        unproved += summary.unproved;
     }
     println!("{events} events, {done} jobs done, {failed} failed as they should");
+    println!("{unproved} attempts were unproved for a while, {wrong} guessed wrongly");
+    assert!(wrong.min(unproved) >= done, "attempts that rarely guess, and rarely guess wrongly, prove little");
 }
 
 #[test]

@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use hearth_common::{AttemptId, FailureCause, JobId, TaskId, WorkerId};
-use hearth_scheduler::{CommitOutcome, Effect, Event, FinalOutput, Held, Launch, Winner};
+use hearth_scheduler::{AttemptOutput, CommitOutcome, Effect, Event, FinalOutput, Held, Launch, Winner};
 
+use crate::chains::{SeenLinks, names_bad_record};
 use crate::content::{Content, check_commit};
 use crate::plan::{JobPlan, Script};
 
@@ -12,6 +13,7 @@ use crate::plan::{JobPlan, Script};
 #[derive(Debug, Default)]
 pub(crate) struct Oracle {
     pub(crate) jobs: BTreeMap<JobId, Seen>,
+    pub(crate) links: SeenLinks,
     workers: BTreeMap<WorkerId, SeenWorker>,
     /// Attempts that were launched and neither reported, nor cancelled, nor lost.
     open: BTreeMap<AttemptId, WorkerId>,
@@ -52,7 +54,7 @@ impl Oracle {
         Self { running_jobs_max, ..Self::default() }
     }
 
-    pub(crate) fn on_event(&mut self, event: &Event) {
+    pub(crate) fn on_event(&mut self, event: &Event, plans: &BTreeMap<JobId, JobPlan>) {
         match event {
             Event::WorkerConnected { worker, slots, held } => self.on_connected(*worker, *slots, held),
             Event::WorkerDisconnected { worker } => {
@@ -61,13 +63,21 @@ impl Oracle {
             Event::WorkerDraining { worker } => self.workers.entry(*worker).or_default().is_draining = true,
             Event::WorkerGone { worker } => {
                 self.workers.remove(worker);
+                self.links.on_held(*worker, &[]);
                 self.open.retain(|_, on| on != worker);
             }
-            Event::AttemptFinished { attempt, worker, .. } => {
-                self.close(*attempt, *worker);
-            }
-            Event::AttemptFailed { attempt, worker, cause } => {
+            Event::AttemptFinished { attempt, worker, output, scans } => {
                 if self.close(*attempt, *worker) {
+                    let plan = &plans[&attempt.task.job];
+                    self.links.on_report(plan, *attempt, scans);
+                    if matches!(output, AttemptOutput::Shuffle { .. }) {
+                        self.links.on_output(plan, (*attempt, *worker), scans);
+                    }
+                }
+            }
+            Event::AttemptFailed { attempt, worker, cause, scans } => {
+                if self.close(*attempt, *worker) {
+                    self.links.on_report(&plans[&attempt.task.job], *attempt, scans);
                     self.on_failed(*attempt, cause);
                 }
             }
@@ -100,6 +110,7 @@ impl Oracle {
         worker.slots = slots as usize;
         worker.is_connected = true;
         self.open.retain(|attempt, on| *on != id || held.attempts.contains(attempt));
+        self.links.on_held(id, &held.shuffle_outputs);
     }
 
     fn close(&mut self, attempt: AttemptId, worker: WorkerId) -> bool {
@@ -145,7 +156,7 @@ impl Oracle {
                 Ok(())
             }
             Effect::Plan { job } => self.on_plan(*job),
-            Effect::Launch(launch) => self.on_launch(launch),
+            Effect::Launch(launch) => self.on_launch(launch, plans),
             Effect::CancelAttempt { worker, attempt } => {
                 if self.open.get(attempt) == Some(worker) {
                     self.open.remove(attempt);
@@ -163,7 +174,11 @@ impl Oracle {
                 let seen = self.jobs.entry(*job).or_default().clone();
                 ensure(!seen.is_visible, || format!("job {job}: visible output is discarded"))
             }
-            Effect::RemoveShuffleOutput { .. } | Effect::RemoveJobShuffle { .. } => Ok(()),
+            Effect::RemoveShuffleOutput { attempt, .. } => {
+                self.links.on_removed(*attempt);
+                Ok(())
+            }
+            Effect::RemoveJobShuffle { .. } => Ok(()),
         }
     }
 
@@ -180,9 +195,13 @@ impl Oracle {
         ensure(active <= self.running_jobs_max, || format!("job {job}: {active} jobs run at once"))
     }
 
-    fn on_launch(&mut self, launch: &Launch) -> Check {
+    fn on_launch(&mut self, launch: &Launch, plans: &BTreeMap<JobId, JobPlan>) -> Check {
         let attempt = launch.attempt;
         self.ensure_active(attempt.task.job, "launched")?;
+        self.links.check_launch(&plans[&attempt.task.job], launch)?;
+        let mut read = launch.inputs.iter().flat_map(|input| input.winners.iter());
+        let lost = read.find(|winner| !self.workers.contains_key(&winner.worker));
+        ensure(lost.is_none(), || format!("attempt {attempt}: reads {lost:?}, which is lost with its worker"))?;
         ensure(self.launched.insert(attempt), || format!("attempt {attempt}: launched twice"))?;
         let other = self.open.keys().find(|open| open.task == attempt.task);
         ensure(other.is_none(), || format!("attempt {attempt}: launched while {other:?} runs"))?;
@@ -196,6 +215,7 @@ impl Oracle {
 
     fn on_fence(&mut self, worker: WorkerId) {
         self.workers.remove(&worker);
+        self.links.on_held(worker, &[]);
         let lost: Vec<_> = self.open.iter().filter(|(_, on)| **on == worker).map(|(attempt, _)| *attempt).collect();
         for attempt in lost {
             self.open.remove(&attempt);
@@ -233,7 +253,7 @@ impl Oracle {
         let seen = seen.clone();
         ensure(seen.is_visible == failure.is_none(), || format!("job {job}: ended with {failure:?}, but {seen:?}"))?;
         let is_justified = match failure {
-            None => true,
+            None => !matches!(plans[&job].script, Script::BadRecords(_)),
             Some(cause) => self.is_justified(&plans[&job], &seen, cause),
         };
         ensure(is_justified, || format!("job {job} ({:?}): failed without reason: {failure:?}", plans[&job].script))
@@ -245,7 +265,9 @@ impl Oracle {
         };
         match cause {
             FailureCause::Task { .. } => {
-                matches!(plan.script, Script::PlanFails | Script::TaskError(_) | Script::CommitFails)
+                names_bad_record(plan, cause)
+                    || cause == &FailureCause::task("planted")
+                        && matches!(plan.script, Script::PlanFails | Script::TaskError(_) | Script::CommitFails)
             }
             FailureCause::Internal { .. } => failed("internal", 4),
             FailureCause::Storage { .. } => failed("storage", 10),

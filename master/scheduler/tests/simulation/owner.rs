@@ -60,8 +60,8 @@ impl World {
             }
             ToMaster::Report { worker, attempt, report } => {
                 self.handle_maybe_twice(match report {
-                    Report::Finished(output) => Event::AttemptFinished { attempt, worker, output },
-                    Report::Failed(cause) => Event::AttemptFailed { attempt, worker, cause },
+                    Report::Finished(output, scans) => Event::AttemptFinished { attempt, worker, output, scans },
+                    Report::Failed(cause, scans) => Event::AttemptFailed { attempt, worker, cause, scans },
                 });
                 self.tell(worker, ToWorker::Ack(attempt));
             }

@@ -1,8 +1,11 @@
 //! Random jobs: a graph of stages, and what is bound to go wrong with it.
 
-use hearth_common::{JobId, StageId};
-use hearth_scheduler::{FinalOutput, InputKind, JobGraph, JobLimits, StageInput, StageSpec, TaskLayout};
+use std::collections::BTreeMap;
 
+use hearth_common::{JobId, StageId};
+use hearth_scheduler::{FinalOutput, InputKind, JobGraph, JobLimits, Link, StageInput, StageSpec, TaskLayout};
+
+use crate::input::Input;
 use crate::rng::{Rng, mix_all};
 
 /// What happens to a job besides the faults of the cluster.
@@ -18,6 +21,8 @@ pub(crate) enum Script {
     PlanFails,
     /// A task fails for good.
     TaskError(StageId),
+    /// Some records of a stage's files cannot be read.
+    BadRecords(StageId),
     /// A task fails with an internal error each time.
     InternalForever(StageId),
     /// A task meets storage trouble each time.
@@ -43,6 +48,8 @@ pub(crate) enum Script {
 pub(crate) struct JobPlan {
     pub(crate) id: JobId,
     pub(crate) graph: JobGraph,
+    /// The files that stages with links read.
+    pub(crate) inputs: BTreeMap<StageId, Input>,
     pub(crate) script: Script,
     pub(crate) limits: JobLimits,
     pub(crate) submit_at: u64,
@@ -51,13 +58,19 @@ pub(crate) struct JobPlan {
 
 impl JobPlan {
     pub(crate) fn random(rng: &mut Rng, number: u64) -> Self {
-        let graph = random_graph(rng);
+        let (graph, mut inputs) = random_graph(rng);
         let stages = graph.stages().len() as u64;
-        let script = random_script(rng, stages, graph.final_output());
+        let mut script = random_script(rng, stages, graph.final_output());
+        if let Script::BadRecords(stage) = script
+            && !inputs.get_mut(&stage).is_some_and(|input| input.spoil(rng))
+        {
+            script = Script::Normal;
+        }
         let slots_max = if rng.percent(20) { Some(rng.between(1, 3) as u32) } else { None };
         Self {
             id: JobId::from_u128(u128::from(number) + 1),
             graph,
+            inputs,
             script,
             limits: JobLimits { slots_max, merge_bytes: rng.between(1, 400) },
             submit_at: rng.between(0, 15_000),
@@ -67,6 +80,16 @@ impl JobPlan {
 
     pub(crate) fn stage(&self, id: StageId) -> &StageSpec {
         &self.graph.stages()[id.0 as usize]
+    }
+
+    /// The links of a task, with their numbers.
+    pub(crate) fn links_of(&self, stage: StageId, partition: u32) -> impl Iterator<Item = (u32, &Link)> {
+        (0..).zip(&self.stage(stage).links).filter(move |(_, link)| link.task == partition)
+    }
+
+    /// What the records of a stage's files add to its value.
+    pub(crate) fn records_total(&self, stage: StageId) -> u64 {
+        self.inputs.get(&stage).map_or(0, Input::total)
     }
 
     pub(crate) fn final_stage(&self) -> StageId {
@@ -102,12 +125,13 @@ pub(crate) fn index_count(stage: &StageSpec) -> u32 {
     }
 }
 
-fn random_graph(rng: &mut Rng) -> JobGraph {
+fn random_graph(rng: &mut Rng) -> (JobGraph, BTreeMap<StageId, Input>) {
     let stages = rng.between(1, 5) as u32;
     let partitions = rng.between(2, 6) as u32;
     let final_output = if rng.percent(35) { FinalOutput::Result } else { FinalOutput::Files };
     let mut specs: Vec<StageSpec> = Vec::new();
     let mut unread: Vec<StageId> = Vec::new();
+    let mut files = BTreeMap::new();
     for index in 0..stages {
         let is_final = index + 1 == stages;
         let mut inputs = if is_final { unread.clone() } else { random_inputs(rng, index) };
@@ -117,9 +141,17 @@ fn random_graph(rng: &mut Rng) -> JobGraph {
         unread.push(StageId(index));
         let is_result = is_final && final_output == FinalOutput::Result;
         let shuffle_partitions = if is_result { 1 } else { partitions };
-        specs.push(random_stage(rng, &inputs, (partitions, shuffle_partitions)));
+        let mut stage = random_stage(rng, &inputs, (partitions, shuffle_partitions));
+        if let TaskLayout::Fixed { tasks } = stage.tasks
+            && rng.percent(if inputs.is_empty() { 80 } else { 40 })
+        {
+            let (input, links) = Input::random(rng, tasks);
+            stage.links = links;
+            files.insert(StageId(index), input);
+        }
+        specs.push(stage);
     }
-    JobGraph::new(specs, final_output).expect("a valid graph")
+    (JobGraph::new(specs, final_output).expect("a valid graph"), files)
 }
 
 fn random_inputs(rng: &mut Rng, index: u32) -> Vec<StageId> {
@@ -142,9 +174,9 @@ fn random_stage(rng: &mut Rng, inputs: &[StageId], (partitions, shuffle_partitio
     let tasks = match (is_partitioned, rng.percent(60)) {
         (true, true) => TaskLayout::Merged { partitions },
         (true, false) => TaskLayout::Fixed { tasks: partitions },
-        (false, _) => TaskLayout::Fixed { tasks: rng.between(1, 5) as u32 },
+        (false, _) => TaskLayout::Fixed { tasks: rng.between(1, 6) as u32 },
     };
-    StageSpec { tasks, inputs, shuffle_partitions, determinate: rng.percent(60) }
+    StageSpec { tasks, inputs, shuffle_partitions, determinate: rng.percent(60), links: Vec::new() }
 }
 
 fn random_script(rng: &mut Rng, stages: u64, final_output: FinalOutput) -> Script {
@@ -163,6 +195,7 @@ fn random_script(rng: &mut Rng, stages: u64, final_output: FinalOutput) -> Scrip
         34..=48 => Script::FlakyReads,
         49..=58 if final_output == FinalOutput::Result => Script::FlakyCommit,
         59..=63 => Script::FlakyKiller(stage),
+        64..=71 => Script::BadRecords(stage),
         _ => Script::Normal,
     }
 }

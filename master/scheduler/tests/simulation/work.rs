@@ -2,12 +2,13 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use hearth_common::{AttemptId, FailureCause, TaskId, WorkerId};
+use hearth_common::{AttemptId, FailureCause, LinkScan, TaskId, WorkerId};
 use hearth_scheduler::{AttemptOutput, FinalOutput, Held, Launch, Winner};
 
 use crate::cluster::{Connection, Happening, Life, OnHost, Report, Running, ToMaster, ToWorker};
-use crate::content::{Content, compute};
+use crate::content::{Content, Own, compute};
 use crate::plan::Script;
+use crate::scan::{Scanned, scan_links};
 use crate::world::World;
 
 const HEARTBEAT_MS: u64 = 2_000;
@@ -181,7 +182,7 @@ impl World {
                 match self.read_output(host, &launch, winner) {
                     Some(content) => contents.push(content),
                     None => {
-                        self.report(host, attempt, Report::Failed(lost(winner)));
+                        self.report(host, attempt, Report::Failed(lost(winner), Vec::new()));
                         return;
                     }
                 }
@@ -225,13 +226,19 @@ impl World {
         let Some(running) = self.life_of(host, worker).and_then(|life| life.running.get_mut(&attempt)) else { return };
         let launch = running.launch.clone();
         let read = running.read.take().unwrap_or_default();
-        if let Some(cause) = self.failure_of(attempt) {
-            self.report(host, attempt, Report::Failed(cause));
+        let Scanned { mut scans, value, failure } = scan_links(&self.plans[&attempt.task.job], &launch);
+        if let Some(cause) = failure {
+            self.report(host, attempt, Report::Failed(cause, scans));
             return;
         }
-        let version = self.rng.next();
+        if let Some(cause) = self.failure_of(attempt) {
+            self.interrupt(&mut scans);
+            self.report(host, attempt, Report::Failed(cause, scans));
+            return;
+        }
+        let own = Own { version: self.rng.next(), records: value };
         let plan = &self.plans[&attempt.task.job];
-        let content = compute(plan, (attempt, launch.merged), &read, version);
+        let content = compute(plan, (attempt, launch.merged), &read, own);
         let stage = attempt.task.stage;
         let is_file = stage == plan.final_stage() && plan.graph.final_output() == FinalOutput::Files;
         let partition_bytes = plan.partition_bytes(stage, attempt.task.partition);
@@ -242,7 +249,15 @@ impl World {
             self.life_of(host, worker).map(|life| life.outputs.insert(attempt, content));
             AttemptOutput::Shuffle { partition_bytes }
         };
-        self.report(host, attempt, Report::Finished(output));
+        self.report(host, attempt, Report::Finished(output, scans));
+    }
+
+    /// The attempt fails somewhere in its links, or after the last one.
+    fn interrupt(&mut self, scans: &mut Vec<LinkScan>) {
+        scans.truncate(self.rng.between(0, scans.len() as u64) as usize);
+        if let Some(last) = scans.last_mut().filter(|_| self.rng.percent(50)) {
+            last.read.end = None;
+        }
     }
 
     fn failure_of(&mut self, attempt: AttemptId) -> Option<FailureCause> {

@@ -4,10 +4,10 @@
 
 use std::time::Duration;
 
-use hearth_common::{AttemptId, FailureCause, JobId, StageId, TaskId, WorkerId};
+use hearth_common::{AttemptId, FailureCause, JobId, LinkEnd, LinkScan, LinkSpan, StageId, TaskId, WorkerId};
 use hearth_scheduler::{
-    AttemptOutput, CommitOutcome, Effect, Event, FinalOutput, Held, InputKind, JobGraph, JobLimits, Launch, Millis,
-    Scheduler, SchedulerConfig, StageInput, StageSpec, TaskLayout, Winner,
+    AttemptOutput, CommitOutcome, Effect, Event, FinalOutput, Held, InputKind, JobGraph, JobLimits, KnownStart, Launch,
+    Link, Millis, Scheduler, SchedulerConfig, StageInput, StageSpec, TaskLayout, Winner,
 };
 
 /// A scheduler and the time.
@@ -91,17 +91,34 @@ impl Harness {
     pub(crate) fn finish_with(&mut self, text: &str, partition_bytes: &[u64]) -> Vec<String> {
         let Winner { attempt, worker } = winner(text);
         let output = AttemptOutput::Shuffle { partition_bytes: partition_bytes.to_vec() };
-        self.handle(Event::AttemptFinished { attempt, worker, output })
+        self.handle(Event::AttemptFinished { attempt, worker, output, scans: Vec::new() })
     }
 
     pub(crate) fn finish_files(&mut self, text: &str) -> Vec<String> {
+        self.finish_files_of(text, &[])
+    }
+
+    /// The same, by an attempt that read links: see [`scan`].
+    pub(crate) fn finish_files_of(&mut self, text: &str, scans: &[&str]) -> Vec<String> {
+        let (Winner { attempt, worker }, output) = (winner(text), AttemptOutput::Files);
+        self.handle(Event::AttemptFinished { attempt, worker, output, scans: parse_scans(scans) })
+    }
+
+    /// An attempt that read links left 10 bytes in each of two shuffle partitions.
+    pub(crate) fn finish_scans(&mut self, text: &str, scans: &[&str]) -> Vec<String> {
         let Winner { attempt, worker } = winner(text);
-        self.handle(Event::AttemptFinished { attempt, worker, output: AttemptOutput::Files })
+        let output = AttemptOutput::Shuffle { partition_bytes: vec![10, 10] };
+        self.handle(Event::AttemptFinished { attempt, worker, output, scans: parse_scans(scans) })
     }
 
     pub(crate) fn fail(&mut self, text: &str, cause: FailureCause) -> Vec<String> {
+        self.fail_scans(text, cause, &[])
+    }
+
+    /// The same, by an attempt that read links.
+    pub(crate) fn fail_scans(&mut self, text: &str, cause: FailureCause, scans: &[&str]) -> Vec<String> {
         let Winner { attempt, worker } = winner(text);
-        self.handle(Event::AttemptFailed { attempt, worker, cause })
+        self.handle(Event::AttemptFailed { attempt, worker, cause, scans: parse_scans(scans) })
     }
 
     pub(crate) fn commit_ended(&mut self, number: u32, outcome: CommitOutcome) -> Vec<String> {
@@ -140,6 +157,25 @@ pub(crate) fn winner(text: &str) -> Winner {
     Winner { attempt: attempt(name), worker: worker(number.parse().expect("a number")) }
 }
 
+/// What an attempt found out about a link: `1: 105..210/3` says that link 1 was read from byte 105 to 210, 3 lines; without
+/// the end it failed there. `| 120..230/2` after it is what would have been, had the link begun inside quotes.
+fn scan(text: &str) -> LinkScan {
+    let (link, spans) = text.split_once(": ").expect("a link");
+    let (read, quoted) = spans.split_once(" | ").map_or((spans, None), |(read, quoted)| (read, Some(quoted)));
+    LinkScan { link: link.parse().expect("a number"), read: span(read), quoted: quoted.map(span) }
+}
+
+fn span(text: &str) -> LinkSpan {
+    let number = |text: &str| text.parse().expect("a number");
+    let (start, end) = text.split_once("..").expect("a span");
+    let end = end.split_once('/').map(|(byte, lines)| LinkEnd { byte: number(byte), lines: number(lines) });
+    LinkSpan { start: number(start), end }
+}
+
+fn parse_scans(texts: &[&str]) -> Vec<LinkScan> {
+    texts.iter().map(|text| scan(text)).collect()
+}
+
 /// The failure of a reader that could not read that output.
 pub(crate) fn unreadable(text: &str) -> FailureCause {
     let Winner { attempt, worker } = winner(text);
@@ -162,12 +198,27 @@ pub(crate) fn fixed(tasks: u32, inputs: &[u32]) -> StageSpec {
         inputs: partitioned(inputs),
         shuffle_partitions: 2,
         determinate: true,
+        links: Vec::new(),
     }
 }
 
 /// The same, but its tasks are merged from two shuffle partitions.
 pub(crate) fn merged(inputs: &[u32]) -> StageSpec {
     StageSpec { tasks: TaskLayout::Merged { partitions: 2 }, ..fixed(1, inputs) }
+}
+
+/// A link of 100 bytes.
+pub(crate) fn link(task: u32, start: u64, follows: bool) -> Link {
+    Link { task, start, end: start + 100, follows }
+}
+
+/// A stage of so many tasks, each of which reads one link of 100 bytes of the same file.
+pub(crate) fn chain(tasks: u32) -> StageSpec {
+    linked(tasks, (0..tasks).map(|task| link(task, u64::from(task) * 100, task > 0)).collect())
+}
+
+pub(crate) fn linked(tasks: u32, links: Vec<Link>) -> StageSpec {
+    StageSpec { links, ..fixed(tasks, &[]) }
 }
 
 pub(crate) fn indeterminate(stage: StageSpec) -> StageSpec {
@@ -208,7 +259,13 @@ fn show_effect(effect: &Effect) -> String {
 fn show_launch(launch: &Launch) -> String {
     let merged = launch.merged.as_ref().map(|range| format!(" merges {range:?}")).unwrap_or_default();
     let reads: String = launch.inputs.iter().map(|input| format!(" reads {}", show_winners(&input.winners))).collect();
-    format!("launch {}@{}{merged}{reads}", show_attempt(&launch.attempt), number(&launch.worker))
+    let starts: String = launch.starts.iter().map(show_start).collect();
+    format!("launch {}@{}{merged}{reads}{starts}", show_attempt(&launch.attempt), number(&launch.worker))
+}
+
+/// ` 1=210:4` tells that the records of link 1 start at byte 210, line 4.
+fn show_start(KnownStart { link, start }: &KnownStart) -> String {
+    format!(" {link}={}:{}", start.byte, start.line)
 }
 
 fn show_winners(winners: &[Winner]) -> String {

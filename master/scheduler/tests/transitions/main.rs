@@ -3,13 +3,19 @@
 #[cfg(test)]
 mod admission;
 #[cfg(test)]
+mod chains;
+#[cfg(test)]
 mod commit;
+#[cfg(test)]
+mod doubts;
 #[cfg(test)]
 mod failures;
 #[cfg(test)]
 mod harness;
 #[cfg(test)]
 mod leases;
+#[cfg(test)]
+mod links;
 #[cfg(test)]
 mod outputs;
 #[cfg(test)]

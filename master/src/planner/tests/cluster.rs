@@ -14,9 +14,11 @@ use datafusion::physical_plan::common::collect;
 use datafusion::physical_plan::memory::MemoryStream;
 use datafusion::physical_plan::metrics::Time;
 use datafusion::physical_plan::repartition::BatchPartitioner;
-use hearth_common::{ShuffleInput, ShuffleSource, StageId, TaskInputs, WorkerId};
-use hearth_plan::{ShuffleReader, Sink, TaskBinding, TaskContextParts, decode_stage, task_context};
-use hearth_scheduler::TaskLayout;
+use hearth_common::{LinkScan, RecordStart, ShuffleInput, ShuffleSource, StageId, TaskInputs, WorkerId};
+use hearth_plan::{
+    LinkScans, ShuffleReader, Sink, TaskBinding, TaskContextParts, complete_scans, decode_stage, task_context,
+};
+use hearth_scheduler::{KnownStart, Link, TaskLayout};
 use hearth_storage::register_stores;
 
 use crate::planner::{PlannedJob, PlannedStage};
@@ -64,10 +66,12 @@ pub(super) async fn run(job: &PlannedJob, group: u32) -> Result<Vec<Vec<RecordBa
             spec.inputs.iter().map(|input| (input.stage, sources[&input.stage].clone())).collect();
         let tasks = tasks_of(spec.tasks, group);
         last.clear();
+        let mut starts = first_starts(&spec.links);
         for task in &tasks {
-            let inputs = stage.task_inputs(task.partition, task.merged.as_ref(), &read);
+            let inputs = stage.task_inputs(task.partition, (task.merged.as_ref(), &starts), &read);
             let output = run_task(stage, task.partition, inputs, (&runtime, &shuffle)).await;
-            let output = output.map_err(|error| format!("stage {id} ({}): {error}", stage.label))?;
+            let (output, scans) = output.map_err(|error| format!("stage {id} ({}): {error}", stage.label))?;
+            follow_scans(&spec.links, &scans, &mut starts);
             assert_eq!(output.len(), spec.shuffle_partitions as usize);
             shuffle.outputs.lock().unwrap().insert((id, task.partition), output.clone());
             last.push(output.into_iter().flatten().collect());
@@ -75,6 +79,24 @@ pub(super) async fn run(job: &PlannedJob, group: u32) -> Result<Vec<Vec<RecordBa
         sources.insert(id, tasks.iter().map(|task| source(task.partition)).collect());
     }
     Ok(last)
+}
+
+/// Where the records of a file's first link start.
+fn first_starts(links: &[Link]) -> Vec<KnownStart> {
+    let first = (0..).zip(links).filter(|(_, link)| !link.follows);
+    first.map(|(number, link)| KnownStart { link: number, start: RecordStart { byte: link.start, line: 1 } }).collect()
+}
+
+/// Tasks run one after the other here, so that every link is told its start by the one before it.
+fn follow_scans(links: &[Link], scans: &[LinkScan], starts: &mut Vec<KnownStart>) {
+    for scan in scans {
+        let own = starts.iter().find(|known| known.link == scan.link).unwrap().start;
+        let end = scan.read.end.unwrap();
+        if links.get(scan.link as usize + 1).is_some_and(|next| next.follows) {
+            let start = RecordStart { byte: end.byte, line: own.line + end.lines };
+            starts.push(KnownStart { link: scan.link + 1, start });
+        }
+    }
 }
 
 fn tasks_of(layout: TaskLayout, group: u32) -> Vec<Task> {
@@ -99,20 +121,21 @@ async fn run_task(
     partition: u32,
     inputs: TaskInputs,
     (runtime, shuffle): (&Arc<RuntimeEnv>, &Arc<MemoryShuffle>),
-) -> Result<ShuffleOutput> {
+) -> Result<(ShuffleOutput, Vec<LinkScan>)> {
     let shuffle: Arc<dyn ShuffleReader> = Arc::<MemoryShuffle>::clone(shuffle);
     let context = task_context(TaskContextParts {
         runtime: Arc::clone(runtime),
-        binding: TaskBinding { inputs, shuffle },
+        binding: TaskBinding { inputs, shuffle, scans: LinkScans::default() },
         name: format!("test/{partition}"),
     });
     let program = decode_stage(&stage.program, &context).unwrap_or_else(|error| panic!("{}: {error}", stage.label));
-    let stream = program.plan.execute(partition as usize, context)?;
+    let stream = program.plan.execute(partition as usize, Arc::clone(&context))?;
     let batches = collect(stream).await?;
-    let Sink::Shuffle(sink) = program.sink else { return Ok(vec![batches]) };
+    let scans = complete_scans(&program.plan, &context).await.unwrap();
+    let Sink::Shuffle(sink) = program.sink else { return Ok((vec![batches], scans)) };
     if sink.hash_exprs.is_empty() {
         assert_eq!(sink.partitions, 1);
-        return Ok(vec![batches]);
+        return Ok((vec![batches], scans));
     }
     let mut partitions = vec![Vec::new(); sink.partitions as usize];
     let mut partitioner =
@@ -124,5 +147,5 @@ async fn run_task(
         };
         partitioner.partition(batch, keep)?;
     }
-    Ok(partitions)
+    Ok((partitions, scans))
 }

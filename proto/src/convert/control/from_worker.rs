@@ -2,6 +2,7 @@
 
 use hearth_common::{AttemptId, AttemptMetrics, FailureCause, JobSpec, OutputFile};
 
+use super::links::scans;
 use super::{AttemptProgress, Heartbeat, Hello, Report, ReportOutcome, SLOTS_MAX, WorkerMessage, check_length};
 use crate::convert::ConvertError;
 use crate::convert::error::{parsed, required};
@@ -145,6 +146,7 @@ impl TryFrom<wire::Report> for Report {
             attempt: required("attempt", report.attempt)?.try_into()?,
             metrics: AttemptMetrics::from(required("metrics", report.metrics)?),
             outcome: required("outcome", report.outcome)?.try_into()?,
+            scans: scans(report.scans)?,
         })
     }
 }
@@ -155,6 +157,7 @@ impl From<Report> for wire::Report {
             attempt: Some(report.attempt.into()),
             metrics: Some(report.metrics.into()),
             outcome: Some(report.outcome.into()),
+            scans: report.scans.into_iter().map(Into::into).collect(),
         }
     }
 }

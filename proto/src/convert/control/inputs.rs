@@ -1,6 +1,8 @@
 //! What an attempt reads: conversions in both ways.
 
-use hearth_common::{InputSplit, JobSpec, LeafInput, LeafKey, ShuffleInput, ShuffleSource, StageId, TaskInputs};
+use hearth_common::{
+    InputSplit, JobSpec, LeafInput, LeafKey, RecordStart, ShuffleInput, ShuffleSource, SplitLink, StageId, TaskInputs,
+};
 
 use super::from_worker::check_address;
 use crate::convert::ConvertError;
@@ -55,7 +57,7 @@ impl TryFrom<wire::InputSplit> for InputSplit {
     type Error = ConvertError;
 
     fn try_from(split: wire::InputSplit) -> Result<Self, ConvertError> {
-        let wire::InputSplit { url, file_bytes, modified_ms, start, end } = split;
+        let wire::InputSplit { url, file_bytes, modified_ms, start, end, link } = split;
         if url.is_empty() {
             return Err(ConvertError::new("url", "must not be empty"));
         }
@@ -65,14 +67,21 @@ impl TryFrom<wire::InputSplit> for InputSplit {
                 format!("bytes {start} to {end} are not within {file_bytes} bytes of {url}"),
             ));
         }
-        Ok(Self { url, file_bytes, modified_ms, start, end })
+        let link = link.map(SplitLink::try_from).transpose()?;
+        if let Some(RecordStart { byte, .. }) = link.and_then(|link| link.known)
+            && !(start..=file_bytes).contains(&byte)
+        {
+            let problem = format!("byte {byte} of {url} is not within {start} to {file_bytes}");
+            return Err(ConvertError::new("known", problem));
+        }
+        Ok(Self { url, file_bytes, modified_ms, start, end, link })
     }
 }
 
 impl From<InputSplit> for wire::InputSplit {
     fn from(split: InputSplit) -> Self {
-        let InputSplit { url, file_bytes, modified_ms, start, end } = split;
-        Self { url, file_bytes, modified_ms, start, end }
+        let InputSplit { url, file_bytes, modified_ms, start, end, link } = split;
+        Self { url, file_bytes, modified_ms, start, end, link: link.map(Into::into) }
     }
 }
 

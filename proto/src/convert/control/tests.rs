@@ -1,6 +1,9 @@
 //! Every message survives the wire, and what must not come in does not.
 
-use hearth_common::{InputSplit, LeafInput, LeafKey, ShuffleInput, ShuffleSource, StageId, TaskId};
+use hearth_common::{
+    InputSplit, LeafInput, LeafKey, LinkEnd, LinkSpan, RecordStart, ShuffleInput, ShuffleSource, SplitLink, StageId,
+    TaskId,
+};
 
 use super::*;
 use crate::wire;
@@ -36,11 +39,30 @@ fn hello() -> Hello {
 
 fn report(outcome: ReportOutcome) -> WorkerMessage {
     let metrics = AttemptMetrics { input_rows: 1, elapsed_ms: 2, ..AttemptMetrics::default() };
-    WorkerMessage::Report(Report { attempt: ATTEMPT, metrics, outcome })
+    WorkerMessage::Report(Report { attempt: ATTEMPT, metrics, outcome, scans: scans() })
+}
+
+/// One of an attempt that was told where its link starts, one of an attempt that guessed, one that ended in an error.
+fn scans() -> Vec<LinkScan> {
+    let span = |start, end| LinkSpan { start, end: Some(LinkEnd { byte: end, lines: 7 }) };
+    vec![
+        LinkScan { link: 0, read: span(5, 9), quoted: None },
+        LinkScan { link: 1, read: span(10, 10), quoted: Some(span(12, u64::MAX)) },
+        LinkScan { link: u32::MAX, read: LinkSpan { start: 6, end: None }, quoted: None },
+    ]
+}
+
+fn split(link: Option<SplitLink>) -> InputSplit {
+    InputSplit { url: "file:///a.csv".into(), file_bytes: 10, modified_ms: -1, start: 2, end: 9, link }
+}
+
+fn known(byte: u64) -> SplitLink {
+    SplitLink { number: 8, known: Some(RecordStart { byte, line: 3 }) }
 }
 
 fn launch() -> LaunchOrder {
-    let split = InputSplit { url: "file:///a.csv".into(), file_bytes: 10, modified_ms: -1, start: 2, end: 10 };
+    let guessed = SplitLink { number: 7, known: None };
+    let splits = [None, Some(guessed), Some(known(2)), Some(known(10))].map(split);
     let source = ShuffleSource { partition: 1, attempt: 0, worker: WORKER, address: "127.0.0.1:1".into() };
     let shuffle = ShuffleInput { stage: StageId(0), first: 1, end: 4, sources: vec![source] };
     LaunchOrder {
@@ -48,7 +70,7 @@ fn launch() -> LaunchOrder {
         program: Bytes::from_static(b"program"),
         program_xxh3: 11,
         inputs: TaskInputs::from([
-            (LeafKey { leaf: 0, partition: 3 }, LeafInput::Splits(vec![split])),
+            (LeafKey { leaf: 0, partition: 3 }, LeafInput::Splits(splits.into())),
             (LeafKey { leaf: 1, partition: 3 }, LeafInput::Shuffle(shuffle)),
         ]),
     }
@@ -126,12 +148,36 @@ fn refuses_inputs_that_make_no_sense() {
     let mut twice = wire::Launch::from(launch());
     twice.leaves.push(twice.leaves[0].clone());
     check_refused::<_, LaunchOrder>(twice, "leaves");
-    let split = wire::InputSplit { url: "u".into(), file_bytes: 5, modified_ms: 0, start: 3, end: 6 };
-    check_refused::<_, InputSplit>(split.clone(), "end");
-    check_refused::<_, InputSplit>(wire::InputSplit { start: 5, end: 4, ..split }, "end");
+    for (start, end) in [(3, 11), (5, 4)] {
+        check_refused::<_, InputSplit>(wire::InputSplit { start, end, ..split(None).into() }, "end");
+    }
+    for byte in [1, 11] {
+        check_refused::<_, InputSplit>(wire::InputSplit::from(split(Some(known(byte)))), "known");
+    }
+    check_refused::<_, SplitLink>(
+        wire::SplitLink { number: 0, known: Some(wire::RecordStart { byte: 3, line: 0 }) },
+        "line",
+    );
     let shuffle = wire::Shuffle { stage: 0, first: 2, end: 1, sources: vec![] };
     check_refused::<_, ShuffleInput>(shuffle.clone(), "end");
     check_refused::<_, ShuffleInput>(wire::Shuffle { first: 0, end: u32::MAX, ..shuffle }, "end");
+}
+
+#[test]
+fn refuses_scans_that_make_no_sense() {
+    let report = |scans| wire::Report {
+        attempt: Some(ATTEMPT.into()),
+        metrics: Some(AttemptMetrics::default().into()),
+        outcome: Some(ReportOutcome::Output { files: vec![] }.into()),
+        scans,
+    };
+    let good = wire::LinkScan::from(scans()[0]);
+    assert!(Report::try_from(report(vec![good; SCANS_MAX])).is_ok());
+    check_refused::<_, Report>(report(vec![good; SCANS_MAX + 1]), "scans");
+    check_refused::<_, Report>(report(vec![wire::LinkScan { read: None, ..good }]), "read");
+    let backwards = Some(wire::LinkSpan { start: 6, end: Some(wire::LinkEnd { byte: 5, lines: 0 }) });
+    check_refused::<_, Report>(report(vec![wire::LinkScan { read: backwards, ..good }]), "end");
+    check_refused::<_, Report>(report(vec![wire::LinkScan { quoted: backwards, ..good }]), "end");
 }
 
 proptest::proptest! {

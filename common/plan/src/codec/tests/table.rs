@@ -1,6 +1,7 @@
 //! Tables over small CSV and JSON files, planned as the master does it and bound as a worker does it.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use async_trait::async_trait;
@@ -17,8 +18,10 @@ use hearth_common::{CsvOptions, InputFormat, InputSplit, LeafInput, LeafKey, Shu
 use hearth_storage::{InputFile, list_inputs};
 
 use super::*;
+use crate::test_link::line_link;
 use crate::{
-    ScanExec, ScanSpec, ShuffleReader, TaskBinding, TaskContextParts, infer_schema, session_config, task_context,
+    LinkScans, ScanExec, ScanSpec, ShuffleReader, TaskBinding, TaskContextParts, infer_schema, session_config,
+    task_context,
 };
 
 const T: &str = "id,name,price,day\n1,n1,1.5,2026-01-01\n2,n2,2.5,2026-01-02\n3,n1,,2026-01-03\n4,n3,4.5,2026-01-04\n\
@@ -76,7 +79,7 @@ impl Tables {
 }
 
 fn bind(inputs: TaskInputs) -> Arc<TaskContext> {
-    let binding = TaskBinding { inputs, shuffle: Arc::new(NoShuffle) };
+    let binding = TaskBinding { inputs, shuffle: Arc::new(NoShuffle), scans: LinkScans::default() };
     task_context(TaskContextParts { runtime: Arc::new(RuntimeEnv::default()), binding, name: "test".into() })
 }
 
@@ -130,6 +133,12 @@ impl Table {
             modified_ms: self.file.modified_ms,
             start: index * quarter,
             end: if index == 3 { self.file.bytes } else { (index + 1) * quarter },
+            link: match &self.format {
+                InputFormat::Csv(_) => {
+                    Some(line_link(Path::new(self.file.url.strip_prefix("file://").unwrap()), index * quarter))
+                }
+                InputFormat::Json | InputFormat::Parquet => None,
+            },
         };
         vec![vec![split(0), split(1)], vec![split(2), split(3)]]
     }

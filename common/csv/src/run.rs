@@ -1,0 +1,44 @@
+//! Records that have what their file promises: the right number of fields and nothing against them.
+
+use crate::segment::Segment;
+
+/// Some records of a segment, one behind the other.
+#[derive(Clone, Copy)]
+pub(crate) struct Run<'a> {
+    pub(crate) bytes: &'a [u8],
+    /// From the entry before the first record's first field.
+    separators: &'a [u32],
+    /// Fields of a record.
+    fields: usize,
+    /// Number of records.
+    pub(crate) records: usize,
+}
+
+impl<'a> Run<'a> {
+    /// The next `records` records of `segment`, which have `fields` fields each.
+    pub(crate) fn new(segment: &'a Segment, fields: usize, records: usize) -> Self {
+        let first = segment.peek().map_or(0, |record| record.entry);
+        let separators = &segment.index.separators()[first..=first + records * fields];
+        Self { bytes: &segment.bytes, separators, fields, records }
+    }
+
+    /// The bytes of one field of every record, with their position.
+    #[inline]
+    pub(crate) fn fields(self, number: usize) -> impl Iterator<Item = (usize, &'a [u8])> {
+        let is_last = number + 1 == self.fields;
+        let rows = self.separators.windows(2).skip(number).step_by(self.fields.max(1));
+        rows.map(move |pair| {
+            let (start, mut end) = (pair[0].wrapping_add(1) as usize, pair[1] as usize);
+            // The scan has seen that a carriage return here belongs to the line end.
+            if is_last && end > start && self.bytes[end - 1] == b'\r' {
+                end -= 1;
+            }
+            (start, &self.bytes[start..end])
+        })
+    }
+
+    /// One field of one record.
+    pub(crate) fn field(self, record: usize, number: usize) -> &'a [u8] {
+        self.fields(number).nth(record).map_or(&[], |(_, field)| field)
+    }
+}
