@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ByteSize, ColumnSpec, CsvOptions};
+use crate::{ByteSize, ColumnSpec, CsvOptions, RejectLimit};
 
 /// One submitted request with one outcome.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,6 +54,8 @@ pub enum OnError {
     /// Stop the job and name the place.
     #[default]
     Fail,
+    /// Put it aside; more of them than the limit stop the job. For CSV alone.
+    Reject(RejectLimit),
 }
 
 /// Where and how the result is written.
@@ -258,9 +260,15 @@ impl InputSpec {
         if self.schema.as_ref().is_some_and(Vec::is_empty) {
             return Err(JobError::Invalid(format!("the schema of input `{name}` has no columns")));
         }
-        match &self.format {
-            InputFormat::Csv(options) => options.validate(name),
-            InputFormat::Json | InputFormat::Parquet => Ok(()),
+        match (&self.format, self.on_error) {
+            (InputFormat::Csv(_), OnError::Reject(limit)) if !limit.is_valid() => {
+                Err(JobError::Invalid(format!("max_rejects of input `{name}` is more than 100%")))
+            }
+            (InputFormat::Csv(options), OnError::Fail | OnError::Reject(_)) => options.validate(name),
+            (InputFormat::Json | InputFormat::Parquet, OnError::Fail) => Ok(()),
+            (InputFormat::Json | InputFormat::Parquet, OnError::Reject(_)) => Err(JobError::Invalid(format!(
+                "input `{name}`: only csv inputs can reject records; write on_error = \"fail\", or leave it out"
+            ))),
         }
     }
 }

@@ -9,6 +9,7 @@ mod csv_options;
 pub mod duration;
 mod id;
 mod job;
+mod rejects;
 mod size;
 mod status;
 mod task;
@@ -24,8 +25,9 @@ pub use job::{
     Compression, InputFormat, InputSpec, JobError, JobSettings, JobSpec, JobState, OnError, OutputFormat, OutputMode,
     OutputSpec,
 };
+pub use rejects::{AttemptRecords, FoundReject, InputRecords, Reject, RejectLimit, RejectLimitError, RejectsFile};
 pub use size::{ByteSize, ByteSizeError};
-pub use status::{AttemptCounts, JobStatus, OutputStatus, StageStatus, WorkerState, WorkerStatus};
+pub use status::{AttemptCounts, InputStatus, JobStatus, OutputStatus, StageStatus, WorkerState, WorkerStatus};
 pub use task::{
     AttemptMetrics, InputSplit, LeafInput, LeafKey, OutputFile, ShuffleInput, ShuffleSource, SplitLink, TaskInputs,
 };

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{AttemptMetrics, FailureCause, JobId, JobState, StageId, WorkerId};
+use crate::{AttemptMetrics, FailureCause, InputRecords, JobId, JobState, Reject, StageId, WorkerId};
 
 /// A job as seen from outside. Times are milliseconds since 1970.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,6 +35,19 @@ pub struct JobStatus {
     pub attempts: AttemptCounts,
     /// Its SQL.
     pub query: String,
+    /// What became of the records of its inputs, by name; empty until its tasks are done.
+    #[serde(default)]
+    pub inputs: Vec<InputStatus>,
+}
+
+/// What became of the records of one input, added up over the winning attempts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InputStatus {
+    /// Its figures. An input that the query reads twice counts twice.
+    #[serde(flatten)]
+    pub records: InputRecords,
+    /// The first of its rejects.
+    pub first_rejects: Vec<Reject>,
 }
 
 /// A stage as seen from outside.
@@ -67,6 +80,9 @@ pub struct OutputStatus {
     pub rows: u64,
     /// Their size, in bytes.
     pub bytes: u64,
+    /// The file with the rejects; `None` without any.
+    #[serde(default)]
+    pub rejects: Option<String>,
 }
 
 /// What became of a job's attempts.

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use hearth_common::{
-    AttemptCounts, AttemptId, FailureCause, JobId, JobSpec, JobState, JobStatus, OutputFile, OutputStatus,
-    ShuffleSource, StageId,
+    AttemptCounts, AttemptId, AttemptRecords, FailureCause, InputStatus, JobId, JobSpec, JobState, JobStatus,
+    OutputFile, OutputStatus, ShuffleSource, StageId,
 };
 use hearth_scheduler::{FinalOutput, JobGraph, Launch, ShuffleInputs, Winner};
 
@@ -27,6 +27,10 @@ pub(crate) struct Job {
     pub attempts: AttemptCounts,
     /// Output files by the attempt that reported them; only a winner's are ever used.
     pub files: BTreeMap<AttemptId, Vec<OutputFile>>,
+    /// What attempts told of the records that they read; only a winner's are ever used.
+    pub records: BTreeMap<AttemptId, AttemptRecords>,
+    /// What became of the records of the inputs, once its tasks are done.
+    pub inputs: Vec<InputStatus>,
     pub committed: Option<Committed>,
     /// A commit failed in a way that needs its staging to be kept until the next start.
     pub keeps_staging: bool,
@@ -58,6 +62,8 @@ impl Job {
             figures: Figures::default(),
             attempts: AttemptCounts::default(),
             files: BTreeMap::new(),
+            records: BTreeMap::new(),
+            inputs: Vec::new(),
             committed: None,
             keeps_staging: false,
         }
@@ -121,6 +127,7 @@ impl Job {
             has_result: self.committed == Some(Committed::Result),
             attempts: self.attempts,
             query: self.spec.query.clone(),
+            inputs: self.inputs.clone(),
         }
     }
 }

@@ -14,6 +14,7 @@ mod jobs;
 mod listen;
 mod metrics;
 pub mod planner;
+mod reconcile;
 mod recovery;
 mod results;
 mod rpc;

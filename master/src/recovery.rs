@@ -1,7 +1,7 @@
 //! What a master does about the jobs of the one before it: commits that were begun are carried through, jobs that ran are
 //! ended with a cause that says so. It runs before anything is listened to.
 
-use hearth_common::{AttemptCounts, AttemptMetrics, FailureCause, JobState, JobStatus};
+use hearth_common::{AttemptCounts, AttemptMetrics, FailureCause, InputRecords, InputStatus, JobState, JobStatus};
 use hearth_storage::commit_fs;
 
 use crate::commit::{self, CommitError, CommitIntent, Staging};
@@ -59,7 +59,9 @@ async fn carry_through(store: &Store, accepted: &AcceptedJob, intent: &CommitInt
         Ok(()) => {
             let committed = Committed::Output(intent.output());
             store.record_committed(accepted.id, &committed).await?;
-            return Ok(Carried::Settled(done(accepted, committed)));
+            let of_input = |records: &InputRecords| InputStatus { records: records.clone(), first_rejects: Vec::new() };
+            let inputs = intent.inputs.iter().map(of_input).collect();
+            return Ok(Carried::Settled(JobStatus { inputs, ..done(accepted, committed) }));
         }
         Err(error) => error,
     };
@@ -132,6 +134,7 @@ fn ended(accepted: &AcceptedJob) -> JobStatus {
         has_result: false,
         attempts: AttemptCounts::default(),
         query: accepted.spec.query.clone(),
+        inputs: Vec::new(),
     }
 }
 

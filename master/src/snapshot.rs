@@ -122,6 +122,7 @@ pub(crate) mod tests {
             has_result: false,
             attempts: hearth_common::AttemptCounts::default(),
             query: "SELECT 1".to_owned(),
+            inputs: Vec::new(),
         })
     }
 

@@ -12,6 +12,7 @@ mod rows;
 mod wait;
 
 pub mod cluster;
+pub mod corpus;
 pub mod data;
 pub mod tpch;
 

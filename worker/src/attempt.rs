@@ -9,10 +9,10 @@ use arrow::datatypes::SchemaRef;
 use datafusion::execution::TaskContext;
 use datafusion::execution::memory_pool::MemoryPool;
 use futures::{FutureExt, StreamExt};
-use hearth_common::{AttemptId, ByteSize, FailureCause, LinkScan};
+use hearth_common::{AttemptId, AttemptRecords, ByteSize, FailureCause, LinkScan};
 use hearth_plan::{
-    LinkScans, Sink, StageProgram, TaskBinding, TaskContextParts, cause_of, complete_scans, decode_stage, scans_so_far,
-    specialize, task_context,
+    LinkScans, RecordLog, Sink, StageProgram, TaskBinding, TaskContextParts, cause_of, complete_scans, decode_stage,
+    scans_so_far, specialize, task_context,
 };
 use hearth_proto::convert::control::{LaunchOrder, Report, ReportOutcome};
 use xxhash_rust::xxh3::xxh3_64;
@@ -35,8 +35,8 @@ pub(crate) async fn run_attempt(host: Arc<AttemptHost>, order: LaunchOrder, prog
     let attempt = order.attempt;
     let running = AssertUnwindSafe(run(&host, order, &progress)).catch_unwind();
     let panicked = |panic: Box<dyn Any + Send>| Ended::failed(FailureCause::internal(panic_text(panic.as_ref())));
-    let Ended { outcome, scans } = running.await.unwrap_or_else(panicked);
-    Report { attempt, metrics: progress.metrics(), outcome, scans }
+    let Ended { outcome, scans, records } = running.await.unwrap_or_else(panicked);
+    Report { attempt, metrics: progress.metrics(), outcome, scans, records }
 }
 
 fn panic_text(panic: &(dyn Any + Send)) -> String {
@@ -48,11 +48,12 @@ fn panic_text(panic: &(dyn Any + Send)) -> String {
 struct Ended {
     outcome: ReportOutcome,
     scans: Vec<LinkScan>,
+    records: AttemptRecords,
 }
 
 impl Ended {
     fn failed(cause: FailureCause) -> Self {
-        Self { outcome: ReportOutcome::Failed(cause), scans: Vec::new() }
+        Self { outcome: ReportOutcome::Failed(cause), scans: Vec::new(), records: AttemptRecords::default() }
     }
 }
 
@@ -63,8 +64,8 @@ async fn run(host: &AttemptHost, order: LaunchOrder, progress: &Progress) -> End
         Err(cause) => return Ended::failed(cause),
     };
     match run_program(host, attempt, program, (&context, progress)).await {
-        Ok((outcome, scans)) => Ended { outcome, scans },
-        Err(cause) => Ended { outcome: ReportOutcome::Failed(cause), scans: scans_so_far(&context) },
+        Ok(ended) => ended,
+        Err(cause) => Ended { scans: scans_so_far(&context), ..Ended::failed(cause) },
     }
 }
 
@@ -90,7 +91,12 @@ fn prepare(
         fetcher: Arc::clone(&host.fetcher),
         counters: Arc::clone(&progress.reads),
     };
-    let binding = TaskBinding { inputs: order.inputs, shuffle: Arc::new(reader), scans: LinkScans::default() };
+    let binding = TaskBinding {
+        inputs: order.inputs,
+        shuffle: Arc::new(reader),
+        scans: LinkScans::default(),
+        records: RecordLog::new(attempt),
+    };
     let context = task_context(TaskContextParts { runtime, binding, name: attempt.to_string() });
     let StageProgram { plan, sink } = decode_stage(&order.program, &context)?;
     let program = StageProgram { plan: specialize(plan).map_err(|error| cause_of(&error))?, sink };
@@ -98,13 +104,13 @@ fn prepare(
     Ok((program, context))
 }
 
-/// Runs a program to its end: the rows are written, and every link is scanned.
+/// Runs a program to its end: the rows are written, every link is scanned, and the rejects are put aside.
 async fn run_program(
     host: &AttemptHost,
     attempt: AttemptId,
     StageProgram { plan, sink }: StageProgram,
     (context, progress): (&Arc<TaskContext>, &Progress),
-) -> Result<(ReportOutcome, Vec<LinkScan>), FailureCause> {
+) -> Result<Ended, FailureCause> {
     let pool = context.memory_pool();
     let partition = plan_partition(attempt, plan.properties().output_partitioning().partition_count())?;
     let mut rows = RowSink::create(host, attempt, sink, SinkParts { schema: plan.schema(), pool })?;
@@ -119,9 +125,12 @@ async fn run_program(
     }
     drop(batches);
     let scans = complete_scans(&plan, context).await?;
+    let log = TaskBinding::of(context).map(|binding| binding.records.clone());
+    let records = log.as_ref().map_or(Ok(AttemptRecords::default()), RecordLog::finish)?;
     let (outcome, bytes) = rows.finish()?;
+    log.iter().for_each(RecordLog::keep);
     progress.set_output_bytes(bytes);
-    Ok((outcome, scans))
+    Ok(Ended { outcome, scans, records })
 }
 
 fn plan_partition(attempt: AttemptId, partitions: usize) -> Result<usize, FailureCause> {

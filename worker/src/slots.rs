@@ -81,7 +81,8 @@ impl Slots {
     /// Keeps the report of an attempt that is not run.
     pub(crate) fn refuse(&mut self, attempt: AttemptId, cause: FailureCause) -> Report {
         let outcome = ReportOutcome::Failed(cause);
-        let report = Report { attempt, metrics: Default::default(), outcome, scans: Vec::new() };
+        let (metrics, scans, records) = Default::default();
+        let report = Report { attempt, metrics, outcome, scans, records };
         self.reports.insert(attempt, report.clone());
         report
     }

@@ -1,7 +1,7 @@
 //! `hearth status`, `list` and `cancel`.
 
 use hearth_client::ListJobs;
-use hearth_common::{ByteSize, JobStatus};
+use hearth_common::{ByteSize, InputRecords, JobStatus};
 use serde_json::{Value, json};
 
 use crate::args::{JobArgs, ListArgs};
@@ -110,6 +110,15 @@ fn describe(job: &JobStatus) -> String {
         let size = ByteSize(output.bytes);
         lines.push(format!("written    {} in {}, {size}", counted(output.rows, "row"), counted(output.files, "file")));
         lines.push(format!("output     {}", output.path));
+    }
+    for status in &job.inputs {
+        let InputRecords { input, records, used, rejected } = &status.records;
+        let read = counted(*records, "record");
+        lines.push(format!("input      {input}: {read} read, {} used, {} rejected", count(*used), count(*rejected)));
+        lines.extend(status.first_rejects.iter().map(|reject| format!("             {reject}")));
+    }
+    if let Some(rejects) = job.output.as_ref().and_then(|output| output.rejects.as_ref()) {
+        lines.push(format!("rejects    {rejects}"));
     }
     let attempts = job.attempts;
     lines.push(format!("attempts   {}, {} lost, {} failed", attempts.launched, attempts.lost, attempts.failed));

@@ -3,7 +3,7 @@
 use std::fmt::Display;
 use std::ops::Range;
 
-use hearth_common::ByteSize;
+use hearth_common::{ByteSize, RejectLimit};
 use toml::Spanned;
 use toml::de::{DeInteger, DeTable, DeValue};
 
@@ -153,6 +153,18 @@ impl<'d> Value<'d> {
                 self.wrong_type("a size such as \"64MiB\"")
             }
         }
+    }
+
+    /// A number of records, or a share of them such as "1%".
+    pub(super) fn count_or_share(&self) -> Result<RejectLimit> {
+        let parsed = match self.value.get_ref() {
+            DeValue::Integer(number) => integer(number).map(RejectLimit::Records),
+            DeValue::String(_) => Some(self.text()?.parse().map_err(|error| self.error(error))?),
+            DeValue::Float(_) | DeValue::Boolean(_) | DeValue::Datetime(_) | DeValue::Array(_) | DeValue::Table(_) => {
+                return self.wrong_type("a number of records or a share such as \"1%\"");
+            }
+        };
+        parsed.ok_or_else(|| self.error(format!("`{}` must not be negative", self.name)))
     }
 
     /// One of a few words.

@@ -1,6 +1,6 @@
 //! One named input: paths, format, and the declared columns.
 
-use hearth_common::{ColumnSpec, CsvOptions, InputFormat, InputSpec, OnError, ValueType};
+use hearth_common::{ColumnSpec, CsvOptions, InputFormat, InputSpec, OnError, RejectLimit, ValueType};
 
 use super::JobFileError;
 use super::csv;
@@ -11,7 +11,7 @@ use crate::nearest;
 type Result<T> = std::result::Result<T, JobFileError>;
 
 /// Keys of an input of any format.
-const KEYS: [&str; 4] = ["path", "format", "on_error", "schema"];
+const KEYS: [&str; 5] = ["path", "format", "on_error", "max_rejects", "schema"];
 const TYPE_NAMES: [&str; 17] = [
     "string",
     "bool",
@@ -55,10 +55,10 @@ pub(super) fn input_of(name: &str, table: &Table<'_>) -> Result<InputSpec> {
     };
     csv::read_options(table, &mut format)?;
     Ok(InputSpec {
+        on_error: on_error_of(table, &format)?,
         paths,
         format,
         schema: table.get("schema").map(|schema| schema_of(name, &schema)).transpose()?,
-        on_error: table.get("on_error").map_or(Ok(OnError::Fail), |value| on_error_of(&value))?,
     })
 }
 
@@ -110,10 +110,17 @@ fn format_of_path(path: &str) -> Option<InputFormat> {
     }
 }
 
-fn on_error_of(value: &Value<'_>) -> Result<OnError> {
-    match value.text()?.as_str() {
-        "reject" => Err(value.error("on_error = \"reject\" is not available yet; write \"fail\"")),
-        _ => value.choice(&[("fail", OnError::Fail)]),
+fn on_error_of(table: &Table<'_>, format: &InputFormat) -> Result<OnError> {
+    let choices = [("fail", OnError::Fail), ("reject", OnError::Reject(RejectLimit::DEFAULT))];
+    let chosen = table.get("on_error").map(|value| Ok((value.choice(&choices)?, value))).transpose()?;
+    match (chosen, table.get("max_rejects")) {
+        (Some((OnError::Reject(_), value)), _) if !matches!(format, InputFormat::Csv(_)) => {
+            Err(value.error("only csv inputs can reject records; write \"fail\""))
+        }
+        (Some((OnError::Reject(_), _)), Some(limit)) => Ok(OnError::Reject(limit.count_or_share()?)),
+        (Some((OnError::Fail, _)) | None, Some(limit)) => Err(limit.error("`max_rejects` needs on_error = \"reject\"")),
+        (Some((on_error, _)), None) => Ok(on_error),
+        (None, None) => Ok(OnError::Fail),
     }
 }
 

@@ -1,5 +1,7 @@
 //! Job files that are right, and what is said about those that are not.
 
+mod rejects;
+
 use std::path::PathBuf;
 
 use hearth_common::{
@@ -192,7 +194,7 @@ fn what_is_documented_is_right() {
         .flat_map(|page| page.split("```toml\n").skip(1))
         .filter_map(|rest| rest.split("```").next())
         .collect();
-    assert_eq!(blocks.len(), 2);
+    assert_eq!(blocks.len(), 3);
     for block in blocks {
         assert_eq!(parse(block).err(), None, "{block}");
     }
@@ -285,10 +287,6 @@ fn says_what_is_wrong_with_an_input() {
     check_input_error(
         "path = 'a'\nformat = 'orc'",
         "daily.toml:4:10: `format` cannot be `orc`; write csv, json, parquet",
-    );
-    check_input_error(
-        "path = 'a.csv'\non_error = 'reject'",
-        "daily.toml:4:12: on_error = \"reject\" is not available yet; write \"fail\"",
     );
     check_input_error(
         "path = 'a.csv'\nschema = { a = 'strng' }",

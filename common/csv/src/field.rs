@@ -54,11 +54,14 @@ impl FieldRules {
 
     /// Takes the text out of a field.
     pub(crate) fn read<'a>(&self, raw: &'a [u8]) -> Field<'a> {
-        let raw = if self.trim { raw.trim_ascii() } else { raw };
+        let has_quotes = raw.first().copied() == self.quote;
+        let raw = if self.trim { trim(raw) } else { raw };
         let inner = match (self.quote, raw) {
             (Some(quote), [first, inner @ .., last]) if *first == quote && *last == quote => Some((quote, inner)),
             _ => None,
         };
+        // Behind blanks the scan took quotes as text: they go only where nothing but them is lost.
+        let inner = inner.filter(|(quote, inner)| has_quotes || self.is_doubled(inner, *quote));
         let Some((quote, inner)) = inner else {
             return Field { text: self.decode(Cow::Borrowed(raw)), was_quoted: false };
         };
@@ -68,14 +71,41 @@ impl FieldRules {
         Field { text: self.decode(text), was_quoted: true }
     }
 
+    /// An escape before another byte than a quote or an escape is text.
     fn unescape(&self, inner: &[u8], quote: u8) -> Vec<u8> {
         let mut text = Vec::with_capacity(inner.len());
-        let mut bytes = inner.iter();
-        while let Some(byte) = bytes.next() {
-            let is_pair = *byte == quote || Some(*byte) == self.escape;
-            text.push(if is_pair { *bytes.next().unwrap_or(byte) } else { *byte });
+        let mut rest = inner;
+        while let Some((byte, after)) = rest.split_first() {
+            let is_escape = Some(*byte) == self.escape;
+            let next = after.first().filter(|next| **next == quote || is_escape && Some(**next) == self.escape);
+            rest = match next {
+                Some(next) if is_escape || *byte == quote => {
+                    text.push(*next);
+                    &after[1..]
+                }
+                Some(_) | None => {
+                    text.push(*byte);
+                    after
+                }
+            };
         }
         text
+    }
+
+    /// Every quote in it is one of two.
+    fn is_doubled(&self, inner: &[u8], quote: u8) -> bool {
+        let mut bytes = inner.iter();
+        while let Some(byte) = bytes.next() {
+            let is_alone = if *byte == quote {
+                bytes.next() != Some(&quote)
+            } else {
+                Some(*byte) == self.escape && bytes.next().is_none()
+            };
+            if is_alone {
+                return false;
+            }
+        }
+        true
     }
 
     fn decode<'a>(&self, text: Cow<'a, [u8]>) -> Cow<'a, [u8]> {
@@ -84,6 +114,14 @@ impl FieldRules {
         }
         Cow::Owned(text.iter().map(|byte| char::from(*byte)).collect::<String>().into_bytes())
     }
+}
+
+/// Without the spaces and tabs at both ends.
+fn trim(mut raw: &[u8]) -> &[u8] {
+    while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = raw {
+        raw = rest;
+    }
+    raw
 }
 
 #[cfg(test)]
@@ -104,6 +142,9 @@ mod tests {
         check(CsvOptions::default(), "5\" pipe", "5\" pipe");
         check(CsvOptions { trim: true, ..CsvOptions::default() }, "\t a  b ", "a  b");
         check(CsvOptions { escape: Some(b'\\'), ..CsvOptions::default() }, "\"a\\\"b\\\\\"", "a\"b\\");
+        check(CsvOptions { escape: Some(b'\\'), ..CsvOptions::default() }, "\"C:\\new\"", "C:\\new");
+        check(CsvOptions { trim: true, ..CsvOptions::default() }, " \"a\"\"b\" ", "a\"b");
+        check(CsvOptions { trim: true, ..CsvOptions::default() }, " \"a\"b\"", "\"a\"b\"");
         check(CsvOptions { quote: None, ..CsvOptions::default() }, "\"a\"", "\"a\"");
     }
 

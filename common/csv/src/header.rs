@@ -11,7 +11,7 @@ use hearth_storage::{InputFile, read_start};
 
 use crate::dialect;
 use crate::field::FieldRules;
-use crate::problem;
+use crate::problem::{self, Reason};
 use crate::segment::Segment;
 
 /// Bytes in which most headers end.
@@ -19,6 +19,7 @@ const HEADER_BYTES: u64 = 64 << 10;
 /// Longest header, with the blank lines and comments before it.
 const HEADER_BYTES_MAX: u64 = 1 << 20;
 const SHOWN_MAX: usize = 20;
+const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 
 /// What a file begins with.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,7 +53,9 @@ pub(crate) async fn read(options: &CsvOptions, file: &InputFile, runtime: &Runti
             return Ok(header);
         }
     }
-    let message = format!("cannot find the end of the CSV header in the first {HEADER_BYTES_MAX} bytes");
+    let message = format!(
+        "cannot find the end of the CSV header in the first {HEADER_BYTES_MAX} bytes; a closing quote may be missing"
+    );
     Err(problem::of_file(&file.url, message))
 }
 
@@ -62,10 +65,8 @@ pub(crate) fn parse(
     is_whole: bool,
     (options, file): (&CsvOptions, &str),
 ) -> Result<Option<Header>, FailureCause> {
-    if bytes.starts_with(b"\xFF\xFE") || bytes.starts_with(b"\xFE\xFF") {
-        return Err(problem::of_file(file, "the file is UTF-16; convert it to UTF-8"));
-    }
-    let mark = if bytes.starts_with(b"\xEF\xBB\xBF") { 3 } else { 0 };
+    check_encoding(bytes, file)?;
+    let mark = byte_order_mark(bytes);
     let rest = bytes.slice(mark..);
     let mut segment = whole_records(rest, is_whole, options);
     let rules = FieldRules::new(options);
@@ -73,6 +74,9 @@ pub(crate) fn parse(
         let bytes = &segment.bytes[record.start..record.end];
         let is_comment = options.comment.is_some() && bytes.first() == options.comment.as_ref();
         if !bytes.is_empty() && !is_comment {
+            if let Some(kind) = segment.problem_of_next() {
+                return Err(broken(file, &Reason::from(kind)));
+            }
             let separators = &segment.index.separators()[record.entry..=record.entry + record.fields];
             let fields = separators.windows(2).map(|pair| {
                 let start = pair[0].wrapping_add(1) as usize;
@@ -93,7 +97,28 @@ pub(crate) fn parse(
         }
         segment.pass(1);
     }
+    // What is left of a whole file is a record that does not end.
+    if is_whole && segment.has_rest() {
+        return Err(broken(file, &Reason::UnclosedQuote));
+    }
     Ok(is_whole.then(|| Header { names: None, end: bytes.len() as u64, lines: 0 }))
+}
+
+/// A file that cannot be read in any of the encodings says so in its first bytes.
+pub(crate) fn check_encoding(start: &[u8], file: &str) -> Result<(), FailureCause> {
+    if start.starts_with(b"\xFF\xFE") || start.starts_with(b"\xFE\xFF") {
+        return Err(problem::of_file(file, "the file is UTF-16; convert it to UTF-8"));
+    }
+    Ok(())
+}
+
+/// Length of the byte order mark at the start of a file.
+pub(crate) fn byte_order_mark(start: &[u8]) -> usize {
+    if start.starts_with(BYTE_ORDER_MARK) { BYTE_ORDER_MARK.len() } else { 0 }
+}
+
+fn broken(file: &str, reason: &Reason) -> FailureCause {
+    problem::of_file(file, format!("cannot read the CSV header: {reason}"))
 }
 
 /// The records that end in `bytes`, which begin with one; with what is left as the last one of a whole file.

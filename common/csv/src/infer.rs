@@ -59,8 +59,11 @@ pub fn infer(options: &CsvOptions, samples: &[Sample]) -> Result<Inferred, Failu
         table.add_records(&header, options, sample);
     }
     if table.columns.is_empty() {
-        let file = samples.first().map_or("", |sample| sample.file.as_str());
-        return Err(problem::of_file(file, "cannot infer the columns: the files are empty; declare a schema"));
+        let message = "cannot infer the columns: the files are empty; declare a schema";
+        return Err(match samples.first() {
+            Some(sample) => problem::of_file(&sample.file, message),
+            None => FailureCause::task(message),
+        });
     }
     Ok(table.into_inferred())
 }
@@ -70,7 +73,9 @@ fn read_header(options: &CsvOptions, sample: &Sample) -> Result<Header, FailureC
         return Ok(Header { names: None, end: 0, lines: 0 });
     }
     header::parse(&sample.bytes, sample.whole, (options, &sample.file))?.ok_or_else(|| {
-        let message = format!("cannot find the end of the CSV header in the first {SAMPLE_BYTES_MAX} bytes");
+        let message = format!(
+            "cannot find the end of the CSV header in the first {SAMPLE_BYTES_MAX} bytes; a closing quote may be missing"
+        );
         problem::of_file(&sample.file, message)
     })
 }
@@ -128,7 +133,7 @@ impl Table {
     fn add_records(&mut self, header: &Header, options: &CsvOptions, sample: &Sample) {
         let Some(mut segment) = records_of(header, options, sample) else { return };
         if self.columns.is_empty() {
-            let fields = first_length(&segment);
+            let fields = first_length(&segment, options);
             let name = |number: usize| format!("column_{}", number + 1);
             self.columns = (0..fields).map(|number| Candidate { name: name(number), kind: None }).collect();
         }
@@ -183,12 +188,13 @@ impl Candidate {
 /// between records, the lengths of its records show it, and none is looked at.
 fn records_of(header: &Header, options: &CsvOptions, sample: &Sample) -> Option<Segment> {
     if sample.is_start {
-        let from = usize::try_from(header.end).ok()?.min(sample.bytes.len());
+        let from =
+            usize::try_from(header.end).ok()?.max(header::byte_order_mark(&sample.bytes)).min(sample.bytes.len());
         return Some(whole_records(sample.bytes.slice(from..), sample.whole, options));
     }
     let from = sample.bytes.iter().position(|byte| *byte == b'\n')? + 1;
     let mut segment = whole_records(sample.bytes.slice(from..), false, options);
-    let fields = header.names.as_ref().map_or_else(|| first_length(&segment), Vec::len);
+    let fields = header.names.as_ref().map_or_else(|| first_length(&segment, options), Vec::len);
     let mut odd = 0;
     while let Some(record) = segment.peek() {
         odd += usize::from(record.start < record.end && segment.regular(fields, 1) == 0);
@@ -197,9 +203,9 @@ fn records_of(header: &Header, options: &CsvOptions, sample: &Sample) -> Option<
     (odd == 0).then(|| whole_records(sample.bytes.slice(from..), false, options))
 }
 
-/// Fields of the first record that is not blank.
-fn first_length(segment: &Segment) -> usize {
-    segment.first_content().map_or(0, |record| record.fields)
+/// Fields of the first record that is neither blank nor a comment.
+fn first_length(segment: &Segment, options: &CsvOptions) -> usize {
+    segment.first_content(options.comment).map_or(0, |record| record.fields)
 }
 
 /// The narrowest kind of one value.

@@ -2,7 +2,7 @@
 //!
 //! A split guesses where its first record starts, and reports what it took for granted ([`SplitRecords::scan`]), so that a chain
 //! of splits can be proved right. No record is dropped, doubled or turned to NULL silently: what cannot be read fails the task
-//! with its place. Knows no wire format and no plan.
+//! with its place, or is put aside with it. Knows no wire format and no plan.
 
 mod column;
 mod dialect;
@@ -19,4 +19,5 @@ mod views;
 
 pub use column::supports;
 pub use infer::{Inferred, SAMPLE_BYTES_MAX, Sample, infer};
+pub use problem::RejectedRecord;
 pub use read::{CsvTable, SplitRecords};

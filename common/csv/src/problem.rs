@@ -3,8 +3,9 @@
 use std::fmt;
 
 use hearth_common::{FailureCause, Place};
+use hearth_scan::ProblemKind;
 
-/// Bytes of a record that a message shows.
+/// Bytes of a record or a value that a message shows.
 const SHOWN_BYTES_MAX: usize = 200;
 
 /// Why a record cannot be read.
@@ -29,7 +30,10 @@ pub(crate) enum Reason {
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Fields { found, expected } => write!(f, "the record has {found} fields, expected {expected}"),
+            Self::Fields { found, expected } => {
+                let fields = if *found == 1 { "field" } else { "fields" };
+                write!(f, "the record has {found} {fields}, expected {expected}")
+            }
             Self::TextAfterQuote => f.write_str(
                 "text follows the closing quote of a field; double the quotes inside it, or set the option quote or escape",
             ),
@@ -49,9 +53,18 @@ impl fmt::Display for Reason {
             ),
             Self::Value { text, expected } => write!(
                 f,
-                "`{}` is not of type {expected}; declare the column in the input's schema if its type was inferred",
-                text.escape_debug()
+                "{} is not of type {expected}; declare the column in the input's schema if its type was inferred",
+                show(text.as_bytes())
             ),
+        }
+    }
+}
+
+impl From<ProblemKind> for Reason {
+    fn from(kind: ProblemKind) -> Self {
+        match kind {
+            ProblemKind::TextAfterQuote => Self::TextAfterQuote,
+            ProblemKind::CarriageReturn => Self::CarriageReturn,
         }
     }
 }
@@ -96,7 +109,36 @@ impl From<FailureCause> for Located {
     }
 }
 
+/// A record that was put aside.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RejectedRecord {
+    /// Offset in the file of its first byte.
+    pub byte: u64,
+    /// Its line: in the file where the start of its split was known, else from the split's first record, which is on line 1.
+    pub line: u64,
+    /// The column whose value is not of its type.
+    pub column: Option<String>,
+    /// What is wrong with it.
+    pub reason: String,
+    /// As it stands in the file, without its line end.
+    pub raw: Vec<u8>,
+}
+
+impl RejectedRecord {
+    /// What is wrong with it, and its beginning.
+    #[must_use]
+    pub fn describe(&self) -> String {
+        format!("{}; the record is {}", self.reason, show(&self.raw))
+    }
+}
+
 impl BadRecord {
+    /// As a record that is put aside; `line` is that of the split's first record.
+    pub(crate) fn into_rejected(self, line: u64) -> RejectedRecord {
+        let reason = self.reason.to_string();
+        RejectedRecord { byte: self.byte, line: line + self.lines, column: self.column, reason, raw: self.raw }
+    }
+
     fn into_cause(self, file: &str, line: u64) -> FailureCause {
         let shown = show(&self.raw);
         FailureCause::Task {
@@ -111,7 +153,7 @@ impl BadRecord {
     }
 }
 
-/// A record in quotes, cut where it gets long.
+/// A record or a value in quotes, cut where it gets long.
 fn show(raw: &[u8]) -> String {
     let shown = String::from_utf8_lossy(&raw[..raw.len().min(SHOWN_BYTES_MAX)]).into_owned();
     let more = if raw.len() > SHOWN_BYTES_MAX {

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, RecordBatchOptions};
+use arrow::array::{ArrayRef, BooleanArray, RecordBatchOptions};
 use arrow::buffer::Buffer;
+use arrow::compute::filter_record_batch;
 use arrow::datatypes::{Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
 use datafusion::execution::runtime_env::RuntimeEnv;
 use hearth_common::{CsvOptions, Encoding, FailureCause, InputSplit, LinkScan};
-use hearth_scan::ProblemKind;
 use hearth_storage::{file_of, open_range};
 
 use crate::column::{Column, column, type_name};
@@ -16,10 +16,14 @@ use crate::dialect;
 use crate::field::FieldRules;
 use crate::header::{self, Layout};
 use crate::link::CONTEXT_BYTES;
-use crate::problem::{BadRecord, Located, Reason};
+use crate::problem::{BadRecord, Located, Reason, RejectedRecord};
 use crate::run::Run;
 use crate::segment::{Record, Segment};
 use crate::segments::{Begin, Segments};
+
+/// Rejects that wait to be taken at most, and their bytes; reading stops beyond it.
+const REJECTS_AHEAD_MAX: usize = 4096;
+const REJECT_BYTES_AHEAD_MAX: usize = 4 << 20;
 
 /// How the files of a table are read.
 #[derive(Debug, Clone)]
@@ -32,6 +36,8 @@ pub struct CsvTable {
     pub projection: Option<Vec<usize>>,
     /// Rows of a batch.
     pub batch_rows: usize,
+    /// A record that cannot be read is put aside; otherwise it is an error.
+    pub puts_aside: bool,
 }
 
 /// The records that start in one input split.
@@ -54,6 +60,11 @@ pub struct SplitRecords {
     /// Start of the records before the header was left out, and its lines.
     header: Option<(u64, u64)>,
     bad: Vec<usize>,
+    /// Rows in `columns` that are rejects, in their order.
+    rejected_rows: Vec<usize>,
+    rejects: Vec<RejectedRecord>,
+    reject_bytes: usize,
+    records: u64,
 }
 
 impl CsvTable {
@@ -108,6 +119,10 @@ impl CsvTable {
             line,
             header: skipped,
             bad: Vec::new(),
+            rejected_rows: Vec::new(),
+            rejects: Vec::new(),
+            reject_bytes: 0,
+            records: 0,
         })
     }
 
@@ -126,12 +141,12 @@ impl CsvTable {
 }
 
 impl SplitRecords {
-    /// The next records; `None` after the last one.
+    /// The next records; `None` after the last one. A batch has no rows where there are rejects alone.
     ///
     /// # Errors
-    /// What the storage says, and the first record that cannot be read.
+    /// What the storage says, and the first record that cannot be read: one that is put aside is none.
     pub async fn next(&mut self) -> Result<Option<RecordBatch>, FailureCause> {
-        while self.rows < self.table.batch_rows {
+        while self.rows < self.table.batch_rows && !self.has_many_rejects() {
             if self.current.is_none() {
                 let segment = self.segments.next().await.map_err(|error| self.cause_of(error))?;
                 let Some(segment) = segment else { break };
@@ -141,10 +156,22 @@ impl SplitRecords {
             }
             self.read_some().map_err(|error| self.cause_of(error))?;
         }
-        if self.rows == 0 {
+        if self.rows == 0 && self.rejects.is_empty() {
             return Ok(None);
         }
         self.flush().map(Some)
+    }
+
+    /// The records that were put aside since the last call, in their order. To be asked for after each batch.
+    pub fn take_rejects(&mut self) -> Vec<RejectedRecord> {
+        self.reject_bytes = 0;
+        std::mem::take(&mut self.rejects)
+    }
+
+    /// Records that were read so far: those of the batches, and the rejects. Blank lines and comments are none.
+    #[must_use]
+    pub const fn records(&self) -> u64 {
+        self.records
     }
 
     /// What was taken for granted about the split and what was found; `None` for a split that needs no proof.
@@ -194,70 +221,108 @@ impl SplitRecords {
             options.comment.is_some() || self.fields == 1 || !segment.is_utf8 && options.encoding == Encoding::Utf8;
         let max = if needs_look { 1 } else { self.table.batch_rows - self.rows };
         let records = segment.regular(self.fields, max);
-        if (records == 0 || needs_look) && self.look_at(segment, record)? == Look::Skip {
-            segment.pass(1);
-            return Ok(());
+        if records == 0 || needs_look {
+            match self.look_at(segment, record) {
+                Look::Read => {}
+                Look::Skip => {
+                    segment.pass(1);
+                    return Ok(());
+                }
+                Look::Bad(reason) => {
+                    self.records += 1;
+                    let bad = bad_record(segment, record, reason);
+                    self.refuse(bad)?;
+                    segment.pass(1);
+                    return Ok(());
+                }
+            }
         }
         let run = Run::new(segment, self.fields, records);
-        let mut first_bad: Option<(usize, usize)> = None;
+        let mut bad: Vec<(usize, usize)> = Vec::new();
         for (number, column) in self.columns.iter_mut().enumerate() {
             self.bad.clear();
             column.add(run, buffer, &mut self.bad);
-            if let Some(row) = self.bad.first() {
-                first_bad = Some(first_bad.map_or((*row, number), |found| found.min((*row, number))));
+            bad.extend(self.bad.iter().map(|row| (*row, number)));
+        }
+        if !bad.is_empty() {
+            bad.sort_unstable();
+            bad.dedup_by_key(|(row, _)| *row);
+            for (row, column) in bad {
+                let bad = self.bad_value(segment, (row, column), records)?;
+                self.refuse(bad)?;
+                self.rejected_rows.push(self.rows + row);
             }
         }
-        if let Some((row, column)) = first_bad {
-            segment.pass(row);
-            return Err(self.bad_value(segment, column));
-        }
+        self.records += records as u64;
         self.rows += records;
         segment.pass(records);
         Ok(())
     }
 
+    /// Puts a record aside, if that is what the table wants.
+    fn refuse(&mut self, bad: BadRecord) -> Result<(), Located> {
+        if !self.table.puts_aside {
+            return Err(Located::Record(Box::new(bad)));
+        }
+        self.reject_bytes += bad.raw.len();
+        self.rejects.push(bad.into_rejected(self.line));
+        Ok(())
+    }
+
+    const fn has_many_rejects(&self) -> bool {
+        self.rejects.len() >= REJECTS_AHEAD_MAX || self.reject_bytes >= REJECT_BYTES_AHEAD_MAX
+    }
+
     /// Looks at the next record alone: whether it is one, and whether it can be read.
-    fn look_at(&self, segment: &Segment, record: Record) -> Result<Look, Located> {
+    fn look_at(&self, segment: &Segment, record: Record) -> Look {
         let options = &self.table.options;
         let raw = &segment.bytes[record.start..record.end];
         if raw.is_empty() || options.comment.is_some() && raw.first() == options.comment.as_ref() {
-            return Ok(Look::Skip);
+            return Look::Skip;
         }
         let reason = match segment.problem_of_next() {
-            Some(ProblemKind::TextAfterQuote) => Some(Reason::TextAfterQuote),
-            Some(ProblemKind::CarriageReturn) => Some(Reason::CarriageReturn),
+            Some(kind) => Some(Reason::from(kind)),
             None if record.fields != self.fields => {
                 Some(Reason::Fields { found: record.fields, expected: self.fields })
             }
             None if options.encoding == Encoding::Utf8 => first_not_utf8(raw).map(|byte| Reason::Encoding { byte }),
             None => None,
         };
-        match reason {
-            Some(reason) => Err(Located::Record(Box::new(bad_record(segment, record, reason)))),
-            None => Ok(Look::Read),
-        }
+        reason.map_or(Look::Read, Look::Bad)
     }
 
-    /// A field of the next record is not of its column's type.
-    fn bad_value(&self, segment: &Segment, column: usize) -> Located {
-        let (Some(record), Some(Some(field))) = (segment.peek(), self.field_of.get(column)) else {
-            return FailureCause::internal("a value is bad, but no record is at hand").into();
+    /// A field of one of the next `records` is not of its column's type.
+    fn bad_value(
+        &self,
+        segment: &mut Segment,
+        (row, column): (usize, usize),
+        records: usize,
+    ) -> Result<BadRecord, FailureCause> {
+        let Some(Some(field)) = self.field_of.get(column) else {
+            return Err(FailureCause::internal("a value is bad, but its column is not in the file"));
         };
-        let raw = Run::new(segment, self.fields, 1).field(0, *field);
+        let raw = Run::new(segment, self.fields, records).field(row, *field);
         let text = String::from_utf8_lossy(&self.rules.read(raw).text).into_owned();
         let field = self.schema.field(column);
         let reason = Reason::Value { text, expected: type_name(field.data_type()) };
-        Located::Record(Box::new(BadRecord {
-            column: Some(field.name().clone()),
-            ..bad_record(segment, record, reason)
-        }))
+        let record = segment.peek_at(row);
+        Ok(BadRecord { column: Some(field.name().clone()), ..bad_record(segment, record, reason) })
     }
 
     fn flush(&mut self) -> Result<RecordBatch, FailureCause> {
         let columns: Vec<ArrayRef> = self.columns.iter_mut().map(|column| column.finish()).collect();
-        let options = RecordBatchOptions::new().with_row_count(Some(std::mem::take(&mut self.rows)));
-        RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options)
-            .map_err(|error| FailureCause::internal(format!("cannot build a batch: {error}")))
+        let rows = std::mem::take(&mut self.rows);
+        let options = RecordBatchOptions::new().with_row_count(Some(rows));
+        let batch = RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options);
+        let batch = match batch {
+            Ok(batch) if !self.rejected_rows.is_empty() => {
+                let mut is_kept = vec![true; rows];
+                self.rejected_rows.drain(..).for_each(|row| is_kept[row] = false);
+                filter_record_batch(&batch, &BooleanArray::from(is_kept))
+            }
+            batch => batch,
+        };
+        batch.map_err(|error| FailureCause::internal(format!("cannot build a batch: {error}")))
     }
 
     fn cause_of(&self, error: Located) -> FailureCause {
@@ -265,14 +330,16 @@ impl SplitRecords {
     }
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug)]
 enum Look {
     /// It is blank or a comment.
     Skip,
     Read,
+    /// It cannot be read.
+    Bad(Reason),
 }
 
-fn bad_record(segment: &Segment, record: Record, reason: Reason) -> BadRecord {
+fn bad_record(segment: &mut Segment, record: Record, reason: Reason) -> BadRecord {
     BadRecord {
         reason,
         byte: segment.offset + record.start as u64,

@@ -18,6 +18,8 @@ pub(crate) struct Segment {
     /// Record after the last one to give.
     end: usize,
     next_problem: usize,
+    /// A position, and the line feeds before it in here: where they were counted last.
+    counted: (usize, i64),
 }
 
 /// One record.
@@ -36,7 +38,8 @@ pub(crate) struct Record {
 impl Segment {
     /// The records `next..end` of an index over `bytes`.
     pub(crate) fn new(bytes: Bytes, index: Index, (offset, lines): (u64, i64), (next, end): (usize, usize)) -> Self {
-        let mut segment = Self { bytes, offset, index, lines, is_utf8: true, next, end, next_problem: 0 };
+        let mut segment =
+            Self { bytes, offset, index, lines, is_utf8: true, next, end, next_problem: 0, counted: (0, 0) };
         segment.skip_problems();
         segment.is_utf8 = segment.range().is_none_or(|range| simdutf8::basic::from_utf8(range).is_ok());
         segment
@@ -47,9 +50,23 @@ impl Segment {
         (self.next < self.end).then(|| self.record(self.next))
     }
 
-    /// The first record that is not blank.
-    pub(crate) fn first_content(&self) -> Option<Record> {
-        (self.next..self.end).map(|number| self.record(number)).find(|record| record.start < record.end)
+    /// The first record that is neither blank nor a comment.
+    pub(crate) fn first_content(&self, comment: Option<u8>) -> Option<Record> {
+        let is_content = |record: &Record| {
+            record.start < record.end && (comment.is_none() || self.bytes.get(record.start).copied() != comment)
+        };
+        (self.next..self.end).map(|number| self.record(number)).find(is_content)
+    }
+
+    /// Bytes follow the last record.
+    pub(crate) fn has_rest(&self) -> bool {
+        let last = self.index.record_ends().last().map_or(0, |end| self.index.separators()[*end as usize] as usize + 1);
+        last < self.bytes.len()
+    }
+
+    /// The record that comes `ahead` after the next one, which must be there.
+    pub(crate) fn peek_at(&self, ahead: usize) -> Record {
+        self.record(self.next + ahead)
     }
 
     pub(crate) fn pass(&mut self, records: usize) {
@@ -79,9 +96,11 @@ impl Segment {
         (self.record_of(problem.position) == self.next).then_some(problem.kind)
     }
 
-    /// Line feeds from the start of the split's first record to a position in here.
-    pub(crate) fn lines_before(&self, position: usize) -> u64 {
-        let here = count_line_feeds(&self.bytes[..position]);
+    /// Line feeds from the start of the split's first record to a position in here. Positions that grow are counted once.
+    pub(crate) fn lines_before(&mut self, position: usize) -> u64 {
+        let (from, before) = if self.counted.0 <= position { self.counted } else { (0, 0) };
+        let here = before + count_line_feeds(&self.bytes[from..position]);
+        self.counted = (position, here);
         u64::try_from(self.lines.saturating_add(here)).unwrap_or_default()
     }
 

@@ -8,11 +8,10 @@ use hearth_common::{FailureCause, InputSplit, LinkEnd, LinkScan, LinkSpan};
 use hearth_scan::{Dialect, Index, Scanner, State};
 use hearth_storage::ByteSource;
 
+use crate::header;
 use crate::link::{self, Quoted};
 use crate::problem::{Located, Reason};
 use crate::segment::{Segment, count_line_feeds};
-
-const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 
 /// Where reading begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -130,9 +129,11 @@ impl Segments {
         if std::mem::take(&mut self.needs_context) {
             self.begin_guess(&mut chunk);
         }
-        if self.position == 0 && chunk.starts_with(BYTE_ORDER_MARK) {
-            chunk.advance(BYTE_ORDER_MARK.len());
-            self.position += BYTE_ORDER_MARK.len() as u64;
+        if self.position == 0 {
+            header::check_encoding(&chunk, &self.split.url)?;
+            let mark = header::byte_order_mark(&chunk);
+            chunk.advance(mark);
+            self.position += mark as u64;
         }
         if let Some(quoted) = &mut self.quoted {
             quoted.take(&chunk, self.position);
@@ -180,7 +181,7 @@ impl Segments {
         } else if !self.partial.is_empty() {
             let length = if records == 0 { chunk.len() } else { starts(0) };
             self.partial.extend_from_slice(&chunk[..length]);
-            self.check_length(self.partial.len().saturating_sub(usize::from(records > 0)))?;
+            self.check_length()?;
             if records == 0 {
                 self.spare.push(index);
                 return Ok(());
@@ -203,7 +204,7 @@ impl Segments {
             self.partial = BytesMut::from(&chunk[rest..]);
             self.partial_start = next_start;
             self.partial_lines = self.lines - count_line_feeds(&chunk[rest..]);
-            self.check_length(self.partial.len())?;
+            self.check_length()?;
         }
         if end > first {
             self.ready.push_back(Segment::new(chunk, index, (position, lines_at_chunk), (first, end)));
@@ -225,9 +226,8 @@ impl Segments {
     /// The file ends, perhaps in a record without a line end.
     fn end_file(&mut self) -> Result<(), Located> {
         self.end_quoted();
-        let end = self.position.max(self.split.end);
         if self.start.is_none() {
-            self.end = Some(LinkEnd { byte: end, lines: 0 });
+            self.end = Some(LinkEnd { byte: self.split.end, lines: 0 });
             return Ok(());
         }
         if !self.partial.is_empty() {
@@ -242,15 +242,21 @@ impl Segments {
             let records = index.record_ends().len();
             self.ready.push_back(Segment::new(bytes, index, (self.partial_start, self.partial_lines), (0, records)));
         }
+        let end = self.position.max(self.split.end);
         self.end = Some(LinkEnd { byte: end, lines: u64::try_from(self.lines).unwrap_or_default() });
         Ok(())
     }
 
-    fn check_length(&self, bytes: usize) -> Result<(), Located> {
-        if bytes as u64 <= self.record_bytes_max {
+    /// The record in `partial` is not too long. Its line end, of which half may have been read, is no part of it.
+    fn check_length(&self) -> Result<(), Located> {
+        let record = self.partial.strip_suffix(b"\n").unwrap_or(&self.partial);
+        let record = record.strip_suffix(b"\r").unwrap_or(record);
+        if record.len() as u64 <= self.record_bytes_max {
             return Ok(());
         }
-        Err(self.locate(Reason::TooLong { bytes_max: self.record_bytes_max }, &self.partial))
+        // How much of it has been read depends on the split: shown is what every split has read.
+        let shown = &record[..usize::try_from(self.record_bytes_max).unwrap_or(usize::MAX).min(record.len())];
+        Err(self.locate(Reason::TooLong { bytes_max: self.record_bytes_max }, shown))
     }
 
     /// Something is wrong with the record that begins `partial`.

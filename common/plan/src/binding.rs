@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::LinkScans;
+use crate::{LinkScans, RecordLog};
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::error::Result;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
@@ -27,6 +27,8 @@ pub struct TaskBinding {
     pub shuffle: Arc<dyn ShuffleReader>,
     /// What is found out about links.
     pub scans: LinkScans,
+    /// What becomes of the records that are read.
+    pub records: RecordLog,
 }
 
 impl std::fmt::Debug for TaskBinding {

@@ -18,7 +18,7 @@ use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType, Sched
 use datafusion::physical_plan::metrics::{ExecutionPlanMetricsSet, MetricsSet};
 use datafusion::physical_plan::statistics::StatisticsArgs;
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties, ReplaceChildrenOptions};
-use hearth_common::{CsvOptions, FailureCause, InputFormat, InputSplit, LeafInput};
+use hearth_common::{CsvOptions, FailureCause, InputFormat, InputSplit, LeafInput, OnError};
 use hearth_csv::CsvTable;
 
 use crate::TaskBinding;
@@ -47,6 +47,10 @@ pub struct ScanSpec {
     pub rows_estimated: Option<u64>,
     /// Size of all files, in bytes.
     pub bytes: u64,
+    /// What to do with a record that cannot be read.
+    pub on_error: OnError,
+    /// URL of the `attempts/` directory in the job's staging, for rejects; `None` without an output: they are counted only.
+    pub attempts_url: Option<String>,
 }
 
 impl ScanSpec {
@@ -56,7 +60,9 @@ impl ScanSpec {
         options: &CsvOptions,
         (projection, batch_rows): (Option<Vec<usize>>, usize),
     ) -> CsvTable {
-        CsvTable { options: options.clone(), schema: Arc::clone(&self.file_schema), projection, batch_rows }
+        let puts_aside = matches!(self.on_error, OnError::Reject(_));
+        let schema = Arc::clone(&self.file_schema);
+        CsvTable { options: options.clone(), schema, projection, batch_rows, puts_aside }
     }
 }
 

@@ -84,7 +84,7 @@ impl Scheduler {
             Ending::Finished { partition_bytes } => {
                 let Some(stage) = self.find_stage_mut(task.job, task.stage) else { return };
                 // A task that runs again leaves about the same bytes: they count once, merging needs an estimate only.
-                if stage.task(task.partition).is_some_and(|task| !task.had_winner) {
+                if stage.task(task.partition).is_some_and(|task| !task.had_winner()) {
                     stage.add_bytes(&partition_bytes);
                 }
                 self.set_task(task, TaskState::Done { attempt, worker });

@@ -197,9 +197,9 @@ impl Stage {
     /// beyond the stage. Gives the old state.
     pub(crate) fn replace(&mut self, partition: u32, next: TaskState) -> Option<TaskState> {
         let task = self.tasks.get_mut(partition as usize)?;
-        let urgency_before = if task.had_winner { Urgency::Again } else { Urgency::First };
+        let urgency_before = if task.had_winner() { Urgency::Again } else { Urgency::First };
         let before = task.replace(next);
-        let urgency = if task.had_winner { Urgency::Again } else { Urgency::First };
+        let urgency = if task.had_winner() { Urgency::Again } else { Urgency::First };
         let waiting = if task.history.avoid.is_empty() { &mut self.ready } else { &mut self.picky };
         match before {
             TaskState::Waiting => {

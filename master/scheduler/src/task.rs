@@ -44,8 +44,8 @@ pub(crate) struct Task {
     state: TaskState,
     /// Attempts launched so far, and so the number of the next one.
     pub(crate) attempts: u32,
-    /// It had a winner once: its bytes are counted, and when it runs again others have waited for it before.
-    pub(crate) had_winner: bool,
+    /// Its last winner, also where the output of that was lost since.
+    last_winner: Option<(u32, WorkerId)>,
     pub(crate) history: History,
 }
 
@@ -72,7 +72,7 @@ impl History {
 
 impl Task {
     pub(crate) fn new() -> Self {
-        Self { state: TaskState::Waiting, attempts: 0, had_winner: false, history: History::default() }
+        Self { state: TaskState::Waiting, attempts: 0, last_winner: None, history: History::default() }
     }
 
     pub(crate) const fn state(&self) -> TaskState {
@@ -81,8 +81,20 @@ impl Task {
 
     /// Changes the state and gives the old one. For `Stage::replace` alone.
     pub(crate) fn replace(&mut self, next: TaskState) -> TaskState {
-        self.had_winner |= matches!(next, TaskState::Done { .. });
+        if let TaskState::Done { attempt, worker } = next {
+            self.last_winner = Some((attempt, worker));
+        }
         std::mem::replace(&mut self.state, next)
+    }
+
+    /// It had a winner once: its bytes are counted, and when it runs again others have waited for it before.
+    pub(crate) const fn had_winner(&self) -> bool {
+        self.last_winner.is_some()
+    }
+
+    /// The attempt that won last, also where its output was lost since.
+    pub(crate) fn last_winner(&self, task: TaskId) -> Option<Winner> {
+        self.last_winner.map(|(attempt, worker)| Winner { attempt: AttemptId { task, attempt }, worker })
     }
 
     pub(crate) fn is_running(&self, attempt: AttemptId, worker: WorkerId) -> bool {

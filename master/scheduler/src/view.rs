@@ -9,7 +9,7 @@ use crate::job::{Job, Progress};
 use crate::stage::Stage;
 use crate::task::{Task, TaskKey, TaskState};
 use crate::worker::Worker;
-use crate::{Millis, Scheduler, Winner};
+use crate::{KnownStart, Millis, Scheduler, Winner};
 
 /// What a job waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -227,6 +227,19 @@ impl TaskView<'_> {
     #[must_use]
     pub fn merged(&self) -> Option<Range<u32>> {
         self.stage.group(self.partition)
+    }
+
+    /// Where the first record starts in each of its links, as far as that is known.
+    pub fn known_starts(&self) -> impl Iterator<Item = KnownStart> {
+        let chains = &self.stage.chains;
+        let start = |link: &u32| Some(KnownStart { link: *link, start: chains.get(*link)?.start? });
+        chains.links_of(self.partition).iter().filter_map(start)
+    }
+
+    /// The attempt that won last. Its output may have been lost since: then whoever needed it has read it, or it is made again.
+    #[must_use]
+    pub fn last_winner(&self) -> Option<Winner> {
+        self.task.last_winner(TaskKey { stage: self.stage.id, partition: self.partition }.in_job(self.job))
     }
 
     /// Where it stands.

@@ -16,7 +16,7 @@ pub(super) async fn gather(fs: &dyn CommitFs, intent: &CommitIntent, joined: &Jo
     for directory in intent.directories() {
         fs.create_dir_all(&staging.data().join(directory)).await?;
     }
-    for file in intent.files.iter().filter(|file| !joined.contains(&file.target)) {
+    for file in intent.all_files().filter(|file| !joined.contains(&file.target)) {
         move_winner(fs, &staging, file).await?;
     }
     compare(fs, intent, joined).await?;
@@ -54,7 +54,7 @@ async fn compare(fs: &dyn CommitFs, intent: &CommitIntent, joined: &Joined) -> R
         fs.list(&data).await?.into_iter().map(|file| (file.path, file.bytes)).collect();
     found.remove(SUCCESS);
     let mismatch = |problem: String| CommitError::Mismatch { directory: data.to_string(), problem };
-    for file in intent.files.iter().filter(|file| !joined.contains(&file.target)) {
+    for file in intent.all_files().filter(|file| !joined.contains(&file.target)) {
         match found.remove(&file.target) {
             Some(bytes) if bytes == file.bytes => {}
             Some(bytes) => {
@@ -81,7 +81,7 @@ async fn seal(fs: &dyn CommitFs, intent: &CommitIntent) -> Result<(), CommitErro
 pub(super) async fn find_joined(fs: &dyn CommitFs, intent: &CommitIntent) -> Result<Joined, CommitError> {
     let staging = intent.staging()?;
     let mut joined = Joined::new();
-    for file in &intent.files {
+    for file in intent.all_files() {
         if fs.kind(&staging.destination().join(&file.target)).await?.is_some() {
             joined.insert(file.target.clone());
         }

@@ -2,13 +2,16 @@
 
 use std::collections::BTreeSet;
 
-use hearth_common::{JobId, OutputFile, OutputMode, OutputSpec, OutputStatus};
+use hearth_common::{InputRecords, JobId, OutputFile, OutputMode, OutputSpec, OutputStatus, RejectsFile};
 use serde::{Deserialize, Serialize};
 
 use super::{CommitError, Staging};
 
 /// Name of the file that seals an output.
 pub(super) const SUCCESS: &str = "_SUCCESS";
+
+/// Directory of the rejects below an output. Readers skip it, because of the underscore.
+const REJECTS: &str = "_rejects";
 
 /// What a commit will make visible.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,6 +24,10 @@ pub(crate) struct CommitIntent {
     pub mode: OutputMode,
     /// The winners' files.
     pub files: Vec<IntendedFile>,
+    /// The winners' rejects, in one file.
+    pub rejects: Option<IntendedFile>,
+    /// What became of the records of the inputs.
+    pub inputs: Vec<InputRecords>,
 }
 
 /// One file of a commit.
@@ -38,11 +45,17 @@ pub(crate) struct IntendedFile {
 
 /// The content of `_SUCCESS`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Seal {
+pub(crate) struct Seal {
     pub(super) job: JobId,
     pub(super) rows: u64,
     pub(super) files: u64,
     pub(super) bytes: u64,
+    /// What became of the records of the inputs.
+    #[serde(default)]
+    pub(super) inputs: Vec<InputRecords>,
+    /// Where the rejects are, below the output directory.
+    #[serde(default)]
+    pub(super) rejects: Option<String>,
 }
 
 impl CommitIntent {
@@ -60,7 +73,26 @@ impl CommitIntent {
             let target = if file.directory.is_empty() { name } else { format!("{}/{name}", file.directory) };
             files.push(IntendedFile { staged: file.staged.clone(), target, rows: file.rows, bytes: file.bytes });
         }
-        Ok(Self { job, destination: staging.destination().url(), mode: output.mode, files })
+        Ok(Self {
+            job,
+            destination: staging.destination().url(),
+            mode: output.mode,
+            files,
+            rejects: None,
+            inputs: Vec::new(),
+        })
+    }
+
+    /// Adds the rejects of the winners, which stand in one staged file.
+    pub(crate) fn set_rejects(&mut self, file: RejectsFile) {
+        let RejectsFile { staged, rows, bytes } = file;
+        let target = format!("{REJECTS}/rejects-{}.parquet", self.job);
+        self.rejects = Some(IntendedFile { staged, target, rows, bytes });
+    }
+
+    /// Everything that becomes visible.
+    pub(super) fn all_files(&self) -> impl Iterator<Item = &IntendedFile> {
+        self.files.iter().chain(&self.rejects)
     }
 
     /// Where the files are now.
@@ -70,14 +102,15 @@ impl CommitIntent {
 
     /// The directories below the output directory that files go to, without the output directory itself.
     pub(super) fn directories(&self) -> BTreeSet<&str> {
-        self.files.iter().filter_map(|file| file.target.rsplit_once('/')).map(|(directory, _)| directory).collect()
+        self.all_files().filter_map(|file| file.target.rsplit_once('/')).map(|(directory, _)| directory).collect()
     }
 
     /// The output as people see it once it is visible.
     pub(crate) fn output(&self) -> OutputStatus {
-        let Seal { rows, files, bytes, .. } = self.seal();
+        let Seal { rows, files, bytes, rejects, .. } = self.seal();
         let path = self.destination.strip_prefix("file://").unwrap_or(&self.destination).to_owned();
-        OutputStatus { path, files, rows, bytes }
+        let rejects = rejects.map(|below| format!("{path}/{below}"));
+        OutputStatus { path, files, rows, bytes, rejects }
     }
 
     pub(super) fn seal(&self) -> Seal {
@@ -86,6 +119,8 @@ impl CommitIntent {
             rows: self.files.iter().map(|file| file.rows).sum(),
             files: self.files.len() as u64,
             bytes: self.files.iter().map(|file| file.bytes).sum(),
+            inputs: self.inputs.clone(),
+            rejects: self.rejects.as_ref().map(|file| file.target.clone()),
         }
     }
 }
@@ -147,8 +182,21 @@ mod tests {
         let intent = CommitIntent::new(job, &output("/data/out"), &winners).unwrap();
         let targets: Vec<_> = intent.files.iter().map(|file| file.target.as_str()).collect();
         assert_eq!(targets, [format!("part-00000-{job}.parquet"), format!("day=1/k=x/part-00001-{job}.csv")]);
-        let expected = OutputStatus { path: "/data/out".to_owned(), files: 2, rows: 4, bytes: 20 };
+        let expected = OutputStatus { path: "/data/out".to_owned(), files: 2, rows: 4, bytes: 20, rejects: None };
         assert_eq!(intent.output(), expected);
+    }
+
+    #[test]
+    fn rejects_are_beside_the_rows_and_no_rows() {
+        let job = JobId::from_u128(7);
+        let mut intent = CommitIntent::new(job, &output("/data/out"), &[file("a", "", "parquet")]).unwrap();
+        intent.set_rejects(RejectsFile { staged: "rejects".into(), rows: 3, bytes: 300 });
+        let target = format!("_rejects/rejects-{job}.parquet");
+        let status = intent.output();
+        assert_eq!((status.rows, status.files, status.bytes), (2, 1, 10));
+        assert_eq!(status.rejects, Some(format!("/data/out/{target}")));
+        assert_eq!(intent.seal().rejects, Some(target));
+        assert_eq!(intent.directories(), BTreeSet::from(["_rejects"]));
     }
 
     #[test]

@@ -1,8 +1,9 @@
 //! Making a job's output visible: all or nothing, exactly once. The only module that renames anything into a destination.
 //!
-//! The protocol: winners are recorded as a [`CommitIntent`], moved from `attempts/` to `data/`, compared with the record,
-//! sealed with `_SUCCESS`, and published by one rename of the directory (`append`: by one rename per file). Every step looks
-//! before it acts, so that [`roll_forward`] can be called again after a crash at any point. It must not decide which attempt won.
+//! The protocol: the winners' rejects are gathered in one more file of `attempts/`, winners are recorded as a [`CommitIntent`],
+//! moved from `attempts/` to `data/`, compared with the record, sealed with `_SUCCESS`, and published by one rename of the
+//! directory (`append`: by one rename per file). Every step looks before it acts, so that [`roll_forward`] can be called again
+//! after a crash at any point. It must not decide which attempt won.
 
 mod destination;
 mod error;
@@ -11,7 +12,8 @@ mod intent;
 mod publish;
 mod staging;
 
-use hearth_common::{Backoff, OutputMode};
+use hearth_common::{Backoff, FailureCause, OutputMode};
+use hearth_plan::{WinnerRejects, gather_rejects};
 use hearth_storage::CommitFs;
 use std::time::Duration;
 
@@ -29,6 +31,20 @@ pub(crate) async fn begin(fs: &dyn CommitFs, intent: &CommitIntent) -> Result<()
     let staging = intent.staging()?;
     fs.create_dir_all(&staging.data()).await?;
     Ok(fs.sync_dir(&staging.root()).await?)
+}
+
+/// Gathers the rejects of the winners in one more file of `attempts/`, before the intent is recorded: until then nothing of
+/// them counts, and after it they are a file like any other.
+pub(crate) async fn add_rejects(intent: &mut CommitIntent, winners: Vec<WinnerRejects>) -> Result<(), FailureCause> {
+    if winners.is_empty() {
+        return Ok(());
+    }
+    let attempts = intent.staging().map_err(CommitError::into_cause)?.attempts().url();
+    let target = format!("rejects-{}.parquet", intent.job);
+    let gathered = tokio::task::spawn_blocking(move || gather_rejects(&attempts, &winners, &target)).await;
+    let broke_off = |error| FailureCause::internal(format!("gathering rejects broke off: {error}"));
+    intent.set_rejects(gathered.map_err(broke_off)??);
+    Ok(())
 }
 
 /// Carries a recorded intent out, from wherever an earlier try stopped. Storage trouble is tried again for a while.

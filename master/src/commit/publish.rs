@@ -108,7 +108,7 @@ pub(super) async fn join_files(fs: &dyn CommitFs, intent: &CommitIntent, joined:
     for directory in intent.directories() {
         fs.create_dir_all(&destination.join(directory)).await?;
     }
-    for file in intent.files.iter().filter(|file| !joined.contains(&file.target)) {
+    for file in intent.all_files().filter(|file| !joined.contains(&file.target)) {
         let (from, to) = (staging.data().join(&file.target), destination.join(&file.target));
         if let Err(error) = fs.rename_no_replace(&from, &to).await {
             let happened = fs.kind(&from).await?.is_none() && fs.kind(&to).await?.is_some();
@@ -127,7 +127,7 @@ pub(super) async fn join_files(fs: &dyn CommitFs, intent: &CommitIntent, joined:
 /// Takes appended files out of the destination again.
 pub(super) async fn leave_files(fs: &dyn CommitFs, intent: &CommitIntent) -> Result<(), CommitError> {
     let staging = intent.staging()?;
-    for file in &intent.files {
+    for file in intent.all_files() {
         let (visible, hidden) = (staging.destination().join(&file.target), staging.data().join(&file.target));
         if fs.kind(&visible).await?.is_some() {
             fs.rename_no_replace(&visible, &hidden).await?;

@@ -5,7 +5,7 @@ mod crash_fs;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use hearth_common::{JobId, OutputMode, OutputStatus};
+use hearth_common::{InputRecords, JobId, OutputMode, OutputStatus};
 use hearth_storage::{LocalCommitFs, Location};
 
 use super::*;
@@ -30,9 +30,17 @@ impl Scene {
             bytes,
         };
         let files = vec![file(0, "", 3), file(1, "day=1/", 5), file(2, "day=2/", 0)];
-        let scene = Self { root, intent: CommitIntent { job: JOB, destination: destination.url(), mode, files } };
+        let rejects = Some(IntendedFile {
+            staged: "rejects".to_owned(),
+            target: format!("_rejects/rejects-{JOB}.parquet"),
+            rows: 2,
+            bytes: 7,
+        });
+        let inputs = vec![InputRecords { input: "actions".to_owned(), records: 32, used: 30, rejected: 2 }];
+        let intent = CommitIntent { job: JOB, destination: destination.url(), mode, files, rejects, inputs };
+        let scene = Self { root, intent };
         let staging = scene.intent.staging().unwrap();
-        for file in &scene.intent.files {
+        for file in scene.intent.all_files() {
             write(
                 staging.attempts().join(&file.staged).local_path(),
                 &vec![b'n'; usize::try_from(file.bytes).unwrap()],
@@ -42,6 +50,7 @@ impl Scene {
         if has_old {
             write(destination.join("part-old").local_path(), b"old");
             write(destination.join("day=1/part-old").local_path(), b"old");
+            write(destination.join("_rejects/rejects-old.parquet").local_path(), b"old rejects");
             write(destination.join("_SUCCESS").local_path(), b"");
         }
         scene
@@ -62,6 +71,17 @@ impl Scene {
         files
     }
 
+    /// Rejects beside the rows: names and sizes.
+    fn rejects(&self) -> BTreeMap<String, u64> {
+        visible(&self.root.path().join("reports/out/_rejects"))
+    }
+
+    fn expected_rejects(&self, has_old: bool) -> BTreeMap<String, u64> {
+        let keeps_old = self.intent.mode == OutputMode::Append && has_old;
+        let new = (format!("rejects-{JOB}.parquet"), 7);
+        std::iter::once(new).chain(keeps_old.then(old_rejects)).collect()
+    }
+
     fn has_staging(&self) -> bool {
         self.root.path().join("reports/.hearth-staging").exists()
     }
@@ -69,6 +89,10 @@ impl Scene {
 
 fn old() -> BTreeMap<String, u64> {
     BTreeMap::from([("part-old".to_owned(), 3), ("day=1/part-old".to_owned(), 3)])
+}
+
+fn old_rejects() -> (String, u64) {
+    ("rejects-old.parquet".to_owned(), 11)
 }
 
 fn write(path: &Path, content: &[u8]) {
@@ -112,23 +136,28 @@ async fn check_crashes(mode: OutputMode, has_old: bool, swap: Swap) {
             if !crashing.has_crashed() {
                 outcome.unwrap();
                 assert_eq!(scene.visible(), scene.expected(has_old));
+                assert_eq!(scene.rejects(), scene.expected_rejects(has_old));
                 assert!(steps > 5, "only {steps} steps");
                 return;
             }
             let context = format!("{mode:?}, old: {has_old}, {swap:?}, crash {when:?} step {steps}");
             let seen = scene.visible();
             let has_none = seen == if has_old { old() } else { BTreeMap::new() };
+            let has_old_rejects = scene.rejects() == BTreeMap::from_iter(has_old.then(old_rejects));
             let moved_aside = mode == OutputMode::Overwrite && matches!(swap, Swap::MoveAside) && seen.is_empty();
             let is_partial_append = mode == OutputMode::Append;
             assert!(
                 has_none || seen == scene.expected(has_old) || moved_aside || is_partial_append,
                 "{context}: {seen:?}"
             );
+            let goes_with_rows = if has_none { has_old_rejects } else { !has_old_rejects || seen.is_empty() };
+            assert!(goes_with_rows || is_partial_append, "{context}: {:?} beside {seen:?}", scene.rejects());
             // The next master replays; it may crash in its turn, so it replays twice.
             let replay = CrashFs::steady(swap);
             for _ in 0..2 {
                 roll_forward(&replay, &scene.intent).await.unwrap_or_else(|error| panic!("{context}: {error}"));
                 assert_eq!(scene.visible(), scene.expected(has_old), "{context}");
+                assert_eq!(scene.rejects(), scene.expected_rejects(has_old), "{context}");
             }
             clean_up(&replay, &scene.intent.staging().unwrap()).await.unwrap();
             assert_eq!(scene.visible(), scene.expected(has_old), "{context}");
@@ -175,6 +204,7 @@ async fn a_failed_commit_leaves_the_old_output_as_it_was() {
             roll_back(&LocalCommitFs, &scene.intent).await.unwrap();
             clean_up(&LocalCommitFs, &scene.intent.staging().unwrap()).await.unwrap();
             assert_eq!(scene.visible(), old(), "{mode:?} {swap:?} step {steps}");
+            assert_eq!(scene.rejects(), BTreeMap::from([old_rejects()]), "{mode:?} {swap:?} step {steps}");
         }
     }
 }
@@ -208,10 +238,15 @@ async fn an_empty_output_is_an_output() {
     for mode in [OutputMode::Error, OutputMode::Overwrite, OutputMode::Append] {
         let mut scene = Scene::new(mode, false);
         scene.intent.files.clear();
+        (scene.intent.rejects, scene.intent.inputs) = (None, Vec::new());
         commit_all(&LocalCommitFs, &scene.intent).await.unwrap();
         let seal = scene.root.path().join("reports/out/_SUCCESS");
         let seal: serde_json::Value = serde_json::from_slice(&std::fs::read(seal).unwrap()).unwrap();
-        assert_eq!(seal, serde_json::json!({ "job": JOB.to_string(), "rows": 0, "files": 0, "bytes": 0 }));
+        let job = JOB.to_string();
+        let expected = serde_json::json!({
+            "job": job, "rows": 0, "files": 0, "bytes": 0, "inputs": [], "rejects": null
+        });
+        assert_eq!(seal, expected);
         assert!(!scene.has_staging());
     }
 }
@@ -221,7 +256,14 @@ async fn an_output_tells_its_figures() {
     let scene = Scene::new(OutputMode::Overwrite, true);
     commit_all(&LocalCommitFs, &scene.intent).await.unwrap();
     let path = scene.root.path().join("reports/out").display().to_string();
-    assert_eq!(scene.intent.output(), OutputStatus { path, files: 3, rows: 30, bytes: 8 });
+    let below = format!("_rejects/rejects-{JOB}.parquet");
+    let rejects = Some(format!("{path}/{below}"));
+    assert_eq!(scene.intent.output(), OutputStatus { path, files: 3, rows: 30, bytes: 8, rejects });
+    let seal = std::fs::read(scene.root.path().join("reports/out/_SUCCESS")).unwrap();
+    let seal: serde_json::Value = serde_json::from_slice(&seal).unwrap();
+    assert_eq!(seal["rejects"], serde_json::json!(below));
+    let inputs = serde_json::json!([{ "input": "actions", "records": 32, "used": 30, "rejected": 2 }]);
+    assert_eq!(seal["inputs"], inputs);
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use hearth_common::FailureCause;
+use hearth_plan::WinnerRejects;
 use hearth_scheduler::CommitOutcome;
 use hearth_storage::{CommitFs, commit_fs};
 
@@ -28,19 +29,34 @@ enum End {
     Stuck(FailureCause),
 }
 
-pub(super) async fn commit_output(services: &Services, intent: CommitIntent) {
+/// What is to be committed.
+#[derive(Debug, Clone)]
+pub(crate) struct CommitOrder {
+    pub intent: CommitIntent,
+    /// The rejects of the winners; they are not part of the intent yet.
+    pub rejects: Vec<WinnerRejects>,
+}
+
+pub(super) async fn commit_output(services: &Services, order: CommitOrder) {
+    let CommitOrder { mut intent, rejects } = order;
     let job = intent.job;
     let Ok(staging) = intent.staging() else { return };
     let fs = commit_fs(staging.destination());
-    let (store, output) = (services.store.clone(), intent.output());
-    let end = guarded({
+    let store = services.store.clone();
+    let ended = guarded({
         let fs = commit_fs(staging.destination());
-        async move { Ok(run(&*fs, &store, &intent).await) }
+        async move {
+            if let Err(cause) = commit::add_rejects(&mut intent, rejects).await {
+                return Ok((End::Failed(cause), intent.output()));
+            }
+            Ok((run(&*fs, &store, &intent).await, intent.output()))
+        }
     })
     .await
     // The intent is in the store, or nothing has happened yet: the next start settles it.
-    .unwrap_or_else(End::Stuck);
-    let committed = Some(Committed::Output(output));
+    .map_or_else(|cause| (End::Stuck(cause), None), |(end, output)| (end, Some(output)));
+    let (end, output) = ended;
+    let committed = output.map(Committed::Output);
     let (outcome, committed, keeps_staging) = match &end {
         End::Done | End::Unrecorded => (CommitOutcome::Done, committed, true),
         End::Failed(cause) => (CommitOutcome::Failed { cause: cause.clone() }, None, false),

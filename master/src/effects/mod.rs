@@ -10,13 +10,15 @@ use hearth_common::{AttemptId, FailureCause, JobId, WorkerId};
 use hearth_proto::convert::control::MasterMessage;
 use hearth_scheduler::{CommitOutcome, Effect, Event, FinalOutput, Launch, Winner};
 
-use crate::commit::{CommitIntent, Staging};
+use crate::commit::{CommitError, CommitIntent, Staging};
 use crate::event_loop::{Owner, wall_ms};
 use crate::input::CommitEnd;
 use crate::jobs::Plan;
 use crate::planner::{PlanRequest, PlannedJob};
+use crate::reconcile::Reconciliation;
 use crate::results::ResultOrder;
 use crate::workers::Outgoing;
+pub(crate) use committing::CommitOrder;
 pub(crate) use services::Services;
 
 impl Owner {
@@ -111,29 +113,33 @@ impl Owner {
 
     fn start_commit(&mut self, id: JobId, winners: &[Winner]) {
         self.refresh(id);
-        let Some(job) = self.jobs.get(&id) else { return };
-        let outcome = match (job.plan.as_ref().map(|plan| plan.final_output), &job.spec.output) {
-            (Some(FinalOutput::Files), Some(output)) => {
-                let files = job.winners_files(winners);
-                let intent = files.and_then(|files| {
-                    CommitIntent::new(id, output, &files).map_err(crate::commit::CommitError::into_cause)
-                });
-                intent.map(|intent| self.queue_commit(intent))
-            }
-            (Some(FinalOutput::Result), _) => self.start_fetch(id, winners),
-            (Some(FinalOutput::Files) | None, _) => Err(FailureCause::internal("the job has nothing to commit")),
-        };
+        let outcome = self.reconcile(id).and_then(|settled| self.commit_winners(id, winners, settled));
         if let Err(cause) = outcome {
             self.feed_later(Event::CommitEnded { job: id, outcome: CommitOutcome::Failed { cause } });
         }
     }
 
+    fn commit_winners(&mut self, id: JobId, winners: &[Winner], settled: Reconciliation) -> Result<(), FailureCause> {
+        let Some(job) = self.jobs.get(&id) else { return Ok(()) };
+        match (job.plan.as_ref().map(|plan| plan.final_output), &job.spec.output) {
+            (Some(FinalOutput::Files), Some(output)) => {
+                let files = job.winners_files(winners)?;
+                let mut intent = CommitIntent::new(id, output, &files).map_err(CommitError::into_cause)?;
+                intent.inputs = settled.inputs.into_iter().map(|input| input.records).collect();
+                self.queue_commit(CommitOrder { intent, rejects: settled.rejects });
+                Ok(())
+            }
+            (Some(FinalOutput::Result), _) => self.start_fetch(id, winners),
+            (Some(FinalOutput::Files) | None, _) => Err(FailureCause::internal("the job has nothing to commit")),
+        }
+    }
+
     /// Commits to the same destination run one after the other, so that each knows what it finds there.
-    fn queue_commit(&mut self, intent: CommitIntent) {
-        let waiting = self.commits.entry(intent.destination.clone()).or_default();
-        waiting.push_back(intent.clone());
+    fn queue_commit(&mut self, order: CommitOrder) {
+        let waiting = self.commits.entry(order.intent.destination.clone()).or_default();
+        waiting.push_back(order.clone());
         if waiting.len() == 1 {
-            self.services.commit(intent);
+            self.services.commit(order);
         }
     }
 
@@ -162,7 +168,7 @@ impl Owner {
     }
 
     fn start_next_commit(&mut self, ended: JobId) {
-        let is_first = |waiting: &VecDeque<CommitIntent>| waiting.front().is_some_and(|first| first.job == ended);
+        let is_first = |waiting: &VecDeque<CommitOrder>| waiting.front().is_some_and(|first| first.intent.job == ended);
         let Some(destination) =
             self.commits.iter().find(|(_, waiting)| is_first(waiting)).map(|(destination, _)| destination.clone())
         else {

@@ -10,7 +10,8 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::commit::{self, CommitIntent, Staging};
+use super::committing::CommitOrder;
+use crate::commit::{self, Staging};
 use crate::input::Input;
 use crate::planner::PlanRequest;
 use crate::results::{self, ResultOrder};
@@ -48,9 +49,9 @@ impl Services {
         });
     }
 
-    pub(super) fn commit(&self, intent: CommitIntent) {
+    pub(super) fn commit(&self, order: CommitOrder) {
         let services = self.clone();
-        self.tasks.spawn(async move { super::committing::commit_output(&services, intent).await });
+        self.tasks.spawn(async move { super::committing::commit_output(&services, order).await });
     }
 
     pub(super) fn fetch_result(&self, order: ResultOrder) {

@@ -69,6 +69,7 @@ impl Owner {
         status.started_ms = job.started_ms;
         status.metrics = job.figures.total();
         status.output = job.output();
+        status.inputs.clone_from(&job.inputs);
         status.has_result = job.committed == Some(crate::store::Committed::Result);
         for stage in &mut status.stages {
             stage.tasks_running = 0;

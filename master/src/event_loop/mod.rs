@@ -17,9 +17,8 @@ use hearth_common::JobId;
 use hearth_scheduler::{Effect, Event, Millis, Scheduler};
 use tokio::sync::{mpsc, watch};
 
-use crate::commit::CommitIntent;
 use crate::config::MasterConfig;
-use crate::effects::Services;
+use crate::effects::{CommitOrder, Services};
 use crate::input::Input;
 use crate::jobs::Job;
 use crate::metrics::Metrics;
@@ -58,7 +57,7 @@ pub(crate) struct Owner {
     pub(crate) jobs: BTreeMap<JobId, Job>,
     pub(crate) workers: WorkerRegistry,
     /// Commits by destination: the first is under way, the others wait for it.
-    pub(crate) commits: BTreeMap<String, VecDeque<CommitIntent>>,
+    pub(crate) commits: BTreeMap<String, VecDeque<CommitOrder>>,
     scheduler: Scheduler,
     submissions: Submissions,
     history: History,

@@ -4,13 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use hearth_common::{JobId, JobState, JobStatus, StageStatus, WorkerId};
+use hearth_common::{FailureCause, JobId, JobState, JobStatus, StageStatus, WorkerId};
 use hearth_scheduler::JobView;
 use tokio::sync::watch;
 
 use super::Owner;
 use crate::commit::Staging;
 use crate::jobs::Job;
+use crate::reconcile::Reconciliation;
 use crate::snapshot::Snapshot;
 use crate::workers::Vitals;
 
@@ -100,6 +101,17 @@ impl Owner {
         let before = self.publisher.last_status(id).map(|last| last.attempts).unwrap_or_default();
         self.metrics.count_attempts(before, status.attempts);
         self.publisher.current.active.insert(id, Arc::new(status));
+    }
+
+    /// Settles what became of the records of a job whose tasks are all done.
+    pub(crate) fn reconcile(&mut self, id: JobId) -> Result<Reconciliation, FailureCause> {
+        let (Some(job), Some(view)) = (self.jobs.get_mut(&id), self.scheduler.job(id)) else {
+            return Ok(Reconciliation::default());
+        };
+        let settled = job.reconcile(&view)?;
+        job.inputs.clone_from(&settled.inputs);
+        settled.check_limits(&job.spec)?;
+        Ok(settled)
     }
 
     pub(super) fn publish(&mut self) {

@@ -77,9 +77,16 @@ impl Owner {
 
     /// Takes a report in, then acknowledges it: from then on the worker forgets it.
     fn on_report(&mut self, worker: WorkerId, report: Report) {
-        let Report { attempt, metrics, outcome, scans } = report;
+        let Report { attempt, metrics, outcome, scans, records } = report;
         let on = Winner { attempt, worker };
         let ran = self.standing(attempt) == Some(TaskStanding::Running(on));
+        let is_finished = !matches!(outcome, ReportOutcome::Failed(_));
+        if let Some(job) = self.jobs.get_mut(&attempt.task.job)
+            && ran
+            && is_finished
+        {
+            job.records.insert(attempt, records);
+        }
         match outcome {
             ReportOutcome::Shuffle { partition_bytes } => {
                 let output = AttemptOutput::Shuffle { partition_bytes };

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, SecondsFormat};
 use hearth_common::{
-    AttemptCounts, AttemptMetrics, FailureCause, JobStatus, OutputStatus, Place, StageStatus, WorkerStatus,
+    AttemptCounts, AttemptMetrics, FailureCause, InputStatus, JobStatus, OutputStatus, Place, StageStatus, WorkerStatus,
 };
 use serde::Serialize;
 
@@ -26,6 +26,7 @@ pub(super) struct JobJson<'a> {
     has_result: bool,
     attempts: &'a AttemptCounts,
     query: &'a str,
+    inputs: &'a [InputStatus],
     #[serde(skip_serializing_if = "Option::is_none")]
     stages: Option<&'a [StageStatus]>,
 }
@@ -64,6 +65,7 @@ impl<'a> JobJson<'a> {
             has_result: job.has_result,
             attempts: &job.attempts,
             query: &job.query,
+            inputs: &job.inputs,
             stages: (detail == Detail::Full).then_some(&job.stages),
         }
     }

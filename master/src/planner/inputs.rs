@@ -6,10 +6,11 @@ use std::sync::Arc;
 use arrow::datatypes::{Schema, SchemaRef};
 use datafusion::execution::runtime_env::RuntimeEnv;
 use futures::{StreamExt, TryStreamExt, stream};
-use hearth_common::{ByteSize, FailureCause, InputFormat, InputSpec, InputSplit, JobSpec};
+use hearth_common::{ByteSize, FailureCause, InputFormat, InputSpec, InputSplit, OnError};
 use hearth_plan::inspect_input;
 use hearth_storage::list_inputs;
 
+use super::PlanRequest;
 use super::splits::{auto_split_bytes, pack_splits};
 
 /// Inputs that are looked at in parallel.
@@ -30,6 +31,10 @@ pub(super) struct LoadedInput {
     pub(super) bytes: u64,
     /// About how many rows they have.
     pub(super) rows_estimated: Option<u64>,
+    /// What to do with a record that cannot be read.
+    pub(super) on_error: OnError,
+    /// Where attempts leave their rejects; `None` where they leave none.
+    pub(super) attempts_url: Option<String>,
 }
 
 /// Looks at every input of a job, in the order of their names.
@@ -38,13 +43,18 @@ pub(super) struct LoadedInput {
 /// Missing or unreadable files, and columns that cannot be used, each with the name of the input.
 pub(super) async fn load_inputs(
     runtime: &Arc<RuntimeEnv>,
-    spec: &JobSpec,
-    slots: u32,
+    request: &PlanRequest,
 ) -> Result<Vec<Arc<LoadedInput>>, FailureCause> {
+    let PlanRequest { spec, slots, attempts_url, .. } = request;
+    let splitting = Splitting { split_bytes: spec.settings.split_bytes, slots: *slots };
+    let rejects_url = spec.output.is_some().then_some(attempts_url);
     stream::iter(&spec.inputs)
         .map(|(name, input)| async move {
-            let loaded =
-                load_input(runtime, name, input, Splitting { split_bytes: spec.settings.split_bytes, slots }).await;
+            let loaded = load_input(runtime, name, input, splitting).await;
+            let loaded = loaded.map(|loaded| LoadedInput {
+                attempts_url: rejects_url.filter(|_| input.on_error != OnError::Fail).cloned(),
+                ..loaded
+            });
             loaded.map(Arc::new).map_err(|cause| in_input(name, cause))
         })
         .buffered(PARALLEL_INPUTS)
@@ -77,6 +87,8 @@ async fn load_input(
         splits: Arc::new(splits),
         bytes,
         rows_estimated: shape.rows_estimated,
+        on_error: input.on_error,
+        attempts_url: None,
     })
 }
 

@@ -74,14 +74,14 @@ impl Default for Tuning {
 }
 
 fn plan_on_this_thread(request: &PlanRequest, tuning: Tuning, handle: &Handle) -> Result<PlannedJob, FailureCause> {
-    let PlanRequest { job, spec, slots, .. } = request;
+    let PlanRequest { job, spec, .. } = request;
     let query = query::parse_query(&spec.query)?;
     let names: BTreeSet<&str> = spec.inputs.keys().map(String::as_str).collect();
     query.check_tables(&spec.query, &names, session::is_table_function)?;
 
     let runtime = Arc::new(RuntimeEnv::default());
     register_stores(&runtime);
-    let inputs = handle.block_on(load_inputs(&runtime, spec, *slots))?;
+    let inputs = handle.block_on(load_inputs(&runtime, request))?;
     let session = PlanningSession::new(runtime, request, tuning, &inputs);
     let plan = handle.block_on(session.plan(query, &spec.query))?;
     let planned = stages::build_stages(&plan, spec, &request.attempts_url)?;

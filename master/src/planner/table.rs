@@ -85,6 +85,8 @@ impl TableProvider for InputTable {
             splits: Arc::clone(&self.input.splits),
             rows_estimated: self.input.rows_estimated,
             bytes: self.input.bytes,
+            on_error: self.input.on_error,
+            attempts_url: self.input.attempts_url.clone(),
         })?;
         Ok(Arc::new(scan))
     }

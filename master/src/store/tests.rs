@@ -42,11 +42,13 @@ fn intent(id: u128) -> CommitIntent {
         destination: "file:///out".to_owned(),
         mode: OutputMode::Append,
         files: vec![IntendedFile { staged: "s".to_owned(), target: "t".to_owned(), rows: 1, bytes: 2 }],
+        rejects: None,
+        inputs: vec![],
     }
 }
 
 fn committed() -> Committed {
-    Committed::Output(OutputStatus { path: "/out".to_owned(), files: 1, rows: 1, bytes: 2 })
+    Committed::Output(OutputStatus { path: "/out".to_owned(), files: 1, rows: 1, bytes: 2, rejects: None })
 }
 
 fn stored(id: u128) -> StoredJob {

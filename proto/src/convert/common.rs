@@ -1,6 +1,6 @@
 //! Attempt ids, places, failure causes and metrics.
 
-use hearth_common::{AttemptId, AttemptMetrics, FailureCause, Place, StageId, TaskId};
+use hearth_common::{AttemptId, AttemptMetrics, FailureCause, Place, Reject, StageId, TaskId};
 
 use super::error::{ConvertError, parsed, required};
 use crate::wire::{self, failure_cause::Kind};
@@ -33,6 +33,20 @@ impl From<Place> for wire::Place {
     fn from(place: Place) -> Self {
         let Place { file, line, byte, column } = place;
         Self { file, line, byte, column }
+    }
+}
+
+impl TryFrom<wire::Reject> for Reject {
+    type Error = ConvertError;
+
+    fn try_from(message: wire::Reject) -> Result<Self, ConvertError> {
+        Ok(Self { place: required("Reject.place", message.place)?.into(), reason: message.reason })
+    }
+}
+
+impl From<Reject> for wire::Reject {
+    fn from(reject: Reject) -> Self {
+        Self { place: Some(reject.place.into()), reason: reject.reason }
     }
 }
 

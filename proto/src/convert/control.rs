@@ -5,7 +5,9 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use hearth_common::{AttemptId, AttemptMetrics, FailureCause, JobId, LinkScan, OutputFile, TaskInputs, WorkerId};
+use hearth_common::{
+    AttemptId, AttemptMetrics, AttemptRecords, FailureCause, JobId, LinkScan, OutputFile, TaskInputs, WorkerId,
+};
 
 use super::ConvertError;
 
@@ -13,6 +15,7 @@ mod from_master;
 mod from_worker;
 mod inputs;
 mod links;
+mod records;
 #[cfg(test)]
 mod tests;
 
@@ -96,6 +99,8 @@ pub struct Report {
     pub outcome: ReportOutcome,
     /// What it found out about its links, whether it finished or failed; at most [`SCANS_MAX`].
     pub scans: Vec<LinkScan>,
+    /// What became of the records that it read; empty where it failed.
+    pub records: AttemptRecords,
 }
 
 /// What an attempt left behind, or why it failed.

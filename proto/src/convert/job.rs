@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use hearth_common::{
     ByteSize, ColumnSpec, Compression, CsvOptions, Encoding, ExtraColumns, InputFormat, InputSpec, JobSettings,
-    JobSpec, JobState, MissingColumns, OnError, OutputFormat, OutputMode, OutputSpec,
+    JobSpec, JobState, MissingColumns, OnError, OutputFormat, OutputMode, OutputSpec, RejectLimit,
 };
 
 use super::error::{ConvertError, parsed, required, unknown_value};
-use crate::wire::{self, input};
+use crate::wire::{self, input, reject_limit};
 
 /// Both directions of an enum whose variants have the same names on the wire.
 macro_rules! wire_enum {
@@ -31,7 +31,6 @@ macro_rules! wire_enum {
 }
 pub(super) use wire_enum;
 
-wire_enum!(OnError, on_error_of, { Fail });
 wire_enum!(Encoding, encoding_of, { Utf8, Latin1 });
 wire_enum!(MissingColumns, missing_columns_of, { Error, Null });
 wire_enum!(ExtraColumns, extra_columns_of, { Error, Ignore });
@@ -90,8 +89,37 @@ impl TryFrom<wire::Input> for InputSpec {
         };
         let columns: Vec<_> = message.schema.into_iter().map(ColumnSpec::try_from).collect::<Result<_, _>>()?;
         let schema = (!columns.is_empty()).then_some(columns);
-        let on_error = on_error_of("Input.on_error", message.on_error)?;
+        let on_error = on_error_of(message.on_error, message.max_rejects)?;
         Ok(Self { paths: message.paths, format, schema, on_error })
+    }
+}
+
+fn on_error_of(value: i32, limit: Option<wire::RejectLimit>) -> Result<OnError, ConvertError> {
+    use reject_limit::Limit;
+    match (wire::OnError::try_from(value), limit) {
+        (Ok(wire::OnError::Fail), None) => Ok(OnError::Fail),
+        (Ok(wire::OnError::Fail), Some(_)) => {
+            Err(ConvertError::new("Input.max_rejects", "it is for inputs that reject records"))
+        }
+        (Ok(wire::OnError::Reject), limit) => {
+            let limit = match required("Input.max_rejects", limit.and_then(|limit| limit.limit))? {
+                Limit::Records(max) => RejectLimit::Records(max),
+                Limit::Millionths(max) => RejectLimit::Millionths(max),
+            };
+            Ok(OnError::Reject(limit))
+        }
+        (Ok(wire::OnError::Unspecified) | Err(_), _) => Err(unknown_value("Input.on_error", value)),
+    }
+}
+
+impl From<RejectLimit> for wire::RejectLimit {
+    fn from(limit: RejectLimit) -> Self {
+        use reject_limit::Limit;
+        let limit = match limit {
+            RejectLimit::Records(max) => Limit::Records(max),
+            RejectLimit::Millionths(max) => Limit::Millionths(max),
+        };
+        Self { limit: Some(limit) }
     }
 }
 
@@ -104,13 +132,18 @@ impl From<InputSpec> for wire::Input {
             InputFormat::Json => input::Format::Json(wire::JsonFormat {}),
             InputFormat::Parquet => input::Format::Parquet(wire::ParquetFormat {}),
         };
+        let (on_error, max_rejects) = match on_error {
+            OnError::Fail => (wire::OnError::Fail, None),
+            OnError::Reject(limit) => (wire::OnError::Reject, Some(limit.into())),
+        };
         let column = |column: ColumnSpec| wire::Column { name: column.name, r#type: column.value_type.to_string() };
         Self {
             name: String::new(),
             paths,
             format: Some(format),
             schema: schema.into_iter().flatten().map(column).collect(),
-            on_error: wire::OnError::from(on_error).into(),
+            on_error: on_error.into(),
+            max_rejects,
         }
     }
 }

@@ -1,8 +1,8 @@
 //! Jobs and workers as seen from outside.
 
 use hearth_common::{
-    AttemptCounts, AttemptMetrics, FailureCause, JobStatus, OutputStatus, StageId, StageStatus, WorkerState,
-    WorkerStatus,
+    AttemptCounts, AttemptMetrics, FailureCause, InputRecords, InputStatus, JobStatus, OutputStatus, Reject, StageId,
+    StageStatus, WorkerState, WorkerStatus,
 };
 
 use super::error::{ConvertError, parsed, required, unknown_value};
@@ -31,6 +31,7 @@ impl TryFrom<wire::Job> for JobStatus {
             has_result: message.has_result,
             attempts: required("Job.attempts", message.attempts)?.into(),
             query: message.query,
+            inputs: message.inputs.into_iter().map(InputStatus::try_from).collect::<Result<_, _>>()?,
         })
     }
 }
@@ -52,7 +53,26 @@ impl From<JobStatus> for wire::Job {
             attempts: Some(job.attempts.into()),
             has_result: job.has_result,
             query: job.query,
+            inputs: job.inputs.into_iter().map(wire::InputStatus::from).collect(),
         }
+    }
+}
+
+impl TryFrom<wire::InputStatus> for InputStatus {
+    type Error = ConvertError;
+
+    fn try_from(message: wire::InputStatus) -> Result<Self, ConvertError> {
+        let wire::InputStatus { input, records, used, rejected, first_rejects } = message;
+        let first_rejects = first_rejects.into_iter().map(Reject::try_from).collect::<Result<_, _>>()?;
+        Ok(Self { records: InputRecords { input, records, used, rejected }, first_rejects })
+    }
+}
+
+impl From<InputStatus> for wire::InputStatus {
+    fn from(status: InputStatus) -> Self {
+        let InputRecords { input, records, used, rejected } = status.records;
+        let first_rejects = status.first_rejects.into_iter().map(wire::Reject::from).collect();
+        Self { input, records, used, rejected, first_rejects }
     }
 }
 
@@ -77,15 +97,15 @@ impl From<StageStatus> for wire::Stage {
 
 impl From<wire::OutputStatus> for OutputStatus {
     fn from(message: wire::OutputStatus) -> Self {
-        let wire::OutputStatus { path, files, rows, bytes } = message;
-        Self { path, files, rows, bytes }
+        let wire::OutputStatus { path, files, rows, bytes, rejects } = message;
+        Self { path, files, rows, bytes, rejects }
     }
 }
 
 impl From<OutputStatus> for wire::OutputStatus {
     fn from(output: OutputStatus) -> Self {
-        let OutputStatus { path, files, rows, bytes } = output;
-        Self { path, files, rows, bytes }
+        let OutputStatus { path, files, rows, bytes, rejects } = output;
+        Self { path, files, rows, bytes, rejects }
     }
 }
 

@@ -4,9 +4,9 @@ use std::fmt::Debug;
 
 use hearth_common::{
     AttemptCounts, AttemptId, AttemptMetrics, ByteSize, ColumnSpec, Compression, CsvOptions, Encoding, ExtraColumns,
-    FailureCause, InputFormat, InputSpec, JobId, JobSettings, JobSpec, JobState, JobStatus, MissingColumns, OnError,
-    OutputFormat, OutputMode, OutputSpec, OutputStatus, Place, StageId, StageStatus, TaskId, ValueType, WorkerId,
-    WorkerState, WorkerStatus,
+    FailureCause, InputFormat, InputRecords, InputSpec, InputStatus, JobId, JobSettings, JobSpec, JobState, JobStatus,
+    MissingColumns, OnError, OutputFormat, OutputMode, OutputSpec, OutputStatus, Place, Reject, RejectLimit, StageId,
+    StageStatus, TaskId, ValueType, WorkerId, WorkerState, WorkerStatus,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -145,12 +145,30 @@ fn column() -> impl Strategy<Value = ColumnSpec> {
 
 fn input() -> impl Strategy<Value = InputSpec> {
     let schema = proptest::option::of(vec(column(), 1..4));
-    (vec("[a-z/:*]{1,9}", 1..3), format(), schema).prop_map(|(paths, format, schema)| InputSpec {
+    (vec("[a-z/:*]{1,9}", 1..3), format(), schema, on_error()).prop_map(|(paths, format, schema, on_error)| InputSpec {
         paths,
-        format,
         schema,
-        on_error: OnError::Fail,
+        on_error: if matches!(format, InputFormat::Csv(_)) { on_error } else { OnError::Fail },
+        format,
     })
+}
+
+fn on_error() -> impl Strategy<Value = OnError> {
+    prop_oneof![
+        Just(OnError::Fail),
+        any::<u64>().prop_map(|max| OnError::Reject(RejectLimit::Records(max))),
+        (0..=1_000_000_u32).prop_map(|max| OnError::Reject(RejectLimit::Millionths(max))),
+    ]
+}
+
+fn input_status() -> impl Strategy<Value = InputStatus> {
+    let reject = (place(), any::<String>()).prop_map(|(place, reason)| Reject { place, reason });
+    (any::<String>(), any::<[u64; 3]>(), vec(reject, 0..3)).prop_map(
+        |(input, [records, used, rejected], first_rejects)| InputStatus {
+            records: InputRecords { input, records, used, rejected },
+            first_rejects,
+        },
+    )
 }
 
 fn output() -> impl Strategy<Value = OutputSpec> {
@@ -214,13 +232,15 @@ fn stage() -> impl Strategy<Value = StageStatus> {
 
 fn status() -> impl Strategy<Value = JobStatus> {
     let times = any::<(u64, Option<u64>, Option<u64>)>();
-    let output = any::<Option<(String, u64, u64, u64)>>()
-        .prop_map(|output| output.map(|(path, files, rows, bytes)| OutputStatus { path, files, rows, bytes }));
+    let output = any::<Option<(String, u64, u64, u64, Option<String>)>>().prop_map(|output| {
+        output.map(|(path, files, rows, bytes, rejects)| OutputStatus { path, files, rows, bytes, rejects })
+    });
     let texts = any::<(String, Option<String>, String, bool)>();
     let counts = any::<[u64; 3]>().prop_map(|[launched, lost, failed]| AttemptCounts { launched, lost, failed });
-    let work = (vec(stage(), 0..3), metrics(), counts);
+    let work = (vec(stage(), 0..3), metrics(), counts, vec(input_status(), 0..3));
     (job_id(), state(), times, texts, proptest::option::of(cause()), work, output).prop_map(
-        |(id, state, times, (name, waiting_for, query, has_result), failure, (stages, metrics, attempts), output)| {
+        |(id, state, times, (name, waiting_for, query, has_result), failure, work, output)| {
+            let (stages, metrics, attempts, inputs) = work;
             let (submitted_ms, started_ms, finished_ms) = times;
             JobStatus {
                 id,
@@ -237,6 +257,7 @@ fn status() -> impl Strategy<Value = JobStatus> {
                 has_result,
                 attempts,
                 query,
+                inputs,
             }
         },
     )
@@ -305,7 +326,14 @@ fn good_job() -> wire::JobSpec {
     wire::JobSpec {
         name: "job".into(),
         query: "SELECT 1".into(),
-        inputs: vec![wire::Input { name, paths, format, schema, on_error: wire::OnError::Fail.into() }],
+        inputs: vec![wire::Input {
+            name,
+            paths,
+            format,
+            schema,
+            on_error: wire::OnError::Fail.into(),
+            max_rejects: None,
+        }],
         output: Some(wire::Output {
             path: "/out".into(),
             format: wire::OutputFormat::Csv.into(),
@@ -335,6 +363,15 @@ fn malformed_jobs_are_refused_by_field() {
     check_job("Input.on_error", "it is missing", |job| job.inputs[0].on_error = 0);
     let unknown = "9 is not a value this version knows; are both sides of the same version?";
     check_job("Input.on_error", unknown, |job| job.inputs[0].on_error = 9);
+    check_job("Input.max_rejects", MISSING, |job| job.inputs[0].on_error = wire::OnError::Reject.into());
+    let limit = || Some(RejectLimit::DEFAULT.into());
+    let stray = "it is for inputs that reject records";
+    check_job("Input.max_rejects", stray, |job| job.inputs[0].max_rejects = limit());
+    let csv_alone = "input `t`: only csv inputs can reject records; write on_error = \"fail\", or leave it out";
+    check_job("JobSpec", csv_alone, |job| {
+        job.inputs[0].on_error = wire::OnError::Reject.into();
+        job.inputs[0].max_rejects = limit();
+    });
     check_job("JobSpec.inputs", "there are two inputs named `t`", |job| job.inputs.push(job.inputs[0].clone()));
     check_job("JobSpec", "job has no query", |job| job.query.clear());
     let output = |job: &mut wire::JobSpec, change: fn(&mut wire::Output)| change(job.output.as_mut().unwrap());

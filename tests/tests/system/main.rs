@@ -9,6 +9,10 @@ mod commit;
 #[cfg(test)]
 mod common;
 #[cfg(test)]
+mod corpus;
+#[cfg(test)]
+mod csv;
+#[cfg(test)]
 mod http;
 #[cfg(test)]
 mod jobs;
@@ -18,5 +22,7 @@ mod processes;
 mod queries;
 #[cfg(test)]
 mod recovery;
+#[cfg(test)]
+mod rejects;
 #[cfg(test)]
 mod tpch;

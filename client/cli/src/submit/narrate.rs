@@ -150,6 +150,7 @@ mod tests {
             has_result: false,
             attempts: AttemptCounts::default(),
             query: String::new(),
+            inputs: Vec::new(),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use futures::StreamExt;
 use hearth_client::{Client, ResultFormat};
-use hearth_common::{ByteSize, JobState, JobStatus};
+use hearth_common::{ByteSize, InputRecords, JobState, JobStatus};
 use serde_json::{Value, json};
 
 use crate::exit::{CliError, Exit};
@@ -61,10 +61,27 @@ pub(crate) fn summary(job: &JobStatus) -> Vec<String> {
         lines.push(format!("files         {} ({})", output.files, ByteSize(output.bytes)));
         lines.push(format!("output        {}", output.path));
     }
+    lines.extend(records(job));
     let (lost, failed) = (job.attempts.lost, job.attempts.failed);
     if lost + failed > 0 {
         let launched = counted(job.attempts.launched, "attempt");
         lines.push(format!("work          {launched}, {lost} lost, {failed} failed"));
+    }
+    lines
+}
+
+/// What became of the records of each input, where some were rejected; the first of them without an output that holds all.
+fn records(job: &JobStatus) -> Vec<String> {
+    let mut lines = Vec::new();
+    for status in job.inputs.iter().filter(|status| status.records.rejected > 0) {
+        let InputRecords { input, records, used, rejected } = &status.records;
+        let place = job.output.as_ref().and_then(|output| output.rejects.as_deref());
+        let see = place.map(|place| format!(" (see {place})")).unwrap_or_default();
+        let read = counted(*records, "record");
+        lines.push(format!("{input}: {read} read, {} used, {} rejected{see}", count(*used), count(*rejected)));
+        if place.is_none() {
+            lines.extend(status.first_rejects.iter().map(|reject| format!("  {reject}")));
+        }
     }
     lines
 }

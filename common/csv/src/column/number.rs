@@ -43,9 +43,12 @@ fn parse_long<N: TryFrom<i128>>(digits: &[u8], is_negative: bool) -> Option<N> {
     N::try_from(if is_negative { -number } else { number }).ok()
 }
 
-/// A number with a binary fraction: decimal digits with point and exponent, `inf`, `nan`.
-pub(crate) fn parse_float<N: FromStr>(text: &[u8]) -> Option<N> {
-    std::str::from_utf8(text).ok()?.parse().ok()
+/// A number with a binary fraction: decimal digits with point and exponent, `inf`, `nan`; `None` for anything else, and for
+/// digits beyond the type's range.
+pub(crate) fn parse_float<N: FromStr + Into<f64> + Copy>(text: &[u8]) -> Option<N> {
+    let number: N = std::str::from_utf8(text).ok()?.parse().ok()?;
+    let is_out_of_range = number.into().is_infinite() && text.iter().any(u8::is_ascii_digit);
+    (!is_out_of_range).then_some(number)
 }
 
 /// `true` and `false`, `t` and `f`, `yes` and `no`, `y` and `n`, `1` and `0`, in any case.
@@ -78,6 +81,8 @@ mod tests {
     fn fractions_and_truth() {
         assert_eq!(parse_float::<f64>(b"-1.5e3"), Some(-1500.0));
         assert_eq!(parse_float::<f64>(b"1,5"), None);
+        assert_eq!(parse_float::<f64>(b"-inf"), Some(f64::NEG_INFINITY));
+        assert_eq!((parse_float::<f64>(b"1e400"), parse_float::<f32>(b"-1e39")), (None, None));
         assert_eq!(parse_bool(b"TRUE"), Some(true));
         assert_eq!(parse_bool(b"n"), Some(false));
         assert_eq!(parse_bool(b"2"), None);

@@ -16,11 +16,26 @@ struct Case {
     columns: Vec<(&'static str, DataType)>,
     options: CsvOptions,
     split_bytes: u64,
+    puts_aside: bool,
+}
+
+/// Rows and rejects, as text.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+struct Content {
+    rows: Vec<String>,
+    /// Each as `line:byte:column: reason: record`.
+    rejects: Vec<String>,
 }
 
 impl Case {
     fn new(text: impl Into<Vec<u8>>, columns: &[(&'static str, DataType)]) -> Self {
-        Self { text: text.into(), columns: columns.to_vec(), options: CsvOptions::default(), split_bytes: u64::MAX }
+        Self {
+            text: text.into(),
+            columns: columns.to_vec(),
+            options: CsvOptions::default(),
+            split_bytes: u64::MAX,
+            puts_aside: false,
+        }
     }
 
     fn with(mut self, change: impl FnOnce(&mut CsvOptions)) -> Self {
@@ -28,25 +43,50 @@ impl Case {
         self
     }
 
+    /// What cannot be read is put aside.
+    fn putting_aside(mut self) -> Self {
+        self.puts_aside = true;
+        self
+    }
+
     fn table(&self) -> Arc<CsvTable> {
         let fields: Vec<Field> =
             self.columns.iter().map(|(name, data_type)| Field::new(*name, data_type.clone(), true)).collect();
         let schema = Arc::new(Schema::new(fields));
-        Arc::new(CsvTable { options: self.options.clone(), schema, projection: None, batch_rows: 3 })
+        Arc::new(CsvTable {
+            options: self.options.clone(),
+            schema,
+            projection: None,
+            batch_rows: 3,
+            puts_aside: self.puts_aside,
+        })
     }
 
     fn rows(&self) -> Result<Vec<String>, String> {
+        self.content().map(|content| content.rows)
+    }
+
+    fn content(&self) -> Result<Content, String> {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("f.csv");
         std::fs::write(&path, &self.text).unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        let rows = runtime.block_on(read_all(&self.table(), &path, self.split_bytes));
-        rows.map_err(|error| error.to_string().replace(&format!("file://{}", path.display()), "FILE"))
+        let content = runtime.block_on(read_all(&self.table(), &path, self.split_bytes));
+        content.map_err(|error| error.to_string().replace(&format!("file://{}", path.display()), "FILE"))
     }
 
     fn check(&self, expected: &[&str]) {
         let expected = expected.iter().map(|row| (*row).to_owned()).collect();
         assert_eq!(self.rows(), Ok(expected), "{:?}", String::from_utf8_lossy(&self.text));
+    }
+
+    /// What becomes rows, and what is put aside, whatever the splits.
+    fn check_rejects(mut self, rows: &[&str], rejects: &[&str]) {
+        self.puts_aside = true;
+        let owned = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
+        let expected = Content { rows: owned(rows), rejects: owned(rejects) };
+        assert_eq!(self.content(), Ok(expected), "{:?}", String::from_utf8_lossy(&self.text));
+        self.check_splits();
     }
 
     fn check_error(mut self, expected: &str) {
@@ -57,56 +97,65 @@ impl Case {
     /// The outcome is the same for splits of every size.
     fn check_splits(&mut self) {
         self.split_bytes = u64::MAX;
-        let whole = self.rows();
+        let whole = self.content();
         for split_bytes in 1..=self.text.len() as u64 {
             self.split_bytes = split_bytes;
             let text = String::from_utf8_lossy(&self.text);
-            assert_eq!(self.rows(), whole, "{text:?} in splits of {split_bytes} bytes");
+            assert_eq!(self.content(), whole, "{text:?} in splits of {split_bytes} bytes");
         }
     }
 }
 
 /// What one attempt at a split left behind.
 struct Attempt {
-    outcome: Result<Vec<String>, FailureCause>,
+    outcome: Result<Content, FailureCause>,
     scan: LinkScan,
 }
 
-async fn attempt(table: &Arc<CsvTable>, split: &InputSplit) -> Result<Attempt, FailureCause> {
+async fn attempt(table: &Arc<CsvTable>, split: &InputSplit, lines_before: u64) -> Result<Attempt, FailureCause> {
     let mut records = table.open(split, &RuntimeEnv::default()).await?;
-    let mut rows = Vec::new();
+    let mut content = Content::default();
     let outcome = loop {
-        match records.next().await {
-            Ok(Some(batch)) => rows.extend((0..batch.num_rows()).map(|row| show_row(&batch, row))),
-            Ok(None) => break Ok(rows),
+        let batch = records.next().await;
+        // The lines of a guess are counted from its start.
+        let base = if split.link.is_some_and(|link| link.known.is_none()) { lines_before } else { 0 };
+        content.rejects.extend(records.take_rejects().iter().map(|reject| show_reject(reject, base)));
+        match batch {
+            Ok(Some(batch)) => content.rows.extend((0..batch.num_rows()).map(|row| show_row(&batch, row))),
+            Ok(None) => break Ok(content),
             Err(error) => break Err(error),
         }
     };
     let outcome = match outcome {
-        Ok(rows) => records.finish().await.map(|()| rows),
+        Ok(content) => {
+            assert_eq!(records.records(), (content.rows.len() + content.rejects.len()) as u64, "{content:?}");
+            records.finish().await.map(|()| content)
+        }
         Err(error) => Err(error),
     };
     Ok(Attempt { scan: records.scan().unwrap(), outcome })
 }
 
 /// Reads a file as the scheduler would: guesses first, proof from the front, wrong guesses once more.
-async fn read_all(table: &Arc<CsvTable>, path: &Path, split_bytes: u64) -> Result<Vec<String>, FailureCause> {
+async fn read_all(table: &Arc<CsvTable>, path: &Path, split_bytes: u64) -> Result<Content, FailureCause> {
     let paths = [path.display().to_string()];
     let file = hearth_storage::list_inputs(&paths, &InputFormat::Csv(CsvOptions::default())).await?.remove(0);
-    let mut rows = Vec::new();
+    let mut content = Content::default();
     let mut known = RecordStart { byte: 0, line: 1 };
     for (number, start) in (0..file.bytes).step_by(usize::try_from(split_bytes).unwrap_or(usize::MAX)).enumerate() {
         let end = start.saturating_add(split_bytes).min(file.bytes);
         let split = |known| split_of(&file, (start, end), SplitLink { number: u32::try_from(number).unwrap(), known });
-        let guessed = attempt(table, &split((start == 0).then_some(known))).await?;
-        let right = attempt(table, &split(Some(known))).await?;
+        let guessed = attempt(table, &split((start == 0).then_some(known)), known.line - 1).await?;
+        let right = attempt(table, &split(Some(known)), 0).await?;
         let true_end = right.scan.read.end;
         check_guess(&guessed, &right, (known, end));
-        rows.extend(right.outcome?);
+        let right = right.outcome?;
+        content.rows.extend(right.rows);
+        content.rejects.extend(right.rejects);
         let found = true_end.expect("a split without errors has an end");
         known = RecordStart { byte: found.byte, line: known.line + found.lines };
     }
-    Ok(rows)
+    Ok(content)
 }
 
 /// A guess that was right has read the same; whatever it says about the true start is true.
@@ -140,6 +189,13 @@ fn split_of(file: &InputFile, (start, end): (u64, u64), link: SplitLink) -> Inpu
         end,
         link: Some(link),
     }
+}
+
+fn show_reject(reject: &RejectedRecord, lines_before: u64) -> String {
+    let RejectedRecord { byte, line, column, reason, raw } = reject;
+    let reason = reason.split([';', ':']).next().unwrap();
+    let column = column.as_deref().unwrap_or_default();
+    format!("{}:{byte}:{column}: {reason}: {}", line + lines_before, String::from_utf8_lossy(raw))
 }
 
 fn show_row(batch: &RecordBatch, row: usize) -> String {
@@ -260,15 +316,73 @@ fn a_record_that_cannot_be_read_is_told_with_its_place() {
 }
 
 #[test]
+fn a_record_that_cannot_be_read_is_put_aside() {
+    let fields = |found: usize| format!("the record has {found} fields, expected 2");
+    Case::new("id,name\n1,x\n2,y,z\n3\n\n4,w", TYPED).check_rejects(
+        &["1|x", "4|w"],
+        &[&format!("3:12:: {}: 2,y,z", fields(3)), "4:18:: the record has 1 field, expected 2: 3"],
+    );
+    Case::new("id,name\n1,\"x\n\"\nx,y\n2,\"\n\"\n,\n-,\"\r\n\"\r\n3,z\n", TYPED).check_rejects(
+        &["1|x\n", "2|\n", "NULL|NULL", "3|z"],
+        &["4:15:id: `x` is not of type int64: x,y", "8:27:id: `-` is not of type int64: -,\"\r\n\""],
+    );
+    Case::new("a,b\n\"x\"y,z\n1,2\nx\ry,z\n3,4\n", TEXTS).check_rejects(
+        &["1|2", "3|4"],
+        &[
+            "2:4:: text follows the closing quote of a field: \"x\"y,z",
+            "4:15:: a carriage return stands alone outside quotes: x\ry,z",
+        ],
+    );
+    Case::new(b"a,b\n1,2\n\nx,\xe9\n3,4\n".as_slice(), TEXTS)
+        .check_rejects(&["1|2", "3|4"], &["4:9:: byte 0xe9 is not UTF-8: x,\u{fffd}"]);
+    let all = "2:3:id: `x` is not of type int64: x";
+    Case::new("id\nx\ny\n", &TYPED[..1]).check_rejects(&[], &[all, "3:5:id: `y` is not of type int64: y"]);
+    Case::new("# it's\nid,name\n#x,y,z\nx,y\n", TYPED)
+        .with(|options| options.comment = Some(b'#'))
+        .check_rejects(&[], &["4:22:id: `x` is not of type int64: x,y"]);
+}
+
+#[test]
+fn the_first_bad_column_is_told_and_no_value_of_the_record_is_kept() {
+    let columns = [("a", DataType::Int32), ("s", DataType::Utf8View), ("b", DataType::Boolean)];
+    let text = "s,b,a\nok,true,1\nlost,maybe,2\nalso lost,maybe,x\nfine,false,\nlonger than a view holds,no,3\n";
+    Case::new(text, &columns).check_rejects(
+        &["1|ok|true", "NULL|fine|false", "3|longer than a view holds|false"],
+        &["3:16:b: `maybe` is not of type bool: lost,maybe,2", "4:29:a: `x` is not of type int32: also lost,maybe,x"],
+    );
+}
+
+#[test]
+fn only_columns_that_are_read_reject() {
+    let case = Case::new("id,name\n1,x\ny,y\n2,y,z\n", TYPED).putting_aside();
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("f.csv");
+    std::fs::write(&path, &case.text).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    for (projection, rows) in [(vec![1], ["x", "y"]), (vec![], ["", ""])] {
+        let table = Arc::new(CsvTable { projection: Some(projection), ..case.table().as_ref().clone() });
+        let content = runtime.block_on(read_all(&table, &path, 5)).unwrap();
+        assert_eq!(content.rows, rows);
+        assert_eq!(content.rejects, ["4:16:: the record has 3 fields, expected 2: 2,y,z"]);
+    }
+}
+
+#[test]
+fn what_makes_the_rest_doubtful_is_never_put_aside() {
+    let unclosed = "cannot read a CSV record: a quoted field has no closing quote; the record is `\\\"x,\\ny` (at FILE, line 3, byte 8)";
+    Case::new("a,b\n1,2\n\"x,\ny", TEXTS).putting_aside().check_error(unclosed);
+}
+
+#[test]
 fn records_have_a_longest_length() {
     let mut text = b"a,b\n1,\"".to_vec();
     text.resize((1 << 20) + 50, b'x');
     text.extend_from_slice(b"\"\n2,y\n");
     let case = Case::new(text, TEXTS).with(|options| options.max_record_bytes = hearth_common::ByteSize::mib(1));
     for split_bytes in [u64::MAX, 700_000, 100_000] {
-        let case =
-            Case { split_bytes, text: case.text.clone(), columns: TEXTS.to_vec(), options: case.options.clone() };
+        let case = Case { split_bytes, options: case.options.clone(), ..Case::new(case.text.clone(), TEXTS) };
         let error = case.rows().unwrap_err();
+        assert_eq!(Case { puts_aside: true, ..case }.rows().unwrap_err(), error, "nothing after it can be trusted");
         let expected = "cannot read a CSV record: the record is longer than 1048576 bytes: a closing quote may be missing; \
                         else raise max_record_bytes; the record is `1,\\\"xxx";
         assert!(error.starts_with(expected), "{error}");
@@ -304,7 +418,10 @@ fn no_column_is_a_column_too() {
     std::fs::write(&path, &case.text).unwrap();
     let table = Arc::new(CsvTable { projection: Some(Vec::new()), ..case.table().as_ref().clone() });
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    assert_eq!(runtime.block_on(read_all(&table, &path, 5)), Ok(vec![String::new(), String::new()]));
+    assert_eq!(
+        runtime.block_on(read_all(&table, &path, 5)),
+        Ok(Content { rows: vec![String::new(), String::new()], rejects: vec![] })
+    );
 }
 
 proptest! {
@@ -337,5 +454,36 @@ proptest! {
         "x", ",", "\n", "\r\n", "\"", "\"\"", "a,b\n", "\"q\",r\n", "\"m\nn\",o\n", "é", "\r",
     ]), 0..25)) {
         Case::new("a,b\n".to_owned() + &pieces.concat(), TEXTS).check_splits();
+        Case::new("a,b\n".to_owned() + &pieces.concat(), TEXTS).putting_aside().check_splits();
+    }
+
+    /// A file with records of all kinds, good and bad: rows and rejects are what each record is by itself, in splits of every size.
+    #[test]
+    fn every_record_is_a_row_or_a_reject(kinds in vec(0..7_usize, 0..20)) {
+        let mut text = b"id,name\n".to_vec();
+        let mut expected = Content::default();
+        let mut line = 2;
+        for kind in kinds {
+            let (record, row, reason): (&[u8], &str, &str) = match kind {
+                0 => (b"1,x", "1|x", ""),
+                1 => (b"2,\"y\n\"", "2|y\n", ""),
+                2 => (b"", "", ""),
+                3 => (b"3,\"\n\",z", "", ": the record has 3 fields, expected 2"),
+                4 => (b"4,\"\n\"z", "", ": text follows the closing quote of a field"),
+                5 => (b"five,\"\n5,x\n\"", "", "id: `five` is not of type int64"),
+                _ => (b"6,\"\n\xff\"", "", ": byte 0xff is not UTF-8"),
+            };
+            if !row.is_empty() {
+                expected.rows.push(row.to_owned());
+            } else if !reason.is_empty() {
+                expected.rejects.push(format!("{line}:{}:{reason}: {}", text.len(), String::from_utf8_lossy(record)));
+            }
+            line += 1 + record.iter().filter(|byte| **byte == b'\n').count();
+            text.extend_from_slice(record);
+            text.push(b'\n');
+        }
+        let mut case = Case::new(text, TYPED).putting_aside();
+        prop_assert_eq!(case.content(), Ok(expected));
+        case.check_splits();
     }
 }

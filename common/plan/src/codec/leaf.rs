@@ -16,7 +16,7 @@ use datafusion_proto::physical_plan::{
     PhysicalExtensionCodec, PhysicalPlanDecodeContext, PhysicalProtoConverterExtension,
 };
 use datafusion_proto::protobuf;
-use hearth_common::InputFormat;
+use hearth_common::{InputFormat, OnError, RejectLimit};
 
 use super::{csv, malformed, message};
 use crate::{ScanExec, ScanSpec, StageInputExec};
@@ -30,7 +30,7 @@ pub(super) fn encode(
     converter: &dyn PhysicalProtoConverterExtension,
 ) -> Result<message::Own> {
     let kind = if let Some(scan) = plan.downcast_ref::<ScanExec>() {
-        message::OwnKind::Scan(encode_scan(scan.spec(), codec, converter)?)
+        message::OwnKind::Scan(Box::new(encode_scan(scan.spec(), codec, converter)?))
     } else if let Some(input) = plan.downcast_ref::<StageInputExec>() {
         message::OwnKind::StageInput(encode_input(input, codec, converter)?)
     } else {
@@ -46,7 +46,7 @@ pub(super) fn decode(
     converter: &dyn PhysicalProtoConverterExtension,
 ) -> Result<Arc<dyn ExecutionPlan>> {
     match leaf.kind {
-        Some(message::OwnKind::Scan(scan)) => Ok(Arc::new(decode_scan(scan, decoding, converter)?)),
+        Some(message::OwnKind::Scan(scan)) => Ok(Arc::new(decode_scan(*scan, decoding, converter)?)),
         Some(message::OwnKind::StageInput(input)) => Ok(Arc::new(decode_input(&input, decoding, converter)?)),
         Some(message::OwnKind::Nested(_) | message::OwnKind::Window(_)) | None => {
             Err(malformed("a leaf without a kind"))
@@ -72,6 +72,8 @@ fn encode_scan(
         partitions: number(spec.splits.len())?,
         rows_estimated: spec.rows_estimated,
         bytes: spec.bytes,
+        rejects: encode_on_error(spec.on_error),
+        attempts_url: spec.attempts_url.clone(),
     })
 }
 
@@ -97,7 +99,27 @@ fn decode_scan(
         splits: Arc::new(vec![Vec::new(); scan.partitions as usize]),
         rows_estimated: scan.rows_estimated,
         bytes: scan.bytes,
+        on_error: decode_on_error(scan.rejects)?,
+        attempts_url: scan.attempts_url,
     })
+}
+
+fn encode_on_error(on_error: OnError) -> Option<message::Rejects> {
+    let max = match on_error {
+        OnError::Fail => return None,
+        OnError::Reject(RejectLimit::Records(max)) => message::RejectsMax::Records(max),
+        OnError::Reject(RejectLimit::Millionths(max)) => message::RejectsMax::Millionths(max),
+    };
+    Some(message::Rejects { max: Some(max) })
+}
+
+fn decode_on_error(rejects: Option<message::Rejects>) -> Result<OnError> {
+    let Some(message::Rejects { max }) = rejects else { return Ok(OnError::Fail) };
+    match max {
+        Some(message::RejectsMax::Records(max)) => Ok(OnError::Reject(RejectLimit::Records(max))),
+        Some(message::RejectsMax::Millionths(max)) => Ok(OnError::Reject(RejectLimit::Millionths(max))),
+        None => Err(malformed("rejects without a limit")),
+    }
 }
 
 fn encode_format(format: &InputFormat) -> message::Format {

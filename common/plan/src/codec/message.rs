@@ -62,8 +62,8 @@ pub(super) struct Own {
 
 #[derive(Clone, PartialEq, Oneof)]
 pub(super) enum OwnKind {
-    #[prost(message, tag = "1")]
-    Scan(Scan),
+    #[prost(message, boxed, tag = "1")]
+    Scan(Box<Scan>),
     #[prost(message, tag = "2")]
     StageInput(StageInput),
     /// A [`PhysicalPlanNode`] that begins a message of its own.
@@ -113,6 +113,25 @@ pub(super) struct Scan {
     pub(super) rows_estimated: Option<u64>,
     #[prost(uint64, tag = "12")]
     pub(super) bytes: u64,
+    /// Left out: a record that cannot be read is an error.
+    #[prost(message, optional, tag = "13")]
+    pub(super) rejects: Option<Rejects>,
+    #[prost(string, optional, tag = "14")]
+    pub(super) attempts_url: Option<String>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Message)]
+pub(super) struct Rejects {
+    #[prost(oneof = "RejectsMax", tags = "1, 2")]
+    pub(super) max: Option<RejectsMax>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Oneof)]
+pub(super) enum RejectsMax {
+    #[prost(uint64, tag = "1")]
+    Records(u64),
+    #[prost(uint32, tag = "2")]
+    Millionths(u32),
 }
 
 #[derive(Clone, PartialEq, Oneof)]

@@ -7,8 +7,8 @@ use datafusion::physical_expr::expressions::col;
 use datafusion::physical_expr::{LexOrdering, Partitioning, PhysicalSortExpr};
 use datafusion::physical_plan::displayable;
 use hearth_common::{
-    ByteSize, Compression, CsvOptions, Encoding, ExtraColumns, FailureCause, InputFormat, MissingColumns, OutputFormat,
-    OutputMode, OutputSpec,
+    ByteSize, Compression, CsvOptions, Encoding, ExtraColumns, FailureCause, InputFormat, MissingColumns, OnError,
+    OutputFormat, OutputMode, OutputSpec, RejectLimit,
 };
 
 use super::*;
@@ -175,7 +175,7 @@ fn leaves_and_sinks_survive_the_encoding() {
     }));
 }
 
-fn check_format(format: InputFormat) {
+fn check_format(format: InputFormat, on_error: OnError) {
     let scan = ScanExec::try_new(ScanSpec {
         leaf: 3,
         table: "t".into(),
@@ -187,19 +187,27 @@ fn check_format(format: InputFormat) {
         splits: Arc::new(vec![Vec::new()]),
         rows_estimated: None,
         bytes: 0,
+        on_error,
+        attempts_url: matches!(on_error, OnError::Reject(_)).then(|| "file:///a".to_owned()),
     });
     let bytes = encode_stage(&StageProgram { plan: Arc::new(scan.unwrap()), sink: RESULT }).unwrap();
     let decoded = decode_stage(&bytes, &Tables::new().empty_context()).unwrap().plan;
-    assert_eq!(decoded.downcast_ref::<ScanExec>().map(|scan| &scan.spec().format), Some(&format));
+    let spec = decoded.downcast_ref::<ScanExec>().unwrap().spec();
+    assert_eq!((&spec.format, spec.on_error), (&format, on_error));
+    assert_eq!(spec.attempts_url.is_some(), on_error != OnError::Fail);
 }
 
 #[test]
 fn formats_survive_the_encoding() {
-    check_format(InputFormat::Json);
-    check_format(InputFormat::Parquet);
-    check_format(InputFormat::Csv(CsvOptions::default()));
-    check_format(InputFormat::Csv(CsvOptions { quote: None, null_values: Vec::new(), ..CsvOptions::default() }));
-    check_format(InputFormat::Csv(CsvOptions {
+    check_format(InputFormat::Json, OnError::Fail);
+    check_format(InputFormat::Parquet, OnError::Fail);
+    check_format(InputFormat::Csv(CsvOptions::default()), OnError::Fail);
+    for limit in [RejectLimit::Records(7), RejectLimit::Millionths(1)] {
+        check_format(InputFormat::Csv(CsvOptions::default()), OnError::Reject(limit));
+    }
+    let check_csv = |options| check_format(InputFormat::Csv(options), OnError::Fail);
+    check_csv(CsvOptions { quote: None, null_values: Vec::new(), ..CsvOptions::default() });
+    check_csv(CsvOptions {
         header: false,
         delimiter: b'\t',
         quote: Some(b'\''),
@@ -213,7 +221,7 @@ fn formats_survive_the_encoding() {
         missing_columns: MissingColumns::Null,
         extra_columns: ExtraColumns::Ignore,
         max_record_bytes: ByteSize::mib(3),
-    }));
+    });
 }
 
 fn check_refused(program: &StageProgram, expected: &str) {

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use crate::TaskBinding;
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::error::{DataFusionError, Result};
@@ -14,14 +13,16 @@ use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt, stream};
 use hearth_common::{FailureCause, InputFormat, InputSplit};
-use hearth_csv::CsvTable;
+use hearth_csv::{CsvTable, SplitRecords};
 
 use super::json::JsonTable;
 use super::{ScanExec, ScanSpec, parquet};
+use crate::TaskBinding;
+use crate::records::ReadRecords;
 
 /// Reads the input splits of one partition.
 pub(super) struct SplitReader {
-    spec: ScanSpec,
+    spec: Arc<ScanSpec>,
     schema: SchemaRef,
     context: Arc<TaskContext>,
     input_rows: Count,
@@ -32,7 +33,7 @@ impl SplitReader {
     /// A reader for one partition of `scan`, which counts what it reads among the scan's metrics.
     pub(super) fn new(scan: &ScanExec, partition: usize, context: Arc<TaskContext>) -> Self {
         Self {
-            spec: scan.spec.clone(),
+            spec: Arc::new(scan.spec.clone()),
             schema: scan.schema(),
             context,
             input_rows: MetricBuilder::new(&scan.metrics).counter("input_rows", partition),
@@ -67,16 +68,22 @@ impl SplitReader {
             InputFormat::Csv(options) => {
                 let table = self.spec.csv_table(options, (self.spec.projection.clone(), batch_rows));
                 let table = Arc::new(table);
-                Box::new(move |split| read_csv(Arc::clone(&table), split, Arc::clone(&self.context)))
+                Box::new(move |split| {
+                    let reading = CsvReading::new(Arc::clone(&self.spec), split, &self.context);
+                    reading.read(Arc::clone(&table), Arc::clone(&self.context))
+                })
             }
             InputFormat::Json => {
                 let table = Arc::new(JsonTable { schema: Arc::clone(&self.schema), batch_rows });
-                Box::new(move |split| table.read(split, Arc::clone(&self.context)))
+                Box::new(move |split| {
+                    let rows = table.read(split.clone(), Arc::clone(&self.context));
+                    count_rows(rows, (Arc::clone(&self.spec), split), &self.context)
+                })
             }
-            InputFormat::Parquet => {
-                let spec = Arc::new(self.spec);
-                Box::new(move |split| parquet::read(Arc::clone(&spec), split, Arc::clone(&self.context)))
-            }
+            InputFormat::Parquet => Box::new(move |split| {
+                let rows = parquet::read(Arc::clone(&self.spec), split.clone(), Arc::clone(&self.context));
+                count_rows(rows, (Arc::clone(&self.spec), split), &self.context)
+            }),
         }
     }
 }
@@ -86,27 +93,69 @@ pub(super) fn external(cause: FailureCause) -> DataFusionError {
     DataFusionError::External(Box::new(cause))
 }
 
-fn read_csv(
-    table: Arc<CsvTable>,
-    split: InputSplit,
-    context: Arc<TaskContext>,
+/// Counts rows of a format whose records are all used.
+fn count_rows(
+    rows: BoxStream<'static, Result<RecordBatch>>,
+    (spec, split): (Arc<ScanSpec>, InputSplit),
+    context: &TaskContext,
 ) -> BoxStream<'static, Result<RecordBatch>> {
-    let opened = async move {
-        let records = table.open(&split, &context.runtime_env()).await.map_err(external)?;
-        let binding = TaskBinding::of(&context);
-        let batches = stream::try_unfold((records, binding), |(mut records, binding)| async move {
-            let batch = match records.next().await {
-                Ok(None) => records.finish().await.map(|()| None),
-                batch => batch,
-            };
-            if let (Some(binding), Some(scan)) = (&binding, records.scan()) {
-                binding.scans.note(scan);
-            }
-            Ok(batch.map_err(external)?.map(|batch| (batch, (records, binding))))
-        });
-        Ok::<_, DataFusionError>(batches)
-    };
-    stream::once(opened).try_flatten().boxed()
+    let Some(binding) = TaskBinding::of(context) else { return rows };
+    let counted = rows.and_then(move |batch| {
+        let rows = batch.num_rows() as u64;
+        let read = ReadRecords { spec: &spec, split: &split, records: rows, used: rows, rejects: &[] };
+        let noted = binding.records.note(&read).map_err(external);
+        futures::future::ready(noted.map(|()| batch))
+    });
+    counted.boxed()
+}
+
+/// One CSV split that is being read.
+struct CsvReading {
+    spec: Arc<ScanSpec>,
+    split: InputSplit,
+    binding: Option<Arc<TaskBinding>>,
+}
+
+impl CsvReading {
+    fn new(spec: Arc<ScanSpec>, split: InputSplit, context: &TaskContext) -> Self {
+        Self { spec, split, binding: TaskBinding::of(context) }
+    }
+
+    fn read(self, table: Arc<CsvTable>, context: Arc<TaskContext>) -> BoxStream<'static, Result<RecordBatch>> {
+        let opened = async move {
+            let records = table.open(&self.split, &context.runtime_env()).await.map_err(external)?;
+            let batches = stream::try_unfold((records, self), |(mut records, reading)| async move {
+                let batch = reading.next(&mut records).await.map_err(external)?;
+                Ok(batch.map(|batch| (batch, (records, reading))))
+            });
+            Ok::<_, DataFusionError>(batches)
+        };
+        let batches = stream::once(opened).try_flatten();
+        // A batch may have been rejects alone.
+        batches.try_filter(|batch| futures::future::ready(batch.num_rows() > 0)).boxed()
+    }
+
+    /// The next batch, with its link and its records noted.
+    async fn next(&self, records: &mut SplitRecords) -> std::result::Result<Option<RecordBatch>, FailureCause> {
+        let before = records.records();
+        let batch = match records.next().await {
+            Ok(None) => records.finish().await.map(|()| None),
+            batch => batch,
+        };
+        if let (Some(binding), Some(scan)) = (&self.binding, records.scan()) {
+            binding.scans.note(scan);
+        }
+        let batch = batch?;
+        let used = batch.as_ref().map_or(0, |batch| batch.num_rows() as u64);
+        let (rejects, records) = (records.take_rejects(), records.records() - before);
+        let read = ReadRecords { spec: &self.spec, split: &self.split, records, used, rejects: &rejects };
+        match &self.binding {
+            Some(binding) => binding.records.note(&read)?,
+            None if rejects.is_empty() => {}
+            None => return Err(FailureCause::internal("records were rejected outside of an attempt")),
+        }
+        Ok(batch)
+    }
 }
 
 /// The first `limit` rows.

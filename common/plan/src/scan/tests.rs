@@ -53,6 +53,8 @@ fn spec(path: &Path, format: InputFormat, split_bytes: u64) -> ScanSpec {
         splits: Arc::new(vec![starts.map(split).collect()]),
         rows_estimated: Some(100),
         bytes: file.bytes,
+        on_error: hearth_common::OnError::Fail,
+        attempts_url: None,
     }
 }
 

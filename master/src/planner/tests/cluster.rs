@@ -14,9 +14,12 @@ use datafusion::physical_plan::common::collect;
 use datafusion::physical_plan::memory::MemoryStream;
 use datafusion::physical_plan::metrics::Time;
 use datafusion::physical_plan::repartition::BatchPartitioner;
-use hearth_common::{LinkScan, RecordStart, ShuffleInput, ShuffleSource, StageId, TaskInputs, WorkerId};
+use hearth_common::{
+    AttemptId, JobId, LinkScan, RecordStart, ShuffleInput, ShuffleSource, StageId, TaskId, TaskInputs, WorkerId,
+};
 use hearth_plan::{
-    LinkScans, ShuffleReader, Sink, TaskBinding, TaskContextParts, complete_scans, decode_stage, task_context,
+    LinkScans, RecordLog, ShuffleReader, Sink, TaskBinding, TaskContextParts, complete_scans, decode_stage,
+    task_context,
 };
 use hearth_scheduler::{KnownStart, Link, TaskLayout};
 use hearth_storage::register_stores;
@@ -123,9 +126,11 @@ async fn run_task(
     (runtime, shuffle): (&Arc<RuntimeEnv>, &Arc<MemoryShuffle>),
 ) -> Result<(ShuffleOutput, Vec<LinkScan>)> {
     let shuffle: Arc<dyn ShuffleReader> = Arc::<MemoryShuffle>::clone(shuffle);
+    let task = TaskId { job: JobId::from_u128(1), stage: StageId(0), partition };
+    let attempt = AttemptId { task, attempt: 0 };
     let context = task_context(TaskContextParts {
         runtime: Arc::clone(runtime),
-        binding: TaskBinding { inputs, shuffle, scans: LinkScans::default() },
+        binding: TaskBinding { inputs, shuffle, scans: LinkScans::default(), records: RecordLog::new(attempt) },
         name: format!("test/{partition}"),
     });
     let program = decode_stage(&stage.program, &context).unwrap_or_else(|error| panic!("{}: {error}", stage.label));

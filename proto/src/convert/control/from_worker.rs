@@ -3,6 +3,7 @@
 use hearth_common::{AttemptId, AttemptMetrics, FailureCause, JobSpec, OutputFile};
 
 use super::links::scans;
+use super::records::records;
 use super::{AttemptProgress, Heartbeat, Hello, Report, ReportOutcome, SLOTS_MAX, WorkerMessage, check_length};
 use crate::convert::ConvertError;
 use crate::convert::error::{parsed, required};
@@ -141,12 +142,14 @@ impl From<AttemptProgress> for wire::AttemptProgress {
 impl TryFrom<wire::Report> for Report {
     type Error = ConvertError;
 
-    fn try_from(report: wire::Report) -> Result<Self, ConvertError> {
+    fn try_from(mut report: wire::Report) -> Result<Self, ConvertError> {
+        let records = records(&mut report)?;
         Ok(Self {
             attempt: required("attempt", report.attempt)?.try_into()?,
             metrics: AttemptMetrics::from(required("metrics", report.metrics)?),
             outcome: required("outcome", report.outcome)?.try_into()?,
             scans: scans(report.scans)?,
+            records,
         })
     }
 }
@@ -158,6 +161,9 @@ impl From<Report> for wire::Report {
             metrics: Some(report.metrics.into()),
             outcome: Some(report.outcome.into()),
             scans: report.scans.into_iter().map(Into::into).collect(),
+            inputs: report.records.inputs.into_iter().map(Into::into).collect(),
+            first_rejects: report.records.first.into_iter().map(Into::into).collect(),
+            rejects_file: report.records.file.map(Into::into),
         }
     }
 }
@@ -210,7 +216,7 @@ impl TryFrom<wire::OutputFile> for OutputFile {
     }
 }
 
-fn check_component(field: &'static str, name: &str) -> Result<(), ConvertError> {
+pub(super) fn check_component(field: &'static str, name: &str) -> Result<(), ConvertError> {
     check_length(field, name.len(), COMPONENT_BYTES_MAX)?;
     if name.is_empty() || name == "." || name == ".." || name.contains(['/', '\\', '\0']) {
         return Err(ConvertError::new(field, format!("{name:?} is not a single path component")));

@@ -1,8 +1,8 @@
 //! Every message survives the wire, and what must not come in does not.
 
 use hearth_common::{
-    InputSplit, LeafInput, LeafKey, LinkEnd, LinkSpan, RecordStart, ShuffleInput, ShuffleSource, SplitLink, StageId,
-    TaskId,
+    FoundReject, InputRecords, InputSplit, JobSpec, LeafInput, LeafKey, LinkEnd, LinkSpan, Place, RecordStart, Reject,
+    RejectsFile, ShuffleInput, ShuffleSource, SplitLink, StageId, TaskId,
 };
 
 use super::*;
@@ -39,7 +39,17 @@ fn hello() -> Hello {
 
 fn report(outcome: ReportOutcome) -> WorkerMessage {
     let metrics = AttemptMetrics { input_rows: 1, elapsed_ms: 2, ..AttemptMetrics::default() };
-    WorkerMessage::Report(Report { attempt: ATTEMPT, metrics, outcome, scans: scans() })
+    WorkerMessage::Report(Report { attempt: ATTEMPT, metrics, outcome, scans: scans(), records: records() })
+}
+
+fn records() -> AttemptRecords {
+    let place = Place { file: "f.csv".into(), line: Some(3), byte: Some(40), column: Some("a".into()) };
+    let reject = Reject { place, reason: "it has 3 fields".into() };
+    AttemptRecords {
+        inputs: vec![InputRecords { input: "actions".into(), records: 12, used: 10, rejected: 2 }],
+        first: vec![FoundReject { input: "actions".into(), link: Some(0), reject }],
+        file: Some(RejectsFile { staged: "rejects-0-00003-4.parquet".into(), rows: 2, bytes: 900 }),
+    }
 }
 
 /// One of an attempt that was told where its link starts, one of an attempt that guessed, one that ended in an error.
@@ -170,6 +180,7 @@ fn refuses_scans_that_make_no_sense() {
         metrics: Some(AttemptMetrics::default().into()),
         outcome: Some(ReportOutcome::Output { files: vec![] }.into()),
         scans,
+        ..wire::Report::default()
     };
     let good = wire::LinkScan::from(scans()[0]);
     assert!(Report::try_from(report(vec![good; SCANS_MAX])).is_ok());
@@ -190,5 +201,25 @@ proptest::proptest! {
         if let Ok(message) = wire::FromMaster::decode(&*bytes) {
             let _ = MasterMessage::try_from(message);
         }
+    }
+}
+
+#[test]
+fn refuses_records_that_make_no_sense() {
+    let WorkerMessage::Report(good) = report(ReportOutcome::Output { files: vec![] }) else { return };
+    let check = |field: &str, spoil: fn(&mut wire::Report)| {
+        let mut message = wire::Report::from(good.clone());
+        spoil(&mut message);
+        check_refused::<_, Report>(message, field);
+    };
+    check("inputs", |report| report.inputs[0].used = 11);
+    check("inputs", |report| report.inputs[0].used = u64::MAX);
+    check("inputs", |report| report.inputs = vec![report.inputs[0].clone(); JobSpec::INPUTS_MAX + 1]);
+    check("first_rejects", |report| report.first_rejects = vec![report.first_rejects[0].clone(); 4]);
+    check("reject", |report| report.first_rejects[0].reject = None);
+    for name in ["", "..", "a/b", "../../etc/passwd"] {
+        let mut message = wire::Report::from(good.clone());
+        message.rejects_file = Some(wire::RejectsFile { staged: name.into(), rows: 1, bytes: 1 });
+        check_refused::<_, Report>(message, "staged");
     }
 }

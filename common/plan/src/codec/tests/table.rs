@@ -14,14 +14,17 @@ use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::logical_expr::{Expr, TableType};
 use datafusion::physical_plan::collect;
 use datafusion::prelude::SessionContext;
-use hearth_common::{CsvOptions, InputFormat, InputSplit, LeafInput, LeafKey, ShuffleInput, TaskInputs};
+use hearth_common::{
+    AttemptId, CsvOptions, InputFormat, InputSplit, JobId, LeafInput, LeafKey, OnError, ShuffleInput, StageId, TaskId,
+    TaskInputs,
+};
 use hearth_storage::{InputFile, list_inputs};
 
 use super::*;
 use crate::test_link::line_link;
 use crate::{
-    LinkScans, ScanExec, ScanSpec, ShuffleReader, TaskBinding, TaskContextParts, infer_schema, session_config,
-    task_context,
+    LinkScans, RecordLog, ScanExec, ScanSpec, ShuffleReader, TaskBinding, TaskContextParts, infer_schema,
+    session_config, task_context,
 };
 
 const T: &str = "id,name,price,day\n1,n1,1.5,2026-01-01\n2,n2,2.5,2026-01-02\n3,n1,,2026-01-03\n4,n3,4.5,2026-01-04\n\
@@ -79,7 +82,9 @@ impl Tables {
 }
 
 fn bind(inputs: TaskInputs) -> Arc<TaskContext> {
-    let binding = TaskBinding { inputs, shuffle: Arc::new(NoShuffle), scans: LinkScans::default() };
+    let task = TaskId { job: JobId::from_u128(1), stage: StageId(0), partition: 0 };
+    let records = RecordLog::new(AttemptId { task, attempt: 0 });
+    let binding = TaskBinding { inputs, shuffle: Arc::new(NoShuffle), scans: LinkScans::default(), records };
     task_context(TaskContextParts { runtime: Arc::new(RuntimeEnv::default()), binding, name: "test".into() })
 }
 
@@ -172,6 +177,8 @@ impl TableProvider for Table {
             splits: Arc::new(self.splits()),
             rows_estimated: Some(6),
             bytes: self.file.bytes,
+            on_error: OnError::Fail,
+            attempts_url: None,
         })?))
     }
 }
