@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ByteSize, ColumnSpec, CsvOptions, RejectLimit};
+use crate::{ByteSize, ColumnSpec, CsvOptions, InputCompression, RejectLimit};
 
 /// One submitted request with one outcome.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,6 +29,9 @@ pub struct InputSpec {
     pub paths: Vec<String>,
     /// Format of every file.
     pub format: InputFormat,
+    /// How the files are compressed; Parquet compresses inside.
+    #[serde(default)]
+    pub compression: InputCompression,
     /// Declared columns; inferred where it is left out.
     pub schema: Option<Vec<ColumnSpec>>,
     /// What to do with a record that cannot be read.
@@ -259,6 +262,11 @@ impl InputSpec {
         }
         if self.schema.as_ref().is_some_and(Vec::is_empty) {
             return Err(JobError::Invalid(format!("the schema of input `{name}` has no columns")));
+        }
+        if self.format == InputFormat::Parquet && self.compression != InputCompression::Auto {
+            return Err(JobError::Invalid(format!(
+                "input `{name}` is Parquet, which is compressed inside; leave its compression out"
+            )));
         }
         match (&self.format, self.on_error) {
             (InputFormat::Csv(_), OnError::Reject(limit)) if !limit.is_valid() => {

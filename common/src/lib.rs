@@ -5,6 +5,7 @@
 mod backoff;
 mod cause;
 mod chain;
+mod compression;
 mod csv_options;
 pub mod duration;
 mod id;
@@ -19,6 +20,7 @@ mod value_type;
 pub use backoff::Backoff;
 pub use cause::{FailureCause, Place};
 pub use chain::{LinkEnd, LinkScan, LinkSpan, RecordStart};
+pub use compression::{FileCompression, InputCompression};
 pub use csv_options::{CsvOptions, Encoding, ExtraColumns, MissingColumns};
 pub use id::{AttemptId, IdError, JobId, StageId, TaskId, WorkerId};
 pub use job::{

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{RecordStart, StageId, WorkerId};
+use crate::{FileCompression, RecordStart, StageId, WorkerId};
 
 /// Which leaf of a stage's plan, and which partition of that leaf.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -36,6 +36,8 @@ pub struct InputSplit {
     pub file_bytes: u64,
     /// Modification time of the file when the job was planned, in milliseconds since 1970. A changed file fails the attempt.
     pub modified_ms: i64,
+    /// How the file is compressed; if it is, the split is the whole file.
+    pub compression: FileCompression,
     /// First byte.
     pub start: u64,
     /// Byte after the last one.

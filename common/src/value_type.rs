@@ -104,6 +104,13 @@ const ALIASES: [(&str, ValueType); 17] = [
     ("bytea", ValueType::Binary),
 ];
 
+impl ValueType {
+    /// Every type that is its name alone: all but decimals.
+    pub fn without_arguments() -> impl Iterator<Item = Self> {
+        NAMES.into_iter().map(|(_, value_type)| value_type)
+    }
+}
+
 impl fmt::Display for ValueType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Self::Decimal { precision, scale } = self {

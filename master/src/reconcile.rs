@@ -112,7 +112,13 @@ mod tests {
 
     fn spec(on_error: OnError) -> JobSpec {
         let format = InputFormat::Csv(CsvOptions::default());
-        let input = InputSpec { paths: vec!["/in".to_owned()], format, schema: None, on_error };
+        let input = InputSpec {
+            paths: vec!["/in".to_owned()],
+            format,
+            compression: hearth_common::InputCompression::Auto,
+            schema: None,
+            on_error,
+        };
         JobSpec {
             name: "job".to_owned(),
             query: "SELECT 1".to_owned(),

@@ -43,6 +43,7 @@ fn waiting_job(root: &tempfile::TempDir, name: &str) -> JobSpec {
     let input = InputSpec {
         paths: vec![path.to_str().unwrap().to_owned()],
         format: InputFormat::Csv(CsvOptions::default()),
+        compression: hearth_common::InputCompression::Auto,
         schema: None,
         on_error: OnError::Fail,
     };

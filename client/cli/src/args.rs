@@ -3,6 +3,7 @@
 use clap::{Args, Parser, Subcommand};
 use hearth_common::{JobId, JobState};
 
+use crate::check::CheckArgs;
 use crate::generate::GenerateArgs;
 use crate::place::MasterPlace;
 use crate::submit::SubmitArgs;
@@ -16,6 +17,7 @@ Examples:
   hearth master --state-dir /var/lib/hearth
   hearth worker --master hearth://node1:7077 --slots 4 --memory 4GiB
   hearth submit job.toml --set date=2026-01-15
+  hearth check 'raw/*.csv'
 
 Exit codes: 0 done, 1 job failed, 2 usage or job file, 3 cancelled, 4 master not reached";
 
@@ -23,9 +25,10 @@ Exit codes: 0 done, 1 job failed, 2 usage or job file, 3 cancelled, 4 master not
 #[derive(Debug, Parser)]
 #[command(name = "hearth", version, after_help = AFTER_HELP, propagate_version = true, arg_required_else_help = true)]
 pub(crate) struct Cli {
-    /// The master: hearth://HOST:7077, spark://HOST:7077, or `local[N]` for one inside this process.
-    #[arg(long, global = true, env = "HEARTH_MASTER", value_name = "URL", default_value = "hearth://127.0.0.1:7077")]
-    pub(crate) master: MasterPlace,
+    /// The master: hearth://HOST:7077, spark://HOST:7077, or `local[N]` for one inside this process
+    /// [default: hearth://127.0.0.1:7077; of check: `local[*]`].
+    #[arg(long, global = true, env = "HEARTH_MASTER", value_name = "URL")]
+    pub(crate) master: Option<MasterPlace>,
 
     /// What to do.
     #[command(subcommand)]
@@ -46,6 +49,8 @@ pub(crate) enum Command {
     Worker(WorkerArgs),
     /// Submits a job and follows it to its end.
     Submit(Box<SubmitArgs>),
+    /// Reads data as a job would, and tells what it holds or where it is wrong. Writes nothing.
+    Check(CheckArgs),
     /// Shows one job.
     Status(JobArgs),
     /// Lists jobs, newest first.

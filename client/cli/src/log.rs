@@ -40,7 +40,7 @@ fn wanted(command: &Command) -> (&'static str, LogFormat) {
         #[cfg(feature = "cluster")]
         Command::Demo(_) => ("warn", LogFormat::Text),
         // A local master's log would only repeat what the job's failure says.
-        Command::Submit(_) => ("error", LogFormat::Text),
+        Command::Submit(_) | Command::Check(_) => ("error", LogFormat::Text),
         Command::Status(_) | Command::List(_) | Command::Cancel(_) | Command::Workers(_) | Command::Generate(_) => {
             ("warn", LogFormat::Text)
         }

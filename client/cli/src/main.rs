@@ -1,6 +1,7 @@
 //! The binary `hearth`: reads the command line, runs one command, and turns what became of it into an exit code.
 
 mod args;
+mod check;
 mod columns;
 mod exit;
 mod figures;
@@ -41,8 +42,12 @@ fn run(cli: Cli) -> Result<Exit, CliError> {
 }
 
 async fn dispatch(cli: Cli) -> Result<Exit, CliError> {
-    let master = cli.master;
+    let master = match &cli.master {
+        Some(master) => master.clone(),
+        None => place::DEFAULT_MASTER.parse().map_err(CliError::usage)?,
+    };
     match cli.command {
+        Command::Check(args) => check::run(cli.master, args).await,
         Command::Submit(args) => submit::run(&master, *args).await,
         Command::Status(args) => jobs::status(&master, &args).await,
         Command::List(args) => jobs::list(&master, &args).await,

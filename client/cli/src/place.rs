@@ -42,6 +42,16 @@ impl FromStr for MasterPlace {
 
 const SLOTS_MAX: u32 = 1024;
 
+/// The master of commands that need one and were given none.
+pub(crate) const DEFAULT_MASTER: &str = "hearth://127.0.0.1:7077";
+
+/// Why a client-only binary cannot be its own master.
+#[cfg(not(feature = "cluster"))]
+pub(crate) fn no_local_master() -> CliError {
+    CliError::usage("this hearth is a client only, and has no local master")
+        .hint("give --master hearth://HOST:7077, or use the full hearth")
+}
+
 /// Cores this process may use.
 pub(crate) fn cores() -> u32 {
     std::thread::available_parallelism().map_or(1, |cores| u32::try_from(cores.get()).unwrap_or(1))

@@ -53,6 +53,12 @@ fn usage_errors_exit_with_2() {
     check_error(here, &["submit", "--sql", "SELECT 1", "--timeout", "5"], 2, "is not a duration");
     check_error(here, &["submit", "--sql", "SELECT 1", "--output", "x", "--mode", "appendd"], 2, "append");
     check_error(here, &["generate", "x", "--users", "0"], 2, "--users");
+    check_error(here, &["check", "a.csv", "--shema", "a string"], 2, "--schema");
+    check_error(here, &["check", "--format", "csv"], 2, "PATH");
+    check_error(here, &["check", "a.csv", "--job", "job.toml"], 2, "cannot be used with");
+    check_error(here, &["check", "a.csv", "--input", "t"], 2, "cannot be used with");
+    check_error(here, &["check", "data"], 2, "the format of input `data` is not clear from its path");
+    check_error(here, &["check", "a.csv", "--format", "cvs"], 2, "did you mean `csv`?");
 }
 
 #[test]
@@ -95,7 +101,7 @@ fn a_master_that_is_not_there_exits_with_4() {
 #[test]
 fn every_help_shows_an_example() {
     let directory = tempfile::tempdir().unwrap();
-    let mut commands = vec!["submit", "status", "list", "cancel", "workers", "generate"];
+    let mut commands = vec!["submit", "check", "status", "list", "cancel", "workers", "generate"];
     if cfg!(feature = "cluster") {
         commands.extend(["demo", "master", "worker"]);
     }

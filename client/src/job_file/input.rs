@@ -1,6 +1,8 @@
 //! One named input: paths, format, and the declared columns.
 
-use hearth_common::{ColumnSpec, CsvOptions, InputFormat, InputSpec, OnError, RejectLimit, ValueType};
+use hearth_common::{
+    ColumnSpec, CsvOptions, InputCompression, InputFormat, InputSpec, OnError, RejectLimit, ValueType,
+};
 
 use super::JobFileError;
 use super::csv;
@@ -11,7 +13,7 @@ use crate::nearest;
 type Result<T> = std::result::Result<T, JobFileError>;
 
 /// Keys of an input of any format.
-const KEYS: [&str; 5] = ["path", "format", "on_error", "max_rejects", "schema"];
+const KEYS: [&str; 6] = ["path", "format", "compression", "on_error", "max_rejects", "schema"];
 const TYPE_NAMES: [&str; 17] = [
     "string",
     "bool",
@@ -57,6 +59,7 @@ pub(super) fn input_of(name: &str, table: &Table<'_>) -> Result<InputSpec> {
     Ok(InputSpec {
         on_error: on_error_of(table, &format)?,
         paths,
+        compression: compression_of(table, &format)?,
         format,
         schema: table.get("schema").map(|schema| schema_of(name, &schema)).transpose()?,
     })
@@ -108,6 +111,20 @@ fn format_of_path(path: &str) -> Option<InputFormat> {
         "parquet" => Some(InputFormat::Parquet),
         _ => None,
     }
+}
+
+fn compression_of(table: &Table<'_>, format: &InputFormat) -> Result<InputCompression> {
+    let Some(value) = table.get("compression") else { return Ok(InputCompression::Auto) };
+    if *format == InputFormat::Parquet {
+        return Err(value.error("Parquet is compressed inside; remove `compression`"));
+    }
+    value.choice(&[
+        ("auto", InputCompression::Auto),
+        ("none", InputCompression::None),
+        ("gzip", InputCompression::Gzip),
+        ("bzip2", InputCompression::Bzip2),
+        ("zstd", InputCompression::Zstd),
+    ])
 }
 
 fn on_error_of(table: &Table<'_>, format: &InputFormat) -> Result<OnError> {

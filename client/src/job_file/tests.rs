@@ -5,8 +5,8 @@ mod rejects;
 use std::path::PathBuf;
 
 use hearth_common::{
-    ByteSize, ColumnSpec, Compression, CsvOptions, Encoding, ExtraColumns, InputFormat, InputSpec, JobSettings,
-    JobSpec, MissingColumns, OnError, OutputFormat, OutputMode, OutputSpec, ValueType,
+    ByteSize, ColumnSpec, Compression, CsvOptions, Encoding, ExtraColumns, InputCompression, InputFormat, InputSpec,
+    JobSettings, JobSpec, MissingColumns, OnError, OutputFormat, OutputMode, OutputSpec, ValueType,
 };
 
 use super::*;
@@ -54,6 +54,7 @@ mode = "overwrite"
     let actions = InputSpec {
         paths: vec!["hdfs://nn:9000/raw/date=2026-01-15/*.csv".into()],
         format: InputFormat::Csv(CsvOptions::default()),
+        compression: InputCompression::Auto,
         schema: Some(vec![
             column("email", ValueType::String),
             column("timestamp", ValueType::Timestamp),
@@ -103,6 +104,7 @@ fn reads_every_key() {
 query = "SELECT 1"
 [inputs.a]
 path = ["in/a.tsv", "./b.tsv", "/c.tsv"]
+compression = "gzip"
 header = false
 quote = "'"
 escape = "\\"
@@ -140,6 +142,7 @@ result_bytes_max = "1KiB"
     assert_eq!(job.name, "daily");
     assert_eq!(input.paths, ["/home/me/in/a.tsv", "/home/me/b.tsv", "/c.tsv"]);
     assert_eq!(input.format, InputFormat::Csv(every_csv_option()));
+    assert_eq!(input.compression, InputCompression::Gzip);
     let decimal = ValueType::Decimal { precision: 12, scale: 2 };
     assert_eq!(input.schema, Some(vec![column("z", decimal), column("y", ValueType::Int64)]));
     let output = job.output.unwrap();
@@ -160,6 +163,19 @@ result_bytes_max = "1KiB"
 fn check_csv(keys: &str, expected: &CsvOptions) {
     let job = parse(&format!("query = 'SELECT 1'\n[inputs.t]\npath = 'a.csv'\n{keys}")).unwrap();
     assert_eq!(job.inputs["t"].format, InputFormat::Csv(expected.clone()), "{keys}");
+}
+
+#[test]
+fn compression_is_one_of_a_few_and_not_for_parquet() {
+    let known = "daily.toml:4:15: `compression` cannot be `xz`; write auto, none, gzip, bzip2, zstd";
+    check_input_error("path = 'a.csv.xz'\ncompression = 'xz'", known);
+    let parquet = "daily.toml:4:15: Parquet is compressed inside; remove `compression`";
+    check_input_error("path = 'a.parquet'\ncompression = 'zstd'", parquet);
+    for path in ["a.csv.gz", "a.csv.bz2", "a.csv.zst"] {
+        let input = &parse(&format!("query = 'SELECT 1'\n[inputs.t]\npath = '{path}'")).unwrap().inputs["t"];
+        assert_eq!(input.compression, InputCompression::Auto);
+        assert_eq!(input.format, InputFormat::Csv(CsvOptions::default()), "{path}");
+    }
 }
 
 #[test]

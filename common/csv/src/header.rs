@@ -47,9 +47,8 @@ pub(crate) async fn read(options: &CsvOptions, file: &InputFile, runtime: &Runti
         return Ok(Header { names: None, end: 0, lines: 0 });
     }
     for bytes_max in [HEADER_BYTES, HEADER_BYTES_MAX] {
-        let bytes = read_start(runtime, file, bytes_max).await?;
-        let is_whole = bytes.len() as u64 == file.bytes;
-        if let Some(header) = parse(&bytes, is_whole, (options, &file.url))? {
+        let start = read_start(runtime, file, bytes_max).await?;
+        if let Some(header) = parse(&start.bytes, start.is_whole, (options, &file.url))? {
             return Ok(header);
         }
     }

@@ -9,7 +9,7 @@ use arrow::datatypes::{Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
 use datafusion::execution::runtime_env::RuntimeEnv;
 use hearth_common::{CsvOptions, Encoding, FailureCause, InputSplit, LinkScan};
-use hearth_storage::{file_of, open_range};
+use hearth_storage::{content_end, file_of, open_content};
 
 use crate::column::{Column, column, type_name};
 use crate::dialect;
@@ -97,7 +97,8 @@ impl CsvTable {
             Begin::Record(byte) => byte,
             Begin::Guess => split.start.saturating_sub(CONTEXT_BYTES),
         };
-        let source = open_range(runtime, &file, from.min(file.bytes)..file.bytes).await?;
+        let source = open_content(runtime, &file, from).await?;
+        let split = InputSplit { end: content_end(split), ..split.clone() };
         let rules = (dialect::of(&self.options), self.options.max_record_bytes.0);
         let schema = match &self.projection {
             Some(columns) => {
@@ -112,7 +113,7 @@ impl CsvTable {
             rules: FieldRules::new(&self.options),
             table: Arc::clone(self),
             schema,
-            segments: Segments::new(source, split.clone(), begin, rules),
+            segments: Segments::new(source, split, begin, rules),
             current: None,
             fields: layout.fields,
             rows: 0,

@@ -15,7 +15,7 @@ use datafusion::parquet::arrow::parquet_to_arrow_schema;
 use futures::{StreamExt, TryStreamExt};
 use hearth_common::{ColumnSpec, FailureCause, InputFormat, InputSpec, Place, ValueType};
 use hearth_csv::{SAMPLE_BYTES_MAX, Sample};
-use hearth_storage::{InputFile, Location, StorageError, check_unchanged, read_range};
+use hearth_storage::{InputFile, Location, StorageError, check_unchanged, read_range, read_start};
 
 /// Files of a text input that are looked into, spread over all of them.
 const SAMPLES_MAX: usize = 8;
@@ -80,6 +80,7 @@ pub async fn infer_schema(
     let input = InputSpec {
         paths: Vec::new(),
         format: format.clone(),
+        compression: hearth_common::InputCompression::default(),
         schema: None,
         on_error: hearth_common::OnError::default(),
     };
@@ -132,6 +133,21 @@ pub const fn data_type_of(value_type: ValueType) -> DataType {
     }
 }
 
+/// The name of a type as a job file has it, or as arrow has it where a job file cannot name it.
+#[must_use]
+pub fn type_name(data_type: &DataType) -> String {
+    if data_type.is_string() {
+        return ValueType::String.to_string();
+    }
+    if let DataType::Decimal128(precision, scale) = data_type
+        && let Ok(scale) = u8::try_from(*scale)
+    {
+        return ValueType::Decimal { precision: *precision, scale }.to_string();
+    }
+    let simple = ValueType::without_arguments().find(|value_type| data_type_of(*value_type) == *data_type);
+    simple.map_or_else(|| data_type.to_string(), |value_type| value_type.to_string())
+}
+
 /// Puts declared columns before inferred ones: samples then only tell the length of a record, and may fail to.
 fn text_shape(
     declared: Option<&SchemaRef>,
@@ -142,7 +158,7 @@ fn text_shape(
         (Some(declared), inferred) => (Arc::clone(declared), inferred.ok().and_then(|(_, bytes)| bytes)),
         (None, inferred) => inferred.map(|(schema, bytes)| (Arc::new(schema), bytes))?,
     };
-    let bytes: u64 = files.iter().map(|file| file.bytes).sum();
+    let bytes: u64 = files.iter().map(InputFile::content_bytes_estimated).sum();
     Ok(InputShape { schema, rows_estimated: record_bytes.map(|record| bytes / record.max(1)) })
 }
 
@@ -151,19 +167,25 @@ async fn read_samples(files: &[InputFile], runtime: &RuntimeEnv) -> Result<Vec<S
     let filled: Vec<&InputFile> = files.iter().filter(|file| file.bytes > 0).collect();
     let count = filled.len().min(SAMPLES_MAX);
     let chosen = (0..count).map(|index| filled[index * (filled.len() - 1) / (count - 1).max(1)]);
-    let places = chosen.flat_map(|file| sample_places(file.bytes).map(move |range| (file, range)));
+    let places = chosen.flat_map(|file| sample_places(file).map(move |range| (file, range)));
     let reads = places.map(|(file, range)| async move {
-        let (is_start, whole) = (range.start == 0, range.end == file.bytes);
-        Ok(Sample { file: file.url.clone(), is_start, whole, bytes: read_range(runtime, file, range).await? })
+        if range.start == 0 {
+            let start = read_start(runtime, file, SAMPLE_BYTES_MAX).await?;
+            return Ok(Sample { file: file.url.clone(), is_start: true, whole: start.is_whole, bytes: start.bytes });
+        }
+        let whole = range.end == file.bytes;
+        Ok(Sample { file: file.url.clone(), is_start: false, whole, bytes: read_range(runtime, file, range).await? })
     });
     futures::stream::iter(reads).buffered(SAMPLES_MAX).try_collect().await
 }
 
-/// Where a file is looked into: at its beginning, and if it is large, in its middle and at its end.
-fn sample_places(file_bytes: u64) -> impl Iterator<Item = Range<u64>> {
+/// Where a file is looked into: at its beginning, and if it is large and not compressed, in its middle and at its end.
+fn sample_places(file: &InputFile) -> impl Iterator<Item = Range<u64>> + use<> {
+    let file_bytes = file.bytes;
+    let has_later = file_bytes > LARGE_BYTES && !file.compression.is_some();
     let start = 0..file_bytes.min(SAMPLE_BYTES_MAX);
     let later = [file_bytes / 2, file_bytes.saturating_sub(LATER_SAMPLE_BYTES)];
-    let later = later.into_iter().filter(move |_| file_bytes > LARGE_BYTES);
+    let later = later.into_iter().filter(move |_| has_later);
     std::iter::once(start).chain(later.map(|start| start..start + LATER_SAMPLE_BYTES))
 }
 

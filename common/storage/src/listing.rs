@@ -8,7 +8,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use hearth_common::InputFormat;
+use hearth_common::{FileCompression, InputCompression, InputFormat, InputSpec, OnError};
 
 use crate::glob::Pattern;
 use crate::{Location, StorageError};
@@ -18,7 +18,10 @@ pub const FILES_MAX: usize = 1_000_000;
 /// Deepest directory below a path. Also ends loops of symbolic links.
 const DEPTH_MAX: usize = 64;
 const NEAR_NAMES_MAX: usize = 3;
-const COMPRESSED: [&str; 8] = ["gz", "bz2", "zst", "xz", "lz4", "snappy", "zip", "deflate"];
+/// Extensions of compressed files that cannot be read.
+const UNREADABLE: [&str; 8] = ["xz", "lz4", "snappy", "zip", "deflate", "z", "lzo", "br"];
+/// Text is about so many times larger than its compressed file.
+const EXPANSION: u64 = 5;
 
 /// One file of an input.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -29,23 +32,43 @@ pub struct InputFile {
     pub bytes: u64,
     /// Modification time, in milliseconds since 1970.
     pub modified_ms: i64,
+    /// How it is compressed; never so for a format that compresses inside.
+    pub compression: FileCompression,
 }
 
-/// Every file behind `paths`, sorted by URL.
+impl InputFile {
+    /// About how many bytes its content has: five times its size where it is compressed.
+    #[must_use]
+    pub const fn content_bytes_estimated(&self) -> u64 {
+        if self.compression.is_some() { self.bytes.saturating_mul(EXPANSION) } else { self.bytes }
+    }
+}
+
+/// Every file of an input, sorted by URL.
 ///
 /// # Errors
-/// A path that cannot be read or matches nothing, a file matched twice, a compressed text file, or too many files.
-pub async fn list_inputs(paths: &[String], format: &InputFormat) -> Result<Vec<InputFile>, StorageError> {
-    let paths = paths.to_vec();
-    let text = match format {
-        InputFormat::Csv(_) | InputFormat::Json => true,
-        InputFormat::Parquet => false,
+/// A path that cannot be read or matches nothing, a file matched twice, a file compressed in a way that cannot be read, or too
+/// many files.
+pub async fn list_input(input: &InputSpec) -> Result<Vec<InputFile>, StorageError> {
+    let paths = input.paths.clone();
+    let compression = match &input.format {
+        InputFormat::Csv(_) | InputFormat::Json => input.compression,
+        InputFormat::Parquet => InputCompression::None,
     };
-    let listing = tokio::task::spawn_blocking(move || list_all(&paths, text));
+    let listing = tokio::task::spawn_blocking(move || list_all(&paths, compression));
     listing.await.map_err(|error| StorageError::from_io("list", "inputs", io::Error::other(error)))?
 }
 
-fn list_all(paths: &[String], text: bool) -> Result<Vec<InputFile>, StorageError> {
+/// Every file behind `paths`, sorted by URL, and compressed as its extension says.
+///
+/// # Errors
+/// As [`list_input`].
+pub async fn list_inputs(paths: &[String], format: &InputFormat) -> Result<Vec<InputFile>, StorageError> {
+    let (schema, on_error, compression) = (None, OnError::default(), InputCompression::Auto);
+    list_input(&InputSpec { paths: paths.to_vec(), format: format.clone(), compression, schema, on_error }).await
+}
+
+fn list_all(paths: &[String], compression: InputCompression) -> Result<Vec<InputFile>, StorageError> {
     let mut found = BTreeMap::new();
     for path in paths {
         let location = Location::parse(path)?;
@@ -57,9 +80,9 @@ fn list_all(paths: &[String], text: bool) -> Result<Vec<InputFile>, StorageError
             return Err(missing(&location));
         }
     }
-    let files: Vec<InputFile> = found.into_values().map(|(_, file)| file).collect();
-    if text {
-        files.iter().try_for_each(refuse_compressed)?;
+    let mut files: Vec<InputFile> = found.into_values().map(|(_, file)| file).collect();
+    for file in &mut files {
+        file.compression = compression_of(file, compression)?;
     }
     Ok(files)
 }
@@ -117,6 +140,7 @@ impl Walk<'_> {
             url: Location::from_local(path.to_owned()).url(),
             bytes: metadata.len(),
             modified_ms: milliseconds(modified),
+            compression: FileCompression::None,
         };
         if let Some((first, _)) = self.found.insert(path.to_owned(), (self.from.to_owned(), file)) {
             let problem = format!("both `{first}` and `{}` match it; its records would be read twice", self.from);
@@ -147,16 +171,23 @@ fn is_hidden(name: &str) -> bool {
     name.starts_with(['.', '_']) && !name.contains('=')
 }
 
-fn refuse_compressed(file: &InputFile) -> Result<(), StorageError> {
+/// How a file is compressed, if it can be read.
+fn compression_of(file: &InputFile, asked: InputCompression) -> Result<FileCompression, StorageError> {
+    let path = Path::new(file.url.trim_start_matches("file://"));
     let extension = file.url.rsplit_once('.').map_or("", |(_, extension)| extension).to_ascii_lowercase();
-    if COMPRESSED.contains(&extension.as_str()) {
-        let path = file.url.trim_start_matches("file://");
-        return Err(unusable(
-            Path::new(path),
-            "compressed CSV and JSON are not supported by this build yet; decompress the file",
-        ));
+    if asked == InputCompression::Auto && UNREADABLE.contains(&extension.as_str()) {
+        let problem = format!(
+            "`.{extension}` files cannot be read; decompress the file, or compress it with gzip, bzip2 or zstd; if it is plain, set \
+             compression = \"none\""
+        );
+        return Err(unusable(path, problem));
     }
-    Ok(())
+    let compression = asked.of_file(&file.url);
+    if compression.is_some() && file.bytes == 0 {
+        let problem = format!("it is truncated: a {} file is never empty; write it again", compression.name());
+        return Err(unusable(path, problem));
+    }
+    Ok(compression)
 }
 
 /// The error for a path that matched nothing, with names in its directory that look alike.

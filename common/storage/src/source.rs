@@ -1,6 +1,7 @@
 //! Reads the bytes of input splits: whole lines for formats made of lines, from a file proven to be the planned one.
 //!
-//! What a line means is not known here; quoting belongs to `hearth-csv`.
+//! The content of a compressed file is what it decodes to, and every position in it counts decoded bytes. What a line means is
+//! not known here; quoting belongs to `hearth-csv`.
 
 use std::fs::File;
 use std::io::{BufRead, Read, Seek, SeekFrom};
@@ -12,15 +13,22 @@ use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::object_store::{GetOptions, GetResultPayload, ObjectMeta, ObjectStore, ObjectStoreExt};
 use futures::StreamExt;
 use futures::stream::BoxStream;
-use hearth_common::InputSplit;
+use hearth_common::{FileCompression, InputSplit};
 
+use crate::decompress::Decompressor;
 use crate::{InputFile, Location, StorageError};
 
 /// Bytes asked for at once: little enough to stay near the processor until they are decoded.
 const CHUNK_BYTES: u64 = 128 << 10;
 
-/// Bytes of a range of one file, in order.
+/// Bytes of a range of one file, or of its content, in order.
 pub struct ByteSource {
+    stored: Stored,
+    decompressor: Option<Box<Decompressor>>,
+}
+
+/// Bytes of a range of one file as it is stored.
+struct Stored {
     url: String,
     payload: Payload,
     remaining: u64,
@@ -36,8 +44,23 @@ impl ByteSource {
     /// The next bytes; `None` after the last one.
     ///
     /// # Errors
-    /// What the storage says, and [`StorageError::Changed`] for a file that ends too early.
+    /// What the storage says, and [`StorageError::Unusable`] for compressed data that is truncated, corrupt or expands too far.
     pub async fn next(&mut self) -> Result<Option<Bytes>, StorageError> {
+        let Some(decompressor) = &mut self.decompressor else { return self.stored.next().await };
+        loop {
+            if let Some(chunk) = decompressor.next()? {
+                return Ok(Some(chunk));
+            }
+            match self.stored.next().await? {
+                Some(stored) => decompressor.push(stored),
+                None => return decompressor.end(),
+            }
+        }
+    }
+}
+
+impl Stored {
+    async fn next(&mut self) -> Result<Option<Bytes>, StorageError> {
         if self.remaining == 0 {
             return Ok(None);
         }
@@ -85,12 +108,12 @@ pub struct SplitLines {
 /// # Errors
 /// What the storage says, and [`StorageError::Changed`] for a file that is not the planned one.
 pub async fn open_split(runtime: &RuntimeEnv, split: &InputSplit) -> Result<SplitLines, StorageError> {
-    let end = split.end.min(split.file_bytes);
+    let end = content_end(split);
     let from = split.start.saturating_sub(1);
     if split.start >= end {
         return Ok(SplitLines { source: None, position: from, end, skipping: false });
     }
-    let source = open_range(runtime, &file_of(split), from..split.file_bytes).await?;
+    let source = open_content(runtime, &file_of(split), from).await?;
     Ok(SplitLines { source: Some(source), position: from, end, skipping: split.start > 0 })
 }
 
@@ -153,15 +176,38 @@ fn after_line_feed(mut bytes: &[u8]) -> Option<usize> {
     (count > 0 && all[count - 1] == b'\n').then_some(count)
 }
 
-/// At most `bytes_max` bytes from the start of a file.
+/// The first bytes of a file's content.
+#[derive(Debug, Clone)]
+pub struct FileStart {
+    /// The bytes.
+    pub bytes: Bytes,
+    /// They are all.
+    pub is_whole: bool,
+}
+
+/// At most `bytes_max` bytes from the start of a file's content.
 ///
 /// # Errors
 /// As [`open_split`] and [`ByteSource::next`].
-pub async fn read_start(runtime: &RuntimeEnv, file: &InputFile, bytes_max: u64) -> Result<Bytes, StorageError> {
-    read_range(runtime, file, 0..file.bytes.min(bytes_max)).await
+pub async fn read_start(runtime: &RuntimeEnv, file: &InputFile, bytes_max: u64) -> Result<FileStart, StorageError> {
+    if !file.compression.is_some() {
+        let bytes = read_range(runtime, file, 0..file.bytes.min(bytes_max)).await?;
+        return Ok(FileStart { bytes, is_whole: file.bytes <= bytes_max });
+    }
+    let mut source = open_content(runtime, file, 0).await?;
+    let mut bytes = Vec::new();
+    // One byte more tells whether there are more.
+    while bytes.len() as u64 <= bytes_max
+        && let Some(chunk) = source.next().await?
+    {
+        bytes.extend_from_slice(&chunk);
+    }
+    let is_whole = bytes.len() as u64 <= bytes_max;
+    bytes.truncate(usize::try_from(bytes_max).unwrap_or(usize::MAX));
+    Ok(FileStart { bytes: bytes.into(), is_whole })
 }
 
-/// A short range of a file, whole.
+/// A short range of a file as it is stored, whole.
 ///
 /// # Errors
 /// As [`open_split`] and [`ByteSource::next`].
@@ -186,7 +232,33 @@ pub async fn check_unchanged(runtime: &RuntimeEnv, file: &InputFile) -> Result<O
     Ok(meta)
 }
 
-/// Opens a range of a file.
+/// Opens the content of a file from a position in it.
+///
+/// A compressed file is decoded from its first byte.
+///
+/// # Errors
+/// As [`open_range`].
+pub async fn open_content(runtime: &RuntimeEnv, file: &InputFile, from: u64) -> Result<ByteSource, StorageError> {
+    if !file.compression.is_some() {
+        return open_range(runtime, file, from.min(file.bytes)..file.bytes).await;
+    }
+    let source = open_range(runtime, file, 0..file.bytes).await?;
+    let decompressor = Decompressor::new(file.compression, file.url.clone(), from);
+    Ok(ByteSource { decompressor: Some(Box::new(decompressor)), ..source })
+}
+
+/// The position in the content of a split's file before which its records start.
+#[must_use]
+pub const fn content_end(split: &InputSplit) -> u64 {
+    match split.compression {
+        FileCompression::None if split.end < split.file_bytes => split.end,
+        FileCompression::None => split.file_bytes,
+        // Nobody knows how much there is before it is decoded, and it is one split.
+        FileCompression::Gzip | FileCompression::Bzip2 | FileCompression::Zstd => u64::MAX,
+    }
+}
+
+/// Opens a range of a file as it is stored.
 ///
 /// # Errors
 /// What the storage says, and [`StorageError::Changed`] for a file that is not the planned one.
@@ -194,7 +266,8 @@ pub async fn open_range(runtime: &RuntimeEnv, file: &InputFile, range: Range<u64
     if range.is_empty() {
         check_unchanged(runtime, file).await?;
         let payload = Payload::Stream(futures::stream::empty().boxed());
-        return Ok(ByteSource { url: file.url.clone(), payload, remaining: 0 });
+        let stored = Stored { url: file.url.clone(), payload, remaining: 0 };
+        return Ok(ByteSource { stored, decompressor: None });
     }
     let location = Location::parse(&file.url)?;
     let options = GetOptions { range: Some(range.clone().into()), ..GetOptions::default() };
@@ -209,7 +282,8 @@ pub async fn open_range(runtime: &RuntimeEnv, file: &InputFile, range: Range<u64
         }
         GetResultPayload::Stream(stream) => Payload::Stream(stream),
     };
-    Ok(ByteSource { url: file.url.clone(), payload, remaining: range.end - range.start })
+    let stored = Stored { url: file.url.clone(), payload, remaining: range.end - range.start };
+    Ok(ByteSource { stored, decompressor: None })
 }
 
 fn store_of(runtime: &RuntimeEnv, location: &Location) -> Result<Arc<dyn ObjectStore>, StorageError> {
@@ -229,7 +303,12 @@ fn compare(file: &InputFile, meta: &ObjectMeta) -> Result<(), StorageError> {
 /// The file that a split is a piece of.
 #[must_use]
 pub fn file_of(split: &InputSplit) -> InputFile {
-    InputFile { url: split.url.clone(), bytes: split.file_bytes, modified_ms: split.modified_ms }
+    InputFile {
+        url: split.url.clone(),
+        bytes: split.file_bytes,
+        modified_ms: split.modified_ms,
+        compression: split.compression,
+    }
 }
 
 #[cfg(test)]
@@ -241,6 +320,7 @@ mod tests {
             url: file.url.clone(),
             file_bytes: file.bytes,
             modified_ms: file.modified_ms,
+            compression: file.compression,
             start,
             end,
             link: None,
@@ -281,7 +361,9 @@ mod tests {
         let path = directory.path().join("a");
         std::fs::write(&path, "a\nb\n").unwrap();
         let url = Location::parse(path.to_str().unwrap()).unwrap().url();
-        let split = InputSplit { url: url.clone(), file_bytes: 3, modified_ms: 0, start: 0, end: 3, link: None };
+        let compression = FileCompression::None;
+        let split =
+            InputSplit { url: url.clone(), file_bytes: 3, modified_ms: 0, compression, start: 0, end: 3, link: None };
         let error = open_split(&RuntimeEnv::default(), &split).await.err().unwrap();
         let expected =
             format!("{url} changed while the job ran: 3 bytes when it was planned, 4 now; run the job again");

@@ -8,7 +8,7 @@ use datafusion::execution::runtime_env::RuntimeEnv;
 use futures::{StreamExt, TryStreamExt, stream};
 use hearth_common::{ByteSize, FailureCause, InputFormat, InputSpec, InputSplit, OnError};
 use hearth_plan::inspect_input;
-use hearth_storage::list_inputs;
+use hearth_storage::{InputFile, list_input};
 
 use super::PlanRequest;
 use super::splits::{auto_split_bytes, pack_splits};
@@ -27,7 +27,7 @@ pub(super) struct LoadedInput {
     pub(super) schema: SchemaRef,
     /// Its input splits, one list per partition of a scan.
     pub(super) splits: Arc<Vec<Vec<InputSplit>>>,
-    /// Size of all its files, in bytes.
+    /// About the size of all its files, in bytes, were they not compressed.
     pub(super) bytes: u64,
     /// About how many rows they have.
     pub(super) rows_estimated: Option<u64>,
@@ -74,8 +74,9 @@ async fn load_input(
     input: &InputSpec,
     splitting: Splitting,
 ) -> Result<LoadedInput, FailureCause> {
-    let files = list_inputs(&input.paths, &input.format).await.map_err(FailureCause::from)?;
+    let files = list_input(input).await.map_err(FailureCause::from)?;
     let bytes = files.iter().map(|file| file.bytes).sum();
+    let content_bytes = files.iter().map(InputFile::content_bytes_estimated).sum();
     let shape = inspect_input(input, &files, runtime).await?;
     check_columns(&shape.schema).map_err(FailureCause::task)?;
     let split_bytes = splitting.split_bytes.map_or_else(|| auto_split_bytes(bytes, splitting.slots), |size| size.0);
@@ -85,7 +86,7 @@ async fn load_input(
         format: input.format.clone(),
         schema: shape.schema,
         splits: Arc::new(splits),
-        bytes,
+        bytes: content_bytes,
         rows_estimated: shape.rows_estimated,
         on_error: input.on_error,
         attempts_url: None,

@@ -48,6 +48,7 @@ pub(super) fn pack_splits(
                 url: file.url.clone(),
                 file_bytes: file.bytes,
                 modified_ms: file.modified_ms,
+                compression: file.compression,
                 start,
                 end,
                 link: (is_chained && count > 1).then_some(SplitLink { number: 0, known: None }),
@@ -60,9 +61,10 @@ pub(super) fn pack_splits(
     Ok(packed.partitions)
 }
 
-/// Equal pieces, so that no task is left with a small rest.
-const fn piece_count(file: &InputFile, split_bytes: u64) -> u64 {
-    file.bytes.div_ceil(split_bytes)
+/// Equal pieces, so that no task is left with a small rest. A compressed file can be decoded from its start alone.
+fn piece_count(file: &InputFile, split_bytes: u64) -> u64 {
+    let pieces = file.bytes.div_ceil(split_bytes);
+    if file.compression.is_some() { pieces.min(1) } else { pieces }
 }
 
 struct Packed {
@@ -98,11 +100,17 @@ pub(super) fn auto_shuffle_partitions(input_bytes: u64, slots: u32) -> u32 {
 
 #[cfg(test)]
 mod tests {
+    use hearth_common::FileCompression;
+
     use super::*;
 
+    fn file(url: &str, bytes: u64) -> InputFile {
+        InputFile { url: url.to_owned(), bytes, modified_ms: 0, compression: FileCompression::None }
+    }
+
     fn pack(sizes: &[u64], split_bytes: u64) -> Vec<Vec<(String, u64, u64)>> {
-        let file = |(index, bytes): (usize, &u64)| InputFile { url: index.to_string(), bytes: *bytes, modified_ms: 0 };
-        let files: Vec<InputFile> = sizes.iter().enumerate().map(file).collect();
+        let files: Vec<InputFile> =
+            sizes.iter().enumerate().map(|(index, bytes)| file(&index.to_string(), *bytes)).collect();
         let packed = pack_splits(&files, &InputFormat::Json, split_bytes).unwrap();
         packed
             .into_iter()
@@ -119,11 +127,22 @@ mod tests {
     #[test]
     fn the_pieces_of_a_csv_file_are_links() {
         let csv = InputFormat::Csv(hearth_common::CsvOptions::default());
-        let file = |bytes| InputFile { url: String::new(), bytes, modified_ms: 0 };
-        let packed = pack_splits(&[file(90), file(150), file(50)], &csv, 100).unwrap();
+        let packed = pack_splits(&[file("a", 90), file("b", 150), file("c", 50)], &csv, 100).unwrap();
         let links: Vec<Vec<bool>> =
             packed.iter().map(|splits| splits.iter().map(|split| split.link.is_some()).collect()).collect();
         assert_eq!(links, [vec![false], vec![true], vec![true], vec![false]]);
+    }
+
+    #[test]
+    fn compressed_files_are_never_cut() {
+        for format in [InputFormat::Csv(hearth_common::CsvOptions::default()), InputFormat::Json] {
+            let gzip = InputFile { compression: FileCompression::Gzip, ..file("a", 1 << 40) };
+            let packed = pack_splits(&[gzip], &format, 100).unwrap();
+            let split = &packed[0][0];
+            assert_eq!((packed.len(), packed[0].len()), (1, 1));
+            assert_eq!((split.start, split.end, split.link), (0, 1 << 40, None));
+            assert_eq!(split.compression, FileCompression::Gzip);
+        }
     }
 
     #[test]
@@ -150,8 +169,7 @@ mod tests {
 
     #[test]
     fn too_many_splits_are_refused() {
-        let file = InputFile { url: String::new(), bytes: 1 << 30, modified_ms: 0 };
-        let problem = pack_splits(&[file], &InputFormat::Json, 1).unwrap_err();
+        let problem = pack_splits(&[file("a", 1 << 30)], &InputFormat::Json, 1).unwrap_err();
         assert_eq!(problem, "would have 1073741824 input splits, at most 100000 are allowed; raise split_bytes");
     }
 

@@ -3,15 +3,17 @@
 use std::path::PathBuf;
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{FieldRef, SchemaRef};
 use arrow::error::ArrowError;
 use arrow::ipc::writer::StreamWriter;
 use arrow::json::LineDelimitedWriter;
 use arrow::util::pretty::pretty_format_batches_with_schema;
 use bytes::Bytes;
 use futures::Stream;
+use hearth_plan::type_name;
 use hearth_proto::convert::ResultFormat;
 use hearth_proto::wire;
+use serde_json::json;
 use tonic::Status;
 
 use crate::results::{self, ReadError};
@@ -67,6 +69,11 @@ fn render(schema: &SchemaRef, batches: &[RecordBatch], format: ResultFormat) -> 
             writer.finish()?;
             Ok(writer.into_inner())
         }
+        ResultFormat::Schema => {
+            let column = |field: &FieldRef| json!({ "name": field.name(), "type": type_name(field.data_type()) });
+            let columns = schema.fields().iter().map(|field| format!("{}\n", column(field)));
+            Ok(columns.collect::<String>().into_bytes())
+        }
     }
 }
 
@@ -106,6 +113,9 @@ mod tests {
         assert_eq!(String::from_utf8(fetch(&rows, ResultFormat::Table).await).unwrap(), table);
         let json = "{\"email\":\"a@x\",\"freq\":3}\n{\"email\":\"b@x\",\"freq\":1}\n";
         assert_eq!(String::from_utf8(fetch(&rows, ResultFormat::Json).await).unwrap(), json);
+        let schema = "{\"name\":\"email\",\"type\":\"string\"}\n{\"name\":\"freq\",\"type\":\"int64\"}\n";
+        assert_eq!(String::from_utf8(fetch(&rows, ResultFormat::Schema).await).unwrap(), schema);
+        assert_eq!(String::from_utf8(fetch(&[], ResultFormat::Schema).await).unwrap(), schema);
         let ipc = fetch(&rows, ResultFormat::ArrowIpc).await;
         let (schema, batches) = hearth_plan::frame::decode_payload(Bytes::from(ipc)).unwrap();
         assert_eq!((schema.fields().len(), batches[0].num_rows()), (2, 2));

@@ -12,7 +12,14 @@ use crate::commit::IntendedFile;
 use crate::snapshot::tests::job;
 
 fn spec() -> JobSpec {
-    let input = |format| InputSpec { paths: vec!["/in".to_owned()], format, schema: None, on_error: OnError::Fail };
+    let compression = hearth_common::InputCompression::Auto;
+    let input = |format| InputSpec {
+        paths: vec!["/in".to_owned()],
+        format,
+        compression,
+        schema: None,
+        on_error: OnError::Fail,
+    };
     JobSpec {
         name: "daily".to_owned(),
         query: "SELECT 1".to_owned(),

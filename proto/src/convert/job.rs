@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use hearth_common::{
-    ByteSize, ColumnSpec, Compression, CsvOptions, Encoding, ExtraColumns, InputFormat, InputSpec, JobSettings,
-    JobSpec, JobState, MissingColumns, OnError, OutputFormat, OutputMode, OutputSpec, RejectLimit,
+    ByteSize, ColumnSpec, Compression, CsvOptions, Encoding, ExtraColumns, InputCompression, InputFormat, InputSpec,
+    JobSettings, JobSpec, JobState, MissingColumns, OnError, OutputFormat, OutputMode, OutputSpec, RejectLimit,
 };
 
 use super::error::{ConvertError, parsed, required, unknown_value};
@@ -31,6 +31,7 @@ macro_rules! wire_enum {
 }
 pub(super) use wire_enum;
 
+wire_enum!(InputCompression, input_compression_of, { Auto, None, Gzip, Bzip2, Zstd });
 wire_enum!(Encoding, encoding_of, { Utf8, Latin1 });
 wire_enum!(MissingColumns, missing_columns_of, { Error, Null });
 wire_enum!(ExtraColumns, extra_columns_of, { Error, Ignore });
@@ -90,7 +91,8 @@ impl TryFrom<wire::Input> for InputSpec {
         let columns: Vec<_> = message.schema.into_iter().map(ColumnSpec::try_from).collect::<Result<_, _>>()?;
         let schema = (!columns.is_empty()).then_some(columns);
         let on_error = on_error_of(message.on_error, message.max_rejects)?;
-        Ok(Self { paths: message.paths, format, schema, on_error })
+        let compression = input_compression_of("Input.compression", message.compression)?;
+        Ok(Self { paths: message.paths, format, compression, schema, on_error })
     }
 }
 
@@ -126,7 +128,7 @@ impl From<RejectLimit> for wire::RejectLimit {
 /// The name stands outside of [`InputSpec`], so it is left empty.
 impl From<InputSpec> for wire::Input {
     fn from(input: InputSpec) -> Self {
-        let InputSpec { paths, format, schema, on_error } = input;
+        let InputSpec { paths, format, compression, schema, on_error } = input;
         let format = match format {
             InputFormat::Csv(options) => input::Format::Csv(options.into()),
             InputFormat::Json => input::Format::Json(wire::JsonFormat {}),
@@ -144,6 +146,7 @@ impl From<InputSpec> for wire::Input {
             schema: schema.into_iter().flatten().map(column).collect(),
             on_error: on_error.into(),
             max_rejects,
+            compression: wire::InputCompression::from(compression).into(),
         }
     }
 }

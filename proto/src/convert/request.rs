@@ -106,9 +106,11 @@ pub enum ResultFormat {
     Table,
     /// JSON lines.
     Json,
+    /// JSON lines: `name` and `type` of each column, and no rows.
+    Schema,
 }
 
-wire_enum!(ResultFormat, result_format_of, { ArrowIpc, Table, Json });
+wire_enum!(ResultFormat, result_format_of, { ArrowIpc, Table, Json, Schema });
 
 /// The result of a job without an output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -4,9 +4,9 @@ use std::fmt::Debug;
 
 use hearth_common::{
     AttemptCounts, AttemptId, AttemptMetrics, ByteSize, ColumnSpec, Compression, CsvOptions, Encoding, ExtraColumns,
-    FailureCause, InputFormat, InputRecords, InputSpec, InputStatus, JobId, JobSettings, JobSpec, JobState, JobStatus,
-    MissingColumns, OnError, OutputFormat, OutputMode, OutputSpec, OutputStatus, Place, Reject, RejectLimit, StageId,
-    StageStatus, TaskId, ValueType, WorkerId, WorkerState, WorkerStatus,
+    FailureCause, InputCompression, InputFormat, InputRecords, InputSpec, InputStatus, JobId, JobSettings, JobSpec,
+    JobState, JobStatus, MissingColumns, OnError, OutputFormat, OutputMode, OutputSpec, OutputStatus, Place, Reject,
+    RejectLimit, StageId, StageStatus, TaskId, ValueType, WorkerId, WorkerState, WorkerStatus,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -145,9 +145,19 @@ fn column() -> impl Strategy<Value = ColumnSpec> {
 
 fn input() -> impl Strategy<Value = InputSpec> {
     let schema = proptest::option::of(vec(column(), 1..4));
-    (vec("[a-z/:*]{1,9}", 1..3), format(), schema, on_error()).prop_map(|(paths, format, schema, on_error)| InputSpec {
+    let compression = prop_oneof![
+        Just(InputCompression::Auto),
+        Just(InputCompression::None),
+        Just(InputCompression::Gzip),
+        Just(InputCompression::Bzip2),
+        Just(InputCompression::Zstd)
+    ];
+    let parts = (vec("[a-z/:*]{1,9}", 1..3), format(), compression, schema, on_error());
+    parts.prop_map(|(paths, format, compression, schema, on_error)| InputSpec {
         paths,
         schema,
+        // Parquet compresses inside.
+        compression: if format == InputFormat::Parquet { InputCompression::Auto } else { compression },
         on_error: if matches!(format, InputFormat::Csv(_)) { on_error } else { OnError::Fail },
         format,
     })
@@ -333,6 +343,7 @@ fn good_job() -> wire::JobSpec {
             schema,
             on_error: wire::OnError::Fail.into(),
             max_rejects: None,
+            compression: wire::InputCompression::Auto.into(),
         }],
         output: Some(wire::Output {
             path: "/out".into(),

@@ -5,9 +5,13 @@
 #[cfg(test)]
 mod bad_input;
 #[cfg(test)]
+mod check;
+#[cfg(test)]
 mod commit;
 #[cfg(test)]
 mod common;
+#[cfg(test)]
+mod compressed;
 #[cfg(test)]
 mod corpus;
 #[cfg(test)]

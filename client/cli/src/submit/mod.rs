@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use clap::Args;
 use hearth_client::Client;
-use hearth_common::JobSpec;
 use hearth_common::duration::parse_duration;
+use hearth_common::{JobId, JobSpec, JobStatus};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -20,6 +20,7 @@ use crate::place::MasterPlace;
 use crate::terminal::{note, say, say_json};
 
 use follow::{Ended, Follow};
+pub(crate) use spec::{input_of, parse_pair};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -140,8 +141,16 @@ async fn run_local(slots: u32, spec: JobSpec, args: SubmitArgs) -> Result<Exit, 
 
 #[cfg(not(feature = "cluster"))]
 async fn run_local(_slots: u32, _spec: JobSpec, _args: SubmitArgs) -> Result<Exit, CliError> {
-    Err(CliError::usage("this hearth is a client only, and has no local master")
-        .hint("give --master hearth://HOST:7077, or use the full hearth"))
+    Err(crate::place::no_local_master())
+}
+
+/// Follows a job to its end, which an interrupt brings near; or the exit code of who did not wait for that.
+pub(crate) async fn follow_to_the_end(client: &Client, job: JobId) -> Result<Result<JobStatus, Exit>, CliError> {
+    let follow = Follow { client, job, timeout: None, cancel_on_interrupt: true };
+    Ok(match follow.to_the_end().await? {
+        Ended::Final(status) => Ok(*status),
+        Ended::Left(signal) => Err(Exit::Signal(signal)),
+    })
 }
 
 /// Submits a job to a master and follows it as the flags say.

@@ -6,15 +6,15 @@ use std::path::Path;
 use hearth_client::job_file::{absolute_location, format_of_paths, parse_schema, read_job};
 use hearth_client::nearest;
 use hearth_common::{
-    ColumnSpec, Compression, CsvOptions, InputFormat, InputSpec, JobSettings, JobSpec, OnError, OutputFormat,
-    OutputMode, OutputSpec,
+    ColumnSpec, Compression, CsvOptions, InputCompression, InputFormat, InputSpec, JobSettings, JobSpec, OnError,
+    OutputFormat, OutputMode, OutputSpec,
 };
 
 use super::JobFlags;
 use crate::exit::CliError;
 
 /// Splits `NAME=VALUE`.
-pub(super) fn parse_pair(text: &str) -> Result<(String, String), String> {
+pub(crate) fn parse_pair(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
         Some(_) | None => Err("write NAME=VALUE".to_owned()),
@@ -73,11 +73,21 @@ fn inputs_of(flags: &JobFlags, directory: &Path) -> Result<BTreeMap<String, Inpu
     let input = |(name, paths): (&str, Vec<String>)| {
         let format = formats.get(name).or_else(|| formats.get(""));
         let schema = schemas.get(name).or_else(|| schemas.get(""));
-        let format = format_of(name, &paths, format.copied())?;
-        let schema = schema.map(|schema| schema_of(schema)).transpose()?;
-        Ok((name.to_owned(), InputSpec { paths, format, schema, on_error: OnError::Fail }))
+        let input = input_of(name, paths, (format.copied(), schema.copied()))?;
+        Ok((name.to_owned(), input))
     };
     paths.into_iter().map(input).collect()
+}
+
+/// An input of these files; format and columns are found out where they are not given.
+pub(crate) fn input_of(
+    name: &str,
+    paths: Vec<String>,
+    (format, schema): (Option<&str>, Option<&str>),
+) -> Result<InputSpec, CliError> {
+    let format = format_of(name, &paths, format)?;
+    let schema = schema.map(schema_of).transpose()?;
+    Ok(InputSpec { paths, format, compression: InputCompression::Auto, schema, on_error: OnError::Fail })
 }
 
 /// Values written as `[NAME=]VALUE`, by name; the one without a name under the empty name.

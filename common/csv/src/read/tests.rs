@@ -185,6 +185,7 @@ fn split_of(file: &InputFile, (start, end): (u64, u64), link: SplitLink) -> Inpu
         url: file.url.clone(),
         file_bytes: file.bytes,
         modified_ms: file.modified_ms,
+        compression: file.compression,
         start,
         end,
         link: Some(link),

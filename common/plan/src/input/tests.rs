@@ -26,7 +26,8 @@ fn write_parquet(path: &std::path::Path, text: bool) {
 async fn inspect(directory: &std::path::Path, format: InputFormat) -> Result<String, String> {
     let paths = vec![directory.display().to_string()];
     let files = list_inputs(&paths, &format).await.unwrap();
-    let input = InputSpec { paths, format, schema: None, on_error: OnError::Fail };
+    let compression = hearth_common::InputCompression::Auto;
+    let input = InputSpec { paths, format, compression, schema: None, on_error: OnError::Fail };
     let shape = inspect_input(&input, &files, &RuntimeEnv::default()).await;
     let shape = shape.map_err(|cause| cause.to_string().replace(&format!("file://{}/", directory.display()), ""))?;
     let columns = shape.schema.fields().iter().map(|field| format!("{} {}", field.name(), field.data_type()));
@@ -67,4 +68,16 @@ fn declared_columns_are_checked() {
     };
     check(&[column("a", ValueType::Binary)], "CSV cannot hold column `a` of type binary; use string");
     check(&[column("a", ValueType::Int8), column("a", ValueType::Int8)], "the schema declares column `a` twice");
+}
+
+#[test]
+fn types_have_the_names_of_job_files() {
+    for value_type in ValueType::without_arguments().chain([ValueType::Decimal { precision: 12, scale: 2 }]) {
+        assert_eq!(type_name(&data_type_of(value_type)), value_type.to_string());
+    }
+    assert_eq!(type_name(&DataType::Utf8), "string");
+    assert_eq!(
+        type_name(&DataType::new_list(DataType::Int64, true)),
+        DataType::new_list(DataType::Int64, true).to_string()
+    );
 }

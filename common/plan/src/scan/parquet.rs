@@ -13,7 +13,7 @@ use datafusion::physical_plan::ExecutionPlan;
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt, stream};
 use hearth_common::InputSplit;
-use hearth_storage::{InputFile, Location, check_unchanged};
+use hearth_storage::{Location, check_unchanged, file_of};
 
 use super::ScanSpec;
 use super::rows::external;
@@ -35,8 +35,8 @@ async fn open(
     split: &InputSplit,
     context: Arc<TaskContext>,
 ) -> Result<datafusion::execution::SendableRecordBatchStream> {
-    let file = InputFile { url: split.url.clone(), bytes: split.file_bytes, modified_ms: split.modified_ms };
-    let meta = check_unchanged(&context.runtime_env(), &file).await.map_err(|error| external(error.into()))?;
+    let meta =
+        check_unchanged(&context.runtime_env(), &file_of(split)).await.map_err(|error| external(error.into()))?;
     let location = Location::parse(&split.url).map_err(|error| external(error.into()))?;
     let mut file = PartitionedFile::new_from_meta(meta);
     if split.start > 0 || split.end < split.file_bytes {

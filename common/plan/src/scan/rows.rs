@@ -12,7 +12,7 @@ use datafusion::physical_plan::metrics::{Count, MetricBuilder};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt, stream};
-use hearth_common::{FailureCause, InputFormat, InputSplit};
+use hearth_common::{FailureCause, FileCompression, InputFormat, InputSplit, Place};
 use hearth_csv::{CsvTable, SplitRecords};
 
 use super::json::JsonTable;
@@ -93,6 +93,16 @@ pub(super) fn external(cause: FailureCause) -> DataFusionError {
     DataFusionError::External(Box::new(cause))
 }
 
+/// Says what the line and the byte of a place count in a compressed file.
+pub(super) fn in_content(mut cause: FailureCause, compression: FileCompression) -> FailureCause {
+    if let FailureCause::Task { message, place: Some(Place { byte: Some(_), .. }) } = &mut cause
+        && compression.is_some()
+    {
+        message.push_str("; line and byte count the decompressed data");
+    }
+    cause
+}
+
 /// Counts rows of a format whose records are all used.
 fn count_rows(
     rows: BoxStream<'static, Result<RecordBatch>>,
@@ -145,7 +155,7 @@ impl CsvReading {
         if let (Some(binding), Some(scan)) = (&self.binding, records.scan()) {
             binding.scans.note(scan);
         }
-        let batch = batch?;
+        let batch = batch.map_err(|cause| in_content(cause, self.split.compression))?;
         let used = batch.as_ref().map_or(0, |batch| batch.num_rows() as u64);
         let (rejects, records) = (records.take_rejects(), records.records() - before);
         let read = ReadRecords { spec: &self.spec, split: &self.split, records, used, rejects: &rejects };

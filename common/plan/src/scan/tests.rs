@@ -34,6 +34,7 @@ fn spec(path: &Path, format: InputFormat, split_bytes: u64) -> ScanSpec {
         url: file.url.clone(),
         file_bytes: file.bytes,
         modified_ms: file.modified_ms,
+        compression: file.compression,
         start,
         end: start.saturating_add(split_bytes).min(file.bytes),
         link: is_csv.then(|| line_link(path, start)),
@@ -135,6 +136,23 @@ fn splits_of_every_size_give_the_same_records() {
 }
 
 #[test]
+fn compressed_files_give_the_same_records() {
+    let csv = "id,name\n1,a\n2,\"b\nc\"\n3,\n";
+    for (text, format) in [(JSON, InputFormat::Json), (csv, InputFormat::Csv(CsvOptions::default()))] {
+        let plain = rows(Case::new(text, format.clone()).spec(1 << 20)).unwrap();
+        let case = Case::new("", format);
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+        std::io::Write::write_all(&mut encoder, text.as_bytes()).unwrap();
+        std::fs::write(case.path(), encoder.finish().unwrap()).unwrap();
+        let mut spec = case.spec(1 << 20);
+        let split =
+            InputSplit { compression: hearth_common::FileCompression::Gzip, link: None, ..spec.splits[0][0].clone() };
+        spec.splits = Arc::new(vec![vec![split]]);
+        assert_eq!(rows(spec), Ok(plain));
+    }
+}
+
+#[test]
 fn reads_the_columns_that_are_asked_for() {
     let cases = [Case::new(JSON, InputFormat::Json), Case::parquet()];
     for (case, count) in cases.iter().zip([4, 1000]) {
@@ -180,20 +198,37 @@ fn a_changed_file_fails_the_task() {
     }
 }
 
-fn check_error(text: &str, format: InputFormat, expected: &str) {
+fn check_error(text: &str, format: InputFormat, (expected, place): (&str, &str)) {
     let case = Case::new(text, format);
     let found = rows(case.spec(1 << 20)).unwrap_err();
     assert_eq!(found.name(), "task");
     let found = found.to_string().replace(&case.path().display().to_string(), "PATH");
-    assert!(found.starts_with(expected) && found.ends_with("(at file://PATH)"), "{found}");
+    assert!(found.starts_with(expected) && found.ends_with(&format!("(at file://PATH{place})")), "{found}");
 }
 
 #[test]
 fn broken_files_are_told() {
-    check_error("{\"id\": 1\n", InputFormat::Json, "cannot read a JSON record in bytes 0 to 9 of the file: ");
-    check_error("{\"id\": \"x\"}\n", InputFormat::Json, "cannot read a JSON record in bytes 0 to 12 of the file: ");
-    check_error("no json\n", InputFormat::Json, "cannot read a JSON record in bytes 0 to 8 of the file: ");
-    check_error("no parquet", InputFormat::Parquet, "");
+    let json = |text: &str, place: &str| {
+        check_error(text, InputFormat::Json, ("cannot read a JSON record: ", place));
+    };
+    json("{\"id\": 1\n", ", line 1, byte 0");
+    json("{\"id\": \"x\"}\n", ", line 1, byte 0");
+    json("no json\n", ", line 1, byte 0");
+    json("{\"id\": 1}\n\n{\"id\": 2}\r\n[]\n", ", line 4, byte 22");
+    json("{\"id\": 1}{\"id\": \"x\"}\n", ", line 1, byte 0");
+    // Behind a batch that was given, in a batch whose last records are missing.
+    let good = "{\"id\": 1}\n".repeat(20_000);
+    json(&format!("{good}{{\"id\": \"bad\"}}\n{good}"), ", line 20001, byte 200000");
+    json(&format!("{good}{good}{{\"id\""), ", line 40001, byte 400000");
+    check_error("no parquet", InputFormat::Parquet, ("", ""));
+}
+
+#[test]
+fn a_later_split_tells_the_byte() {
+    let text = "{\"id\": 1}\n{\"id\": 2}\n{\"id\": \"x\"}\n";
+    let case = Case::new(text, InputFormat::Json);
+    let found = rows(case.spec(12)).unwrap_err();
+    assert!(found.to_string().ends_with(", byte 20)"), "{found}");
 }
 
 #[test]

@@ -20,7 +20,7 @@ impl Tree {
     fn list(&self, paths: &[&str]) -> Result<Vec<String>, String> {
         let root = self.directory.path().display().to_string();
         let paths: Vec<String> = paths.iter().map(|path| format!("{root}/{path}")).collect();
-        let listing = list_all(&paths, true);
+        let listing = list_all(&paths, InputCompression::Auto);
         let prefix = format!("{root}/");
         listing
             .map(|files| files.iter().map(|file| file.url["file://".len() + prefix.len()..].to_owned()).collect())
@@ -80,18 +80,41 @@ fn no_file_is_read_twice() {
 }
 
 #[test]
-fn compressed_text_is_refused() {
-    let tree = Tree::new(&["a.csv.gz", "b.csv.ZST"]);
-    let problem = "compressed CSV and JSON are not supported by this build yet; decompress the file";
-    tree.check_error(&["a.csv.gz"], &format!("cannot read a.csv.gz: {problem}"));
-    tree.check_error(&["b.*"], &format!("cannot read b.csv.ZST: {problem}"));
+fn extensions_tell_the_compression() {
+    let tree = Tree::new(&["a.csv.gz", "b.csv.ZST", "c.bz2", "d.csv"]);
+    let path = [tree.directory.path().display().to_string()];
+    let found = |asked| list_all(&path, asked).unwrap().iter().map(|file| file.compression).collect::<Vec<_>>();
+    let (none, gzip) = (FileCompression::None, FileCompression::Gzip);
+    assert_eq!(found(InputCompression::Auto), [gzip, FileCompression::Zstd, FileCompression::Bzip2, none]);
+    assert_eq!(found(InputCompression::None), [none; 4]);
+    assert_eq!(found(InputCompression::Gzip), [gzip; 4]);
+}
+
+#[test]
+fn what_cannot_be_decoded_is_refused() {
+    let tree = Tree::new(&["a.csv.xz", "b.csv.LZ4", "empty.csv"]);
+    let refused = |extension: &str| {
+        format!(
+            "`.{extension}` files cannot be read; decompress the file, or compress it with gzip, bzip2 or zstd; if it is plain, \
+             set compression = \"none\""
+        )
+    };
+    tree.check_error(&["a.csv.xz"], &format!("cannot read a.csv.xz: {}", refused("xz")));
+    tree.check_error(&["b.*"], &format!("cannot read b.csv.LZ4: {}", refused("lz4")));
+    let path = tree.directory.path().join("a.csv.xz").display().to_string();
+    assert!(list_all(&[path], InputCompression::None).is_ok());
+    let empty = tree.directory.path().join("empty.csv.gz");
+    fs::rename(tree.directory.path().join("empty.csv"), &empty).unwrap();
+    fs::write(&empty, "").unwrap();
+    let truncated = "cannot read empty.csv.gz: it is truncated: a gzip file is never empty; write it again";
+    tree.check_error(&["empty.csv.gz"], truncated);
 }
 
 #[test]
 fn size_and_time_agree_with_the_store() {
     let tree = Tree::new(&["a.csv"]);
     let path = tree.directory.path().join("a.csv").display().to_string();
-    let file = list_all(&[path], true).unwrap().remove(0);
+    let file = list_all(&[path], InputCompression::Auto).unwrap().remove(0);
     let object = Location::parse(&file.url).unwrap().object_path().unwrap();
     let store = datafusion::object_store::local::LocalFileSystem::new();
     let head = datafusion::object_store::ObjectStoreExt::head(&store, &object);

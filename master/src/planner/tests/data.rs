@@ -86,7 +86,8 @@ impl Tables {
             write_parquet(&directory.join(format!("{index}.parquet")), batch);
         }
         let paths = vec![directory.to_str().unwrap().to_owned()];
-        let input = InputSpec { paths, format: InputFormat::Parquet, schema: None, on_error: OnError::Fail };
+        let (format, compression) = (InputFormat::Parquet, hearth_common::InputCompression::Auto);
+        let input = InputSpec { paths, format, compression, schema: None, on_error: OnError::Fail };
         self.inputs.insert(name.to_owned(), input);
         self.batches.insert(name.to_owned(), batches);
     }

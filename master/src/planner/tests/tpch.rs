@@ -137,6 +137,7 @@ fn input(directory: &Path, types: &str) -> InputSpec {
     InputSpec {
         paths: vec![directory.to_str().unwrap().to_owned()],
         format: InputFormat::Csv(CsvOptions::default()),
+        compression: hearth_common::InputCompression::Auto,
         schema: Some(columns(first.lines().next().unwrap(), types)),
         on_error: OnError::Fail,
     }

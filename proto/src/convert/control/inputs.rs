@@ -1,13 +1,17 @@
 //! What an attempt reads: conversions in both ways.
 
 use hearth_common::{
-    InputSplit, JobSpec, LeafInput, LeafKey, RecordStart, ShuffleInput, ShuffleSource, SplitLink, StageId, TaskInputs,
+    FileCompression, InputSplit, JobSpec, LeafInput, LeafKey, RecordStart, ShuffleInput, ShuffleSource, SplitLink,
+    StageId, TaskInputs,
 };
 
 use super::from_worker::check_address;
 use crate::convert::ConvertError;
-use crate::convert::error::{parsed, required};
+use crate::convert::error::{parsed, required, unknown_value};
+use crate::convert::job::wire_enum;
 use crate::wire;
+
+wire_enum!(FileCompression, file_compression_of, { None, Gzip, Bzip2, Zstd });
 
 pub(super) fn task_inputs(leaves: Vec<wire::Leaf>) -> Result<TaskInputs, ConvertError> {
     let mut inputs = TaskInputs::new();
@@ -57,7 +61,7 @@ impl TryFrom<wire::InputSplit> for InputSplit {
     type Error = ConvertError;
 
     fn try_from(split: wire::InputSplit) -> Result<Self, ConvertError> {
-        let wire::InputSplit { url, file_bytes, modified_ms, start, end, link } = split;
+        let wire::InputSplit { url, file_bytes, modified_ms, start, end, link, compression } = split;
         if url.is_empty() {
             return Err(ConvertError::new("url", "must not be empty"));
         }
@@ -67,6 +71,10 @@ impl TryFrom<wire::InputSplit> for InputSplit {
                 format!("bytes {start} to {end} are not within {file_bytes} bytes of {url}"),
             ));
         }
+        let compression = file_compression_of("compression", compression)?;
+        if compression.is_some() && (start > 0 || end < file_bytes || link.is_some()) {
+            return Err(ConvertError::new("compression", format!("{url} is compressed, but cut into pieces")));
+        }
         let link = link.map(SplitLink::try_from).transpose()?;
         if let Some(RecordStart { byte, .. }) = link.and_then(|link| link.known)
             && !(start..=file_bytes).contains(&byte)
@@ -74,14 +82,15 @@ impl TryFrom<wire::InputSplit> for InputSplit {
             let problem = format!("byte {byte} of {url} is not within {start} to {file_bytes}");
             return Err(ConvertError::new("known", problem));
         }
-        Ok(Self { url, file_bytes, modified_ms, start, end, link })
+        Ok(Self { url, file_bytes, modified_ms, compression, start, end, link })
     }
 }
 
 impl From<InputSplit> for wire::InputSplit {
     fn from(split: InputSplit) -> Self {
-        let InputSplit { url, file_bytes, modified_ms, start, end, link } = split;
-        Self { url, file_bytes, modified_ms, start, end, link: link.map(Into::into) }
+        let InputSplit { url, file_bytes, modified_ms, compression, start, end, link } = split;
+        let compression = wire::FileCompression::from(compression).into();
+        Self { url, file_bytes, modified_ms, start, end, link: link.map(Into::into), compression }
     }
 }
 

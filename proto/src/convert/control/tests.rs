@@ -1,8 +1,8 @@
 //! Every message survives the wire, and what must not come in does not.
 
 use hearth_common::{
-    FoundReject, InputRecords, InputSplit, JobSpec, LeafInput, LeafKey, LinkEnd, LinkSpan, Place, RecordStart, Reject,
-    RejectsFile, ShuffleInput, ShuffleSource, SplitLink, StageId, TaskId,
+    FileCompression, FoundReject, InputRecords, InputSplit, JobSpec, LeafInput, LeafKey, LinkEnd, LinkSpan, Place,
+    RecordStart, Reject, RejectsFile, ShuffleInput, ShuffleSource, SplitLink, StageId, TaskId,
 };
 
 use super::*;
@@ -63,7 +63,8 @@ fn scans() -> Vec<LinkScan> {
 }
 
 fn split(link: Option<SplitLink>) -> InputSplit {
-    InputSplit { url: "file:///a.csv".into(), file_bytes: 10, modified_ms: -1, start: 2, end: 9, link }
+    let compression = FileCompression::None;
+    InputSplit { url: "file:///a.csv".into(), file_bytes: 10, modified_ms: -1, compression, start: 2, end: 9, link }
 }
 
 fn known(byte: u64) -> SplitLink {
@@ -161,6 +162,17 @@ fn refuses_inputs_that_make_no_sense() {
     for (start, end) in [(3, 11), (5, 4)] {
         check_refused::<_, InputSplit>(wire::InputSplit { start, end, ..split(None).into() }, "end");
     }
+    // A compressed file has no pieces.
+    let gzip = wire::FileCompression::Gzip.into();
+    let whole = wire::InputSplit { compression: gzip, start: 0, end: 10, ..split(None).into() };
+    assert!(InputSplit::try_from(whole.clone()).is_ok());
+    let pieces = [
+        wire::InputSplit { start: 1, ..whole.clone() },
+        wire::InputSplit { end: 9, ..whole.clone() },
+        wire::InputSplit { link: Some(known(2).into()), ..whole.clone() },
+        wire::InputSplit { compression: 0, ..whole },
+    ];
+    pieces.into_iter().for_each(|piece| check_refused::<_, InputSplit>(piece, "compression"));
     for byte in [1, 11] {
         check_refused::<_, InputSplit>(wire::InputSplit::from(split(Some(known(byte)))), "known");
     }

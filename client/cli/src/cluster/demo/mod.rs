@@ -9,8 +9,8 @@ use clap::Args;
 use futures::StreamExt;
 use hearth_client::{Client, ResultFormat};
 use hearth_common::{
-    ByteSize, Compression, CsvOptions, FailureCause, InputFormat, InputSpec, JobSettings, JobSpec, JobState, JobStatus,
-    OnError, OutputFormat, OutputMode, OutputSpec,
+    ByteSize, Compression, CsvOptions, FailureCause, InputCompression, InputFormat, InputSpec, JobSettings, JobSpec,
+    JobState, JobStatus, OnError, OutputFormat, OutputMode, OutputSpec,
 };
 
 use super::signals::Signals;
@@ -149,7 +149,8 @@ fn top_job(directory: &Path) -> JobSpec {
 }
 
 fn input(path: &Path, format: InputFormat) -> InputSpec {
-    InputSpec { paths: vec![text(path)], format, schema: None, on_error: OnError::Fail }
+    let (paths, compression) = (vec![text(path)], InputCompression::Auto);
+    InputSpec { paths, format, compression, schema: None, on_error: OnError::Fail }
 }
 
 fn text(path: &Path) -> String {

@@ -136,6 +136,7 @@ impl Table {
             url: self.file.url.clone(),
             file_bytes: self.file.bytes,
             modified_ms: self.file.modified_ms,
+            compression: self.file.compression,
             start: index * quarter,
             end: if index == 3 { self.file.bytes } else { (index + 1) * quarter },
             link: match &self.format {
