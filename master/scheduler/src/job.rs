@@ -6,7 +6,7 @@ use hearth_common::{AttemptCounts, AttemptId, JobId, JobState, StageId, TaskId, 
 
 use crate::claim::Ending;
 use crate::graph::{FinalOutput, JobGraph, StageSpec, TaskLayout};
-use crate::merge::group_partitions;
+use crate::merge::{group_partitions, limit_for};
 use crate::mutation::Mutation;
 use crate::stage::{Stage, Urgency};
 use crate::task::{Task, TaskKey, TaskState};
@@ -246,11 +246,13 @@ impl Execution {
     }
 
     /// Forms the groups of merged stages whose inputs are all there, and opens the stages that can run.
-    pub(crate) fn open_stages(&mut self, merge_bytes: u64, mutation: Option<Mutation>) {
+    ///
+    /// Groups are of at most `merge_bytes`, and so small that there is one for each slot; `slots` counts those.
+    pub(crate) fn open_stages(&mut self, (merge_bytes, slots): (u64, impl Fn() -> u32), mutation: Option<Mutation>) {
         for id in stage_ids().take(self.stages.len()) {
             let can_run = self.stage(id).is_some_and(|stage| stage.is_wanted && self.has_inputs(stage, mutation));
             if can_run {
-                self.form_groups(id, merge_bytes, mutation);
+                self.form_groups(id, (merge_bytes, &slots), mutation);
             }
             if let Some(stage) = self.stage_mut(id) {
                 stage.is_open = can_run;
@@ -267,7 +269,7 @@ impl Execution {
         stage.inputs.iter().all(|input| self.stage(input.stage).is_some_and(is_there))
     }
 
-    fn form_groups(&mut self, id: StageId, merge_bytes: u64, mutation: Option<Mutation>) {
+    fn form_groups(&mut self, id: StageId, (merge_bytes, slots): (u64, impl Fn() -> u32), mutation: Option<Mutation>) {
         let Some(partitions) = self.stage(id).and_then(Stage::unformed_partitions) else { return };
         let mut sums = vec![0_u64; partitions as usize];
         for input in self.stage(id).into_iter().flat_map(Stage::partitioned_inputs).filter_map(|id| self.stage(id)) {
@@ -279,7 +281,7 @@ impl Execution {
             sums.pop();
         }
         if let Some(stage) = self.stage_mut(id) {
-            stage.form(group_partitions(&sums, merge_bytes));
+            stage.form(group_partitions(&sums, limit_for(&sums, slots(), merge_bytes)));
         }
     }
 

@@ -2,6 +2,18 @@
 
 use std::ops::Range;
 
+/// Tasks this small are not worth having more of.
+const TASK_BYTES_MIN: u64 = 4 << 20;
+
+/// The limit for [`group_partitions`] with which every slot gets a task, if that is not too small; `merge_bytes` at most.
+pub(crate) fn limit_for(partition_bytes: &[u64], slots: u32, merge_bytes: u64) -> u64 {
+    let total = partition_bytes.iter().fold(0_u64, |total, bytes| total.saturating_add(*bytes));
+    let largest = partition_bytes.iter().copied().max().unwrap_or_default();
+    // No group but the last is smaller than the limit less one partition: so there are never more groups than slots.
+    let per_slot = (total / u64::from(slots.max(1))).saturating_add(largest);
+    merge_bytes.min(per_slot.max(TASK_BYTES_MIN))
+}
+
 /// Cuts the shuffle partitions into ranges of at most `merge_bytes` each.
 ///
 /// Every partition is in exactly one range, and ranges are in order. One partition above the limit has a range without
@@ -51,7 +63,28 @@ mod tests {
         check(&[0, 500, 0, 0, 10, 0], 100, &[(0, 4), (4, 6)]);
     }
 
+    #[test]
+    fn every_slot_gets_a_task_that_is_worth_it() {
+        let mib = 1 << 20;
+        for (partitions, slots, merge_bytes, expected) in [
+            (vec![mib; 40], 2, 64 * mib, 21 * mib),
+            (vec![mib; 40], 100, 64 * mib, 4 * mib),
+            (vec![mib; 400], 2, 64 * mib, 64 * mib),
+            (vec![mib; 40], 2, mib / 2, mib / 2),
+            (vec![100 * mib, mib], 4, 64 * mib, 64 * mib),
+            (vec![], 0, 64 * mib, 4 * mib),
+        ] {
+            assert_eq!(limit_for(&partitions, slots, merge_bytes), expected, "{partitions:?} {slots}");
+        }
+    }
+
     proptest! {
+        #[test]
+        fn there_are_not_more_tasks_than_slots(bytes in prop::collection::vec(0..200_u64 << 20, 1..50), slots in 1..20_u32) {
+            let groups = group_partitions(&bytes, limit_for(&bytes, slots, u64::MAX));
+            prop_assert!(groups.len() <= slots as usize, "{} groups", groups.len());
+        }
+
         #[test]
         fn every_partition_is_in_one_group(bytes in prop::collection::vec(0..200_u64, 1..50), limit in 0..300_u64) {
             let groups = group_partitions(&bytes, limit);

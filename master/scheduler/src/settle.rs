@@ -35,7 +35,7 @@ impl Scheduler {
         let Some(job) = self.jobs.get_mut(&id) else { return };
         let merge_bytes = job.limits.merge_bytes;
         if let Some(execution) = job.execution_mut() {
-            execution.open_stages(merge_bytes, mutation);
+            execution.open_stages((merge_bytes, || self.workers.slots()), mutation);
             execution.is_stale = false;
         }
         self.begin_commit(id);

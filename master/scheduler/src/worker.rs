@@ -111,6 +111,12 @@ impl Workers {
         self.usable
     }
 
+    /// Slots of those that take attempts, counted anew.
+    pub(crate) fn slots(&self) -> u32 {
+        let usable = self.known.values().filter(|worker| worker.room(self.mutation).is_some());
+        usable.fold(0, |slots, worker| slots.saturating_add(worker.slots))
+    }
+
     pub(crate) fn has_free_slot(&self) -> bool {
         !self.free.is_empty()
     }

@@ -38,7 +38,9 @@ pub(super) fn pack_splits(
     }
     // A record of CSV may hold line breaks, so that nothing in its file tells where one starts.
     let is_chained = matches!(format, InputFormat::Csv(_));
-    let mut packed = Packed { split_bytes, partitions: Vec::new(), last_bytes: 0 };
+    // Files of nearly equal size are not kept apart by the last bytes of one of them.
+    let task_bytes_max = split_bytes.saturating_add(split_bytes / 8);
+    let mut packed = Packed { task_bytes_max, partitions: Vec::new(), last_bytes: 0 };
     for file in files.iter().filter(|file| file.bytes > 0) {
         let count = piece_count(file, split_bytes);
         let share = |piece: u64| u64::try_from(u128::from(file.bytes) * u128::from(piece) / u128::from(count));
@@ -68,7 +70,7 @@ fn piece_count(file: &InputFile, split_bytes: u64) -> u64 {
 }
 
 struct Packed {
-    split_bytes: u64,
+    task_bytes_max: u64,
     partitions: Vec<Vec<InputSplit>>,
     last_bytes: u64,
 }
@@ -77,7 +79,7 @@ impl Packed {
     fn add(&mut self, split: InputSplit) {
         let bytes = split.end - split.start;
         match self.partitions.last_mut() {
-            Some(last) if self.last_bytes + bytes <= self.split_bytes && last.len() < SPLITS_PER_TASK_MAX => {
+            Some(last) if self.last_bytes + bytes <= self.task_bytes_max && last.len() < SPLITS_PER_TASK_MAX => {
                 self.last_bytes += bytes;
                 last.push(split);
             }
@@ -152,6 +154,8 @@ mod tests {
             packed.iter().map(|list| list.iter().map(|split| split.0.as_str()).collect()).collect();
         assert_eq!(names, [vec!["0", "2"], vec!["3"], vec!["4"], vec!["4"]]);
         assert_eq!(pack(&[0], 100), [vec![]]);
+        let equal: Vec<usize> = pack(&[51, 49, 52, 50, 51, 50], 101).iter().map(Vec::len).collect();
+        assert_eq!(equal, [2, 2, 2]);
     }
 
     #[test]

@@ -5,6 +5,10 @@
 //! come several times: memory is bounded by handing out what there is, and where nearly every row is a group of its own the
 //! rows are handed through.
 
+mod batch;
+mod keys;
+mod minor;
+mod records;
 mod table;
 
 use std::fmt;
@@ -28,7 +32,8 @@ use datafusion::physical_plan::{
 };
 use futures::{StreamExt, TryStreamExt, stream};
 
-use table::{GroupTable, Keys};
+use keys::Keys;
+use table::{Added, GroupTable};
 
 /// Columns to group by at most.
 const KEYS_MAX: usize = 4;
@@ -60,6 +65,16 @@ enum Counted {
     Rows,
     /// Those that are not NULL in that column of the input.
     Valid(usize),
+}
+
+impl Counted {
+    /// The column whose rows are looked at.
+    const fn column(self) -> Option<usize> {
+        match self {
+            Self::Rows => None,
+            Self::Valid(column) => Some(column),
+        }
+    }
 }
 
 /// Counts rows per text, as a partial aggregate.
@@ -164,12 +179,14 @@ impl ExecutionPlan for TextCountExec {
 
     fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
         let input = self.input.execute(partition, Arc::clone(&context))?;
+        let valid: Vec<usize> = self.counted.iter().filter_map(|counted| counted.column()).collect();
         let counting = Counting {
             keys: self.keys.clone(),
+            table: GroupTable::new(self.keys.len(), 1 + valid.len()),
+            valid,
             counted: self.counted.clone(),
             schema: Arc::clone(&self.schema),
             batch_rows: context.session_config().batch_size(),
-            table: GroupTable::new(self.keys.len(), self.counted.len()),
             memory: MemoryConsumer::new(format!("TextCountExec[{partition}]")).register(context.memory_pool()),
             window: Window::default(),
             hands_through: false,
@@ -211,6 +228,8 @@ impl Window {
 struct Counting {
     keys: Vec<usize>,
     counted: Vec<Counted>,
+    /// The columns whose valid rows are counted, one for each counter of the table but the first.
+    valid: Vec<usize>,
     schema: SchemaRef,
     batch_rows: usize,
     table: GroupTable,
@@ -227,31 +246,42 @@ impl Counting {
             return Ok(vec![self.hand_through(batch)?]);
         }
         let columns: Vec<_> = self.keys.iter().map(|column| batch.column(*column).as_string_view()).collect();
-        let counted: Vec<_> = self
-            .counted
-            .iter()
-            .map(|counted| match counted {
-                Counted::Rows => None,
-                Counted::Valid(column) => batch.column(*column).nulls(),
-            })
-            .collect();
-        let before = self.table.groups();
-        self.table.add(&Keys::new(&columns), &counted);
-        if self.window.is_hopeless(batch.num_rows(), self.table.groups() - before) {
-            self.hands_through = true;
-            return self.hand_out();
+        let keys = Keys::new(&columns);
+        let valid: Vec<_> = self.valid.iter().map(|column| batch.column(*column).nulls()).collect();
+        let (mut handed_out, mut new_groups, mut first) = (Vec::new(), 0, 0);
+        loop {
+            let before = self.table.groups();
+            let added = self.table.add(&keys, &valid, first);
+            new_groups += self.table.groups() - before;
+            match added {
+                Added::All => break,
+                Added::Before(row) => first = row,
+            }
+            handed_out.extend(self.hand_out()?);
         }
-        if self.table.is_full() || self.memory.try_resize(self.table.bytes()).is_err() {
-            return self.hand_out();
+        let is_hopeless = self.window.is_hopeless(batch.num_rows(), new_groups);
+        if is_hopeless || self.table.is_full() || self.memory.try_resize(self.table.bytes()).is_err() {
+            handed_out.extend(self.hand_out()?);
         }
-        Ok(Vec::new())
+        self.hands_through = is_hopeless;
+        Ok(handed_out)
     }
 
     /// All groups so far.
     fn hand_out(&mut self) -> Result<Vec<RecordBatch>> {
         let batches = self.table.take(self.batch_rows)?;
         self.memory.free();
-        batches.into_iter().map(|columns| Ok(RecordBatch::try_new(Arc::clone(&self.schema), columns)?)).collect()
+        let batch = |mut columns: Vec<ArrayRef>| {
+            let counters = columns.split_off(self.keys.len());
+            let mut valid = counters.iter().skip(1);
+            let counts = self.counted.iter().filter_map(|counted| match counted {
+                Counted::Rows => counters.first(),
+                Counted::Valid(_) => valid.next(),
+            });
+            columns.extend(counts.map(Arc::clone));
+            Ok(RecordBatch::try_new(Arc::clone(&self.schema), columns)?)
+        };
+        batches.into_iter().map(batch).collect()
     }
 
     /// The rows of a batch as groups of one row each.
