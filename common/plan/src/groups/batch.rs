@@ -7,75 +7,89 @@ use datafusion::arrow::buffer::{Buffer, NullBuffer, ScalarBuffer};
 use datafusion::arrow::error::ArrowError;
 
 use super::keys::{NULL, is_whole};
-use super::records::{Records, read_counter, read_key};
+use super::records::{FinishedRecords, Record, read_key};
 use super::table::Layout;
 
+/// All groups that a table had, in batches: the columns of the keys, then those of the counters.
+pub(super) struct Groups {
+    records: FinishedRecords,
+    layout: Layout,
+    keys: usize,
+    rows_max: usize,
+    /// The next record, and the next of its combinations.
+    next: (usize, usize),
+}
+
 /// Columns that are being filled.
-pub(super) struct Batch {
+struct Batch {
     keys: Vec<Vec<u128>>,
     counts: Vec<Vec<i64>>,
-    /// Block of the first record.
-    first_block: usize,
-    last_block: usize,
+    /// Blocks that the records are in.
+    blocks: Option<(usize, usize)>,
+}
+
+impl Groups {
+    pub(super) fn new(records: FinishedRecords, (keys, layout): (usize, Layout), rows_max: usize) -> Self {
+        Self { records, layout, keys, rows_max, next: (0, 0) }
+    }
+
+    fn fill(&mut self, batch: &mut Batch) {
+        let mut views = vec![0; self.keys];
+        let combinations = self.layout.minors.combinations();
+        while let Some(record) = self.records.get(self.next.0) {
+            read_majors(&self.layout, &record, &mut views);
+            for combination in self.next.1..combinations {
+                let counter = combination * self.layout.counters;
+                // The first counter is one ahead: so it tells whether the group is there.
+                if record.counter(counter) == 0 {
+                    continue;
+                }
+                if batch.rows() == self.rows_max {
+                    self.next.1 = combination;
+                    return;
+                }
+                self.layout.minors.read(combination, &mut views);
+                batch.add(&views, (&record, counter));
+            }
+            self.next = (self.next.0 + 1, 0);
+        }
+    }
+}
+
+impl Iterator for Groups {
+    type Item = Result<Vec<ArrayRef>, ArrowError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let mut batch = Batch {
+            keys: vec![Vec::with_capacity(self.rows_max.min(1 << 16)); self.keys],
+            counts: vec![Vec::with_capacity(self.rows_max.min(1 << 16)); self.layout.counters],
+            blocks: None,
+        };
+        self.fill(&mut batch);
+        (batch.rows() > 0).then(|| batch.finish(&self.records.blocks))
+    }
 }
 
 impl Batch {
-    /// All groups of `records`, at most `rows_max` in a batch.
-    pub(super) fn all(
-        records: Records,
-        (keys, layout): (usize, &Layout),
-        rows_max: usize,
-    ) -> Result<Vec<Vec<ArrayRef>>, ArrowError> {
-        let mut batches = Vec::new();
-        let (blocks, places) = records.into_buffers();
-        let mut batch = Self::new(keys, layout.counters);
-        let mut views = vec![0; keys];
-        for (block, first) in places {
-            let record = &blocks[block].typed_data::<u64>()[first..];
-            read_majors(layout, (record, block), first, &mut views);
-            for combination in 0..layout.minors.combinations() {
-                let counter = combination * layout.counters;
-                if read_counter(record, counter) == 0 {
-                    continue;
-                }
-                if batch.rows() == rows_max {
-                    let full = std::mem::replace(&mut batch, Self::new(keys, layout.counters));
-                    batches.push(full.finish(&blocks)?);
-                }
-                if batch.rows() == 0 {
-                    batch.first_block = block;
-                }
-                batch.last_block = block;
-                layout.minors.read(combination, &mut views);
-                batch.add(&views, (record, counter));
-            }
-        }
-        if batch.rows() > 0 {
-            batches.push(batch.finish(&blocks)?);
-        }
-        Ok(batches)
-    }
-
-    fn new(keys: usize, counters: usize) -> Self {
-        Self { keys: vec![Vec::new(); keys], counts: vec![Vec::new(); counters], first_block: 0, last_block: 0 }
-    }
-
     fn rows(&self) -> usize {
         self.counts.first().map_or(0, Vec::len)
     }
 
-    fn add(&mut self, views: &[u128], (record, counter): (&[u64], usize)) {
-        let first_block = (self.first_block as u128) << 64;
+    fn add(&mut self, views: &[u128], (record, counter): (&Record<'_>, usize)) {
+        let (first, last) = self.blocks.get_or_insert((record.block, record.block));
+        *last = record.block;
+        let before = (*first as u128) << 64;
         for (key, view) in self.keys.iter_mut().zip(views) {
-            key.push(if is_whole(*view) { *view } else { view - first_block });
+            key.push(if is_whole(*view) { *view } else { view - before });
         }
         for (number, counts) in self.counts.iter_mut().enumerate() {
-            counts.push(i64::from(read_counter(record, counter + number)));
+            let count = record.counter(counter + number) - u64::from(number == 0);
+            counts.push(i64::try_from(count).unwrap_or(i64::MAX));
         }
     }
 
     fn finish(self, blocks: &[Buffer]) -> Result<Vec<ArrayRef>, ArrowError> {
-        let blocks: Arc<[Buffer]> = blocks[self.first_block..=self.last_block].into();
+        let blocks: Arc<[Buffer]> = self.blocks.map_or([].as_slice(), |(first, last)| &blocks[first..=last]).into();
         let keys = self.keys.into_iter().map(|views| text_column(views, Arc::clone(&blocks)));
         let counts = self.counts.into_iter().map(|counts| Ok(Arc::new(Int64Array::from(counts)) as ArrayRef));
         keys.chain(counts).collect()
@@ -83,12 +97,12 @@ impl Batch {
 }
 
 /// Reads the keys of a record that are not minor as views into its block.
-fn read_majors(layout: &Layout, (record, block): (&[u64], usize), first: usize, views: &mut [u128]) {
+fn read_majors(layout: &Layout, record: &Record<'_>, views: &mut [u128]) {
     let mut at = layout.head();
     for key in &layout.majors {
-        let (view, string) = read_key(&record[at..]);
-        let offset = (first + at + 1) * size_of::<u64>();
-        views[*key] = if is_whole(view) { view } else { view | (block as u128) << 64 | (offset as u128) << 96 };
+        let (view, string) = read_key(&record.words[at..]);
+        let offset = (record.first + at + 1) * size_of::<u64>();
+        views[*key] = if is_whole(view) { view } else { view | (record.block as u128) << 64 | (offset as u128) << 96 };
         at += 1 + string.len();
     }
 }

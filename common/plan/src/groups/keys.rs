@@ -37,6 +37,14 @@ impl<'a> Keys<'a> {
         self.rows
     }
 
+    /// The hash of all keys of a row.
+    pub(super) fn hash(&self, row: usize, seed: u64) -> u64 {
+        self.columns.iter().fold(seed, |hash, column| {
+            let view = column.view(row);
+            hash_key(hash, view, || words_of(column.text(view)))
+        })
+    }
+
     pub(super) fn columns(&self) -> &[KeyColumn<'a>] {
         &self.columns
     }

@@ -1,19 +1,39 @@
 //! Memory for records of words, in blocks that never move: what is written stays where it is and can be handed out as it is.
+//!
+//! A record begins with counters, two in a word. What a counter of 32 bits cannot hold is kept beside the records.
+
+use std::collections::HashMap;
 
 use datafusion::arrow::buffer::Buffer;
 
 use super::keys::{is_whole, words};
 
-/// Words of a block; a longer record has a block of its own.
+/// Words of the first block, and of the largest: each is twice as large as the one before. A longer record has a block of its own.
+const FIRST_BLOCK_WORDS: usize = 1 << 11;
 const BLOCK_WORDS: usize = 1 << 17;
 const WORD: usize = size_of::<u64>();
+/// The bits of a counter, and those that it keeps, with the uppermost one set, when it carries.
+const LOW: u64 = u32::MAX as u64;
+const HALF: u64 = 1 << 31;
 
 /// Records, in the order in which they were added.
 #[derive(Debug, Default)]
 pub(super) struct Records {
     blocks: Vec<Vec<u64>>,
     starts: Vec<u32>,
+    carried: Carried,
 }
+
+/// Records to which no more come.
+#[derive(Debug)]
+pub(super) struct FinishedRecords {
+    pub(super) blocks: Vec<Buffer>,
+    starts: Vec<u32>,
+    carried: Carried,
+}
+
+/// By record and counter.
+type Carried = HashMap<(u32, usize), u64>;
 
 impl Records {
     pub(super) const fn len(&self) -> usize {
@@ -30,22 +50,11 @@ impl Records {
         words * WORD + self.starts.capacity() * size_of::<u32>()
     }
 
-    /// Where the records begin.
-    pub(super) fn starts(&self) -> &[u32] {
-        &self.starts
-    }
-
     /// The words from a position to the end of its block.
     #[inline]
     pub(super) fn at(&self, position: u32) -> &[u64] {
-        let position = position as usize;
-        &self.blocks[position / BLOCK_WORDS][position % BLOCK_WORDS..]
-    }
-
-    #[inline]
-    pub(super) fn at_mut(&mut self, position: u32) -> &mut [u64] {
-        let position = position as usize;
-        &mut self.blocks[position / BLOCK_WORDS][position % BLOCK_WORDS..]
+        let (block, word) = place(position);
+        &self.blocks[block][word..]
     }
 
     /// Reads the beginning of a record, which takes up a line of the processor's cache as a rule.
@@ -57,9 +66,10 @@ impl Records {
 
     /// Begins a record of `words` words, all of which the caller adds to the block it gets.
     pub(super) fn begin(&mut self, words: usize) -> (u32, &mut Vec<u64>) {
-        let has_room = self.blocks.last().is_some_and(|block| block.len() + words <= BLOCK_WORDS);
-        if !has_room {
-            self.blocks.push(Vec::with_capacity(words.max(BLOCK_WORDS)));
+        let fits = |block: &Vec<u64>| block.len() + words <= block.capacity().min(BLOCK_WORDS);
+        if !self.blocks.last().is_some_and(fits) {
+            let block_words = (FIRST_BLOCK_WORDS << self.blocks.len().min(16)).min(BLOCK_WORDS);
+            self.blocks.push(Vec::with_capacity(words.max(block_words)));
         }
         let number = self.blocks.len() - 1;
         let block = &mut self.blocks[number];
@@ -68,24 +78,63 @@ impl Records {
         (position, block)
     }
 
-    /// The blocks as buffers, and for each record its block and its first word there.
-    pub(super) fn into_buffers(self) -> (Vec<Buffer>, impl Iterator<Item = (usize, usize)>) {
-        let place = |start: u32| (start as usize / BLOCK_WORDS, start as usize % BLOCK_WORDS);
-        (self.blocks.into_iter().map(Buffer::from).collect(), self.starts.into_iter().map(place))
+    /// Adds to a counter. Gives its bits before: none are set only where nothing was added, which holds for what is carried too.
+    #[inline]
+    pub(super) fn count(&mut self, (record, counter): (u32, usize), amount: u64) -> u32 {
+        let (block, start) = place(record);
+        let word = &mut self.blocks[block][start + counter / 2];
+        let shift = counter % 2 * 32;
+        let before = *word >> shift & LOW;
+        let sum = before.saturating_add(amount);
+        let kept = if sum > LOW { HALF | (sum % HALF) } else { sum };
+        *word = *word & !(LOW << shift) | kept << shift;
+        if sum > LOW {
+            let carried = self.carried.entry((record, counter)).or_default();
+            *carried = carried.saturating_add(sum - kept);
+        }
+        before as u32
+    }
+
+    pub(super) fn finish(self) -> FinishedRecords {
+        let Self { blocks, starts, carried } = self;
+        FinishedRecords { blocks: blocks.into_iter().map(Buffer::from).collect(), starts, carried }
     }
 }
 
-/// Adds one to a counter of a record, two of which share a word. Gives what it was.
-#[inline]
-pub(super) fn add_one(record: &mut [u64], counter: usize) -> u32 {
-    let before = read_counter(record, counter);
-    record[counter / 2] += 1 << (counter % 2 * 32);
-    before
+impl FinishedRecords {
+    pub(super) fn get(&self, number: usize) -> Option<Record<'_>> {
+        let position = *self.starts.get(number)?;
+        let (block, first) = place(position);
+        let words = &self.blocks[block].typed_data::<u64>()[first..];
+        Some(Record { words, position, block, first, carried: &self.carried })
+    }
 }
 
+/// One record.
+#[derive(Clone, Copy)]
+pub(super) struct Record<'a> {
+    /// Its words, and what follows.
+    pub(super) words: &'a [u64],
+    /// Its block, and its first word there.
+    pub(super) block: usize,
+    pub(super) first: usize,
+    position: u32,
+    carried: &'a Carried,
+}
+
+impl Record<'_> {
+    /// What a counter came to.
+    pub(super) fn counter(&self, counter: usize) -> u64 {
+        let low = self.words[counter / 2] >> (counter % 2 * 32) & LOW;
+        let carried = if self.carried.is_empty() { None } else { self.carried.get(&(self.position, counter)) };
+        low.saturating_add(carried.copied().unwrap_or_default())
+    }
+}
+
+/// The block of a position, and the word there.
 #[inline]
-pub(super) fn read_counter(record: &[u64], counter: usize) -> u32 {
-    (record[counter / 2] >> (counter % 2 * 32)) as u32
+const fn place(position: u32) -> (usize, usize) {
+    (position as usize / BLOCK_WORDS, position as usize % BLOCK_WORDS)
 }
 
 /// The key that begins at the first word: its view, which does not say where the string is, and the words behind the first, those
@@ -97,4 +146,32 @@ pub(super) fn read_key(record: &[u64]) -> (u128, &[u64]) {
         return (low | u128::from(record[1]) << 64, &record[1..2]);
     }
     (low, &record[1..=words(low)])
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn counters_hold_any_sum(amounts in prop::collection::vec((0..3_usize, 0..1_u64 << 40), 1..60)) {
+            let mut records = Records::default();
+            let (first, block) = records.begin(2);
+            block.extend([0, 0]);
+            let (second, block) = records.begin(2);
+            block.extend([0, 0]);
+            let mut expected = [0_u64; 3];
+            for (counter, amount) in amounts {
+                let before = records.count((second, counter), amount);
+                prop_assert_eq!(before == 0, expected[counter] == 0);
+                expected[counter] += amount;
+                records.count((first, counter), 1);
+            }
+            let finished = records.finish();
+            let record = finished.get(1).unwrap();
+            prop_assert_eq!([0, 1, 2].map(|counter| record.counter(counter)), expected);
+        }
+    }
 }

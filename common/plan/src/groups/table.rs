@@ -6,24 +6,41 @@
 use std::hash::{BuildHasher, RandomState};
 use std::ops::Range;
 
-use datafusion::arrow::array::ArrayRef;
 use datafusion::arrow::buffer::NullBuffer;
-use datafusion::arrow::error::ArrowError;
 
-use super::batch::Batch;
+use super::batch::Groups;
 use super::keys::{Keys, hash_key, is_whole, words, words_of};
 use super::minor::Minors;
-use super::records::{Records, add_one, read_key};
+use super::records::Records;
 
 const SLOTS_MIN: usize = 1 << 10;
 /// Blocks of records beyond which groups are better handed on.
 const BLOCKS_MAX: usize = 1 << 10;
-/// Counters have 32 bits.
-const ROWS_MAX: u64 = 1 << 31;
 /// Rows whose memory is asked for together, so that one does not wait for the next.
 const WARM_ROWS: usize = 32;
 /// Choices of minor keys that may turn out to be wrong, until none are chosen.
 const WRONG_CHOICES_MAX: usize = 3;
+
+/// How much a row adds to a counter.
+#[derive(Clone, Copy)]
+pub(super) enum Amounts<'a> {
+    One,
+    /// One, where it is valid.
+    Valid(&'a NullBuffer),
+    /// What earlier counting came to.
+    Counted(&'a [i64]),
+}
+
+impl Amounts<'_> {
+    #[inline]
+    pub(super) fn of(&self, row: usize) -> u64 {
+        match self {
+            Self::One => 1,
+            Self::Valid(valid) => u64::from(valid.is_valid(row)),
+            Self::Counted(counts) => u64::try_from(counts[row]).unwrap_or_default(),
+        }
+    }
+}
 
 /// Groups of rows with the same keys, and how many rows each has, counted in one or more ways.
 pub(super) struct GroupTable {
@@ -34,11 +51,10 @@ pub(super) struct GroupTable {
     layout: Option<Layout>,
     wrong_choices: usize,
     /// Upper half of the hash, and one more than the position of the record; 0 where the slot is free. A power of two, at most half
-    /// of them taken.
+    /// of them taken. A record's slot is told by the uppermost bits, so that what a slot holds is enough to move it.
     slots: Vec<u64>,
     records: Records,
     groups: usize,
-    rows: u64,
     hashes: Vec<u64>,
     combinations: Vec<u8>,
 }
@@ -61,7 +77,7 @@ pub(super) enum Added {
 }
 
 impl GroupTable {
-    /// A table that counts in `counters` ways, in the first of them all rows.
+    /// A table that counts in `counters` ways, at least one.
     pub(super) fn new(keys: usize, counters: usize) -> Self {
         Self {
             keys,
@@ -73,7 +89,6 @@ impl GroupTable {
             slots: vec![0; SLOTS_MIN],
             records: Records::default(),
             groups: 0,
-            rows: 0,
             hashes: Vec::new(),
             combinations: Vec::new(),
         }
@@ -84,7 +99,7 @@ impl GroupTable {
     }
 
     pub(super) const fn is_full(&self) -> bool {
-        self.records.blocks() > BLOCKS_MAX || self.rows > ROWS_MAX
+        self.records.blocks() > BLOCKS_MAX
     }
 
     /// Memory it holds.
@@ -92,25 +107,23 @@ impl GroupTable {
         (self.slots.capacity() + self.hashes.capacity()) * size_of::<u64>() + self.records.bytes()
     }
 
-    /// Counts the rows from `first` on. `valid` says for each counter but the first which rows it counts, all of them where it is
-    /// `None`.
-    pub(super) fn add(&mut self, keys: &Keys<'_>, valid: &[Option<&NullBuffer>], first: usize) -> Added {
+    /// Counts the rows from `first` on. There are amounts for each counter.
+    pub(super) fn add(&mut self, keys: &Keys<'_>, amounts: &[Amounts<'_>], first: usize) -> Added {
         let mut layout = self.layout.take().unwrap_or_else(|| self.choose(keys));
         let mut combinations = std::mem::take(&mut self.combinations);
         layout.minors.number(keys, first, &mut combinations);
         let end = first + combinations.len();
-        self.rows += combinations.len() as u64;
         self.hash(keys, &layout, first..end);
         for start in (first..end).step_by(WARM_ROWS) {
             let rows = start..(start + WARM_ROWS).min(end);
             self.warm(rows.start - first..rows.end - first);
             for row in rows {
                 if (self.records.len() + 1) * 2 > self.slots.len() {
-                    self.grow(&layout);
+                    self.grow();
                 }
                 let record = self.find(keys, &layout, (row, self.hashes[row - first]));
                 let counter = usize::from(combinations[row - first]) * self.counters;
-                self.count((record, counter), valid, row);
+                self.count((record, counter), amounts, row);
             }
         }
         self.layout = Some(layout);
@@ -130,12 +143,13 @@ impl GroupTable {
     }
 
     #[inline]
-    fn count(&mut self, (record, counter): (u32, usize), valid: &[Option<&NullBuffer>], row: usize) {
-        let words = self.records.at_mut(record);
-        self.groups += usize::from(add_one(words, counter) == 0);
-        for (number, valid) in valid.iter().enumerate() {
-            if valid.is_none_or(|valid| valid.is_valid(row)) {
-                add_one(words, counter + 1 + number);
+    fn count(&mut self, (record, counter): (u32, usize), amounts: &[Amounts<'_>], row: usize) {
+        for (number, amounts) in amounts.iter().enumerate() {
+            let before = self.records.count((record, counter + number), amounts.of(row));
+            // A group's first counter is one ahead, so that it is there when nothing was counted yet.
+            if number == 0 && before == 0 {
+                self.records.count((record, counter), 1);
+                self.groups += 1;
             }
         }
     }
@@ -143,10 +157,10 @@ impl GroupTable {
     /// Reads what the rows will be compared with, for nothing but to have it near.
     #[inline]
     fn warm(&self, rows: Range<usize>) {
-        let mask = self.slots.len() - 1;
+        let shift = shift(&self.slots);
         let mut found = [0; WARM_ROWS];
         for (found, hash) in found.iter_mut().zip(&self.hashes[rows]) {
-            *found = self.slots[*hash as usize & mask];
+            *found = self.slots[(*hash >> shift) as usize];
         }
         let near = |found: &u64| position(*found).map_or(0, |position| self.records.touch(position));
         std::hint::black_box(found.iter().map(near).fold(0, |all, word| all ^ word));
@@ -156,7 +170,7 @@ impl GroupTable {
     #[inline]
     fn find(&mut self, keys: &Keys<'_>, layout: &Layout, (row, hash): (usize, u64)) -> u32 {
         let mask = self.slots.len() - 1;
-        let mut slot = hash as usize & mask;
+        let mut slot = (hash >> shift(&self.slots)) as usize;
         loop {
             let found = self.slots[slot];
             let Some(position) = position(found) else {
@@ -217,24 +231,18 @@ impl GroupTable {
         position
     }
 
-    /// Doubles the slots. Records are found again by hashing their keys.
+    /// Doubles the slots.
     #[cold]
-    fn grow(&mut self, layout: &Layout) {
+    fn grow(&mut self) {
         let slots = self.slots.len() * 2;
         let mut next = vec![0_u64; slots];
-        for record in self.records.starts() {
-            let mut words = &self.records.at(*record)[layout.head()..];
-            let mut hash = self.seed;
-            for _ in &layout.majors {
-                let (view, string) = read_key(words);
-                hash = hash_key(hash, view, || string.iter().copied());
-                words = &words[1 + string.len()..];
-            }
-            let mut slot = hash as usize & (slots - 1);
+        let shift = shift(&next);
+        for taken in self.slots.iter().filter(|slot| **slot != 0) {
+            let mut slot = (taken >> shift) as usize;
             while next[slot] != 0 {
                 slot = (slot + 1) & (slots - 1);
             }
-            next[slot] = taken(hash, *record);
+            next[slot] = *taken;
         }
         self.slots = next;
     }
@@ -251,15 +259,12 @@ impl GroupTable {
         }
     }
 
-    /// Hands out all groups as columns of keys and of counters, at most `rows_max` rows at a time, and begins anew.
-    pub(super) fn take(&mut self, rows_max: usize) -> Result<Vec<Vec<ArrayRef>>, ArrowError> {
+    /// Hands out all groups, at most `rows_max` in a batch, and begins anew.
+    pub(super) fn take(&mut self, rows_max: usize) -> Option<Groups> {
         self.slots = vec![0; SLOTS_MIN];
-        (self.groups, self.rows) = (0, 0);
-        let records = std::mem::take(&mut self.records);
-        match self.layout.take() {
-            Some(layout) => Batch::all(records, (self.keys, &layout), rows_max.max(1)),
-            None => Ok(Vec::new()),
-        }
+        self.groups = 0;
+        let records = std::mem::take(&mut self.records).finish();
+        Some(Groups::new(records, (self.keys, self.layout.take()?), rows_max.max(1)))
     }
 }
 
@@ -272,6 +277,12 @@ impl Layout {
 }
 
 const TAG: u64 = 0xffff_ffff_0000_0000;
+
+/// The bits of a hash that do not tell the slot, of which there are at most 2^32.
+#[inline]
+const fn shift(slots: &[u64]) -> u32 {
+    slots.len().leading_zeros() + 1
+}
 
 /// A slot that a record has taken.
 #[inline]
@@ -292,7 +303,7 @@ mod tests {
     use proptest::collection::vec;
     use proptest::prelude::*;
 
-    use datafusion::arrow::array::{Array, AsArray, StringViewArray};
+    use datafusion::arrow::array::{Array, ArrayRef, AsArray, StringViewArray};
     use datafusion::arrow::datatypes::Int64Type;
 
     use super::*;
@@ -306,13 +317,14 @@ mod tests {
             let a: StringViewArray = rows.iter().map(|row| row.0.as_deref()).collect();
             let b: StringViewArray = rows.iter().map(|row| row.1.as_deref()).collect();
             let mut first = 0;
-            while let Added::Before(row) = table.add(&Keys::new(&[&a, &b]), &[b.nulls()], first) {
-                batches.extend(table.take(7).unwrap());
+            let amounts = [Amounts::One, b.nulls().map_or(Amounts::One, Amounts::Valid)];
+            while let Added::Before(row) = table.add(&Keys::new(&[&a, &b]), &amounts, first) {
+                batches.extend(table.take(7).into_iter().flatten().map(Result::unwrap));
                 first = row;
             }
         }
         let groups = table.groups();
-        let last = table.take(7).unwrap();
+        let last: Vec<Vec<ArrayRef>> = table.take(7).into_iter().flatten().map(Result::unwrap).collect();
         assert_eq!(last.iter().map(|columns| columns[0].len()).sum::<usize>(), groups);
         batches.extend(last);
         let mut found = BTreeMap::new();

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use datafusion::arrow::array::StringViewArray;
+use datafusion::arrow::array::{Int64Array, StringViewArray};
 use datafusion::arrow::datatypes::{Field, Schema};
-use datafusion::datasource::MemTable;
+use datafusion::datasource::{MemTable, TableProvider};
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
-use datafusion::physical_plan::collect;
+use datafusion::physical_plan::{collect, collect_partitioned};
 use datafusion::prelude::{SessionConfig, SessionContext};
 
 use super::*;
@@ -78,8 +78,40 @@ async fn counts_are_those_of_datafusion() {
 
 #[tokio::test]
 async fn little_memory_gives_the_same() {
-    // The final aggregate spills, for which it needs some memory too.
     check_equal((200_000, 30_000), 24 << 20).await;
+}
+
+/// The rows of the final aggregate, and how often it put groups on disk.
+async fn merged(count: usize, groups: usize, memory_bytes: usize) -> (BTreeMap<String, usize>, usize) {
+    let plenty = context(count, groups, 1 << 30);
+    let special = specialize(plan(&plenty, GROUPED).await).unwrap();
+    let mut found = None;
+    let mut look = |node: &Arc<dyn ExecutionPlan>| {
+        found = found.take().or_else(|| node.downcast_ref::<TextCountExec>().filter(|node| node.is_final).cloned());
+        Ok(TreeNodeRecursion::Continue)
+    };
+    special.apply(&mut look).unwrap();
+    let mut node = found.expect("a final aggregate");
+    // What is below has memory enough.
+    let counts = collect_partitioned(Arc::clone(&node.input), plenty.task_ctx()).await.unwrap();
+    let table = MemTable::try_new(node.input.schema(), counts).unwrap();
+    node.input = table.scan(&plenty.state(), None, &[], None).await.unwrap();
+    let (node, little): (Arc<dyn ExecutionPlan>, _) = (Arc::new(node), context(1000, 1, memory_bytes));
+    let rows = rows(Arc::clone(&node), &little).await;
+    (rows, node.metrics().unwrap().spill_count().unwrap_or_default())
+}
+
+#[tokio::test]
+async fn groups_that_find_no_room_are_put_on_disk() {
+    let (count, groups) = (100_000, 100_000);
+    let (expected, spills) = merged(count, groups, 1 << 30).await;
+    assert_eq!((expected.values().all(|times| *times == 1), spills), (true, 0));
+    // One table has room for all, one for all but some, one for less than a part.
+    for (memory_bytes, spills_min) in [(64 << 20, 0), (4 << 20, 16), (500_000, 33)] {
+        let (found, spills) = merged(count, groups, memory_bytes).await;
+        assert!(spills >= spills_min, "{spills} files of {spills_min}");
+        assert!(found == expected, "{memory_bytes} bytes of memory");
+    }
 }
 
 #[tokio::test]
