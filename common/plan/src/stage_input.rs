@@ -1,6 +1,7 @@
 //! The leaf that reads an earlier stage's shuffle outputs. What it reads comes with the task.
 
 use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::SchemaRef;
@@ -14,9 +15,13 @@ use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, EmptyRecordBatchStream, ExecutionPlan, PlanProperties, ReplaceChildrenOptions,
 };
-use hearth_common::{FailureCause, LeafInput};
+use hearth_common::{FailureCause, LeafInput, ShuffleInput};
 
 use crate::TaskBinding;
+
+/// Parts of a partition at most, and reads that all of them together may take, one for each source.
+const PARTS_MAX: u32 = 16;
+const READS_MAX: u32 = 64;
 
 /// Leaf of a stage's plan: partition `p` gives the rows of the shuffle partitions that the task binds to it.
 #[derive(Debug, Clone)]
@@ -43,11 +48,62 @@ impl StageInputExec {
         self.leaf
     }
 
+    /// The rows of a partition in several streams, those of some shuffle partitions in each: rows that an exchange by hash keeps
+    /// together are in the same one.
+    ///
+    /// # Errors
+    /// As [`ExecutionPlan::execute`].
+    pub fn execute_parts(
+        &self,
+        partition: usize,
+        context: &Arc<TaskContext>,
+    ) -> Result<Vec<SendableRecordBatchStream>> {
+        let (binding, input) = self.input(partition, context)?;
+        let Some(input) = input.filter(|input| input.first < input.end) else {
+            return Ok(vec![Box::pin(EmptyRecordBatchStream::new(self.schema()))]);
+        };
+        let read =
+            |part: Range<u32>| self.read(&binding, &ShuffleInput { first: part.start, end: part.end, ..input.clone() });
+        divide(input.first..input.end, input.sources.len()).map(read).collect()
+    }
+
+    /// What a partition reads; `None` where it is empty.
+    fn input(&self, partition: usize, context: &TaskContext) -> Result<(Arc<TaskBinding>, Option<ShuffleInput>)> {
+        let internal = |message: String| DataFusionError::External(Box::new(FailureCause::internal(message)));
+        let Some(binding) = TaskBinding::of(context) else {
+            return Err(internal(format!("leaf {} runs outside an attempt", self.leaf)));
+        };
+        let partition = u32::try_from(partition).map_err(|error| internal(error.to_string()))?;
+        let input = match binding.input(self.leaf, partition) {
+            None => None,
+            Some(LeafInput::Shuffle(input)) => Some(input.clone()),
+            Some(LeafInput::Splits(_)) => {
+                return Err(internal(format!("leaf {} reads a stage, but the task gives it input splits", self.leaf)));
+            }
+        };
+        Ok((binding, input))
+    }
+
+    fn read(&self, binding: &TaskBinding, input: &ShuffleInput) -> Result<SendableRecordBatchStream> {
+        let rows = binding.shuffle.read(input, self.schema())?;
+        Ok(Box::pin(cooperative(RecordBatchStreamAdapter::new(self.schema(), rows))))
+    }
+
     /// Order of the rows within a partition, where it is known.
     #[must_use]
     pub const fn ordering(&self) -> Option<&LexOrdering> {
         self.ordering.as_ref()
     }
+}
+
+/// Ranges of shuffle partitions, as many as may be read one after the other.
+fn divide(partitions: Range<u32>, sources: usize) -> impl Iterator<Item = Range<u32>> {
+    let reads = u32::try_from(sources.max(1)).unwrap_or(u32::MAX);
+    let count = partitions.end - partitions.start;
+    let parts = (READS_MAX / reads).clamp(1, PARTS_MAX).min(count);
+    let (whole, rest) = (count.checked_div(parts).unwrap_or(0), count.checked_rem(parts).unwrap_or(0));
+    let start = move |part: u32| partitions.start + part * whole + part.min(rest);
+    (0..parts).map(move |part| start(part)..start(part + 1))
 }
 
 impl DisplayAs for StageInputExec {
@@ -93,20 +149,26 @@ impl ExecutionPlan for StageInputExec {
     }
 
     fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
-        let internal = |message: String| DataFusionError::External(Box::new(FailureCause::internal(message)));
-        let Some(binding) = TaskBinding::of(&context) else {
-            return Err(internal(format!("leaf {} runs outside an attempt", self.leaf)));
-        };
-        let partition = u32::try_from(partition).map_err(|error| internal(error.to_string()))?;
-        match binding.input(self.leaf, partition) {
-            None => Ok(Box::pin(EmptyRecordBatchStream::new(self.schema()))),
-            Some(LeafInput::Shuffle(input)) => {
-                let rows = binding.shuffle.read(input, self.schema())?;
-                Ok(Box::pin(cooperative(RecordBatchStreamAdapter::new(self.schema(), rows))))
-            }
-            Some(LeafInput::Splits(_)) => {
-                Err(internal(format!("leaf {} reads a stage, but the task gives it input splits", self.leaf)))
-            }
+        match self.input(partition, &context)? {
+            (_, None) => Ok(Box::pin(EmptyRecordBatchStream::new(self.schema()))),
+            (binding, Some(input)) => self.read(&binding, &input),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn every_partition_is_in_one_part(first in 0..1000_u32, count in 0..1000_u32, sources in 0..200_usize) {
+            let parts: Vec<Range<u32>> = divide(first..first + count, sources).collect();
+            prop_assert!(parts.iter().cloned().flatten().eq(first..first + count));
+            prop_assert!(parts.iter().all(|part| !part.is_empty()));
+            prop_assert!(parts.len() <= 16 && (parts.len() <= 1 || parts.len() * sources <= 64));
         }
     }
 }

@@ -91,12 +91,12 @@ impl Packed {
     }
 }
 
-/// Shuffle partitions of an exchange where the job does not set them: 32 MiB of input each. The scheduler merges neighbours
-/// by their actual bytes, so too many cost little; a small input still gets few, and a large one at least two per slot.
+/// Shuffle partitions of an exchange where the job does not set them: 8 MiB of input each, so that the groups of one stay near the
+/// processor. The scheduler merges neighbours by their actual bytes, so too many cost little; a small input still gets few, and a large one at least two per slot.
 pub(super) fn auto_shuffle_partitions(input_bytes: u64, slots: u32) -> u32 {
     let by_slots = u64::from(slots.max(1)) * 2;
     let least = by_slots.min(1 + input_bytes / MIB);
-    let partitions = input_bytes.div_ceil(32 * MIB).max(least).clamp(1, 512);
+    let partitions = input_bytes.div_ceil(8 * MIB).max(least).clamp(1, 512);
     u32::try_from(partitions).unwrap_or(512)
 }
 
@@ -186,7 +186,7 @@ mod tests {
             assert_eq!(auto_split_bytes(bytes, slots), expected * MIB, "{bytes} {slots}");
         }
         for (bytes, slots, expected) in
-            [(0, 64, 1), (3 * MIB, 64, 4), (gib, 2, 32), (gib, 64, 128), (900 * gib, 8, 512)]
+            [(0, 64, 1), (3 * MIB, 64, 4), (gib, 2, 128), (gib, 64, 128), (900 * gib, 8, 512)]
         {
             assert_eq!(auto_shuffle_partitions(bytes, slots), expected, "{bytes} {slots}");
         }

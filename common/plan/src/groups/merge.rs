@@ -27,16 +27,15 @@ const DEPTH_MAX: u32 = 6;
 /// Batches of groups that are divided at a time.
 const BATCHES_AT_ONCE: usize = 64;
 
-/// The groups of `input`, whose rows are partial counts.
+/// The groups of `inputs`, whose rows are partial counts. No group is in two of them.
 pub(super) fn stream(
-    input: SendableRecordBatchStream,
+    inputs: Vec<SendableRecordBatchStream>,
     work: Work,
     (memory, spills): (MemoryReservation, SpillManager),
 ) -> SendableRecordBatchStream {
     let schema = Arc::clone(&work.schema);
-    let first = Source { rows: Rows::Input(input), depth: 0 };
-    let merging =
-        Merging { table: work.table(), work, memory, spills, sources: vec![first], groups: None, parts: Vec::new() };
+    let sources = inputs.into_iter().rev().map(|input| Source { rows: Rows::Input(input), depth: 0 }).collect();
+    let merging = Merging { table: work.table(), work, memory, spills, sources, groups: None, parts: Vec::new() };
     let batches =
         stream::try_unfold(
             merging,

@@ -29,9 +29,10 @@ use datafusion::physical_plan::execution_plan::apply_expression_roots;
 use datafusion::physical_plan::metrics::{ExecutionPlanMetricsSet, MetricsSet, SpillMetrics};
 use datafusion::physical_plan::spill::SpillManager;
 use datafusion::physical_plan::{
-    DisplayAs, DisplayFormatType, ExecutionPlan, InputOrderMode, PlanProperties, ReplaceChildrenOptions,
+    DisplayAs, DisplayFormatType, ExecutionPlan, InputOrderMode, Partitioning, PlanProperties, ReplaceChildrenOptions,
 };
 
+use crate::StageInputExec;
 use keys::Keys;
 pub(crate) use partial::PROBE_ROWS;
 use table::{Amounts, GroupTable};
@@ -79,7 +80,8 @@ impl Counted {
 #[derive(Debug, Clone)]
 struct TextCountExec {
     input: Arc<dyn ExecutionPlan>,
-    is_final: bool,
+    /// Partial, or one of the final ones.
+    mode: AggregateMode,
     /// Columns of the input.
     keys: Vec<usize>,
     counted: Vec<Counted>,
@@ -92,7 +94,8 @@ impl TextCountExec {
     /// The same as `aggregate`; `None` where it is more than this operator can do.
     fn for_aggregate(aggregate: &AggregateExec) -> Option<Self> {
         let groups = aggregate.group_expr();
-        let is_final = match aggregate.mode() {
+        let mode = *aggregate.mode();
+        let is_final = match mode {
             AggregateMode::Partial => false,
             AggregateMode::Final | AggregateMode::FinalPartitioned => true,
             AggregateMode::Single | AggregateMode::SinglePartitioned | AggregateMode::PartialReduce => return None,
@@ -123,13 +126,27 @@ impl TextCountExec {
             && (!is_final || keys.iter().copied().eq(0..keys.len()));
         (is_plain && fits).then(|| Self {
             input: Arc::clone(aggregate.input()),
-            is_final,
+            mode,
             keys,
             counted,
             properties: Arc::clone(aggregate.properties()),
             schema,
             metrics: ExecutionPlanMetricsSet::new(),
         })
+    }
+
+    fn is_final(&self) -> bool {
+        self.mode != AggregateMode::Partial
+    }
+
+    /// The input, where it is an exchange that keeps the rows of a group together.
+    fn exchange(&self) -> Option<&StageInputExec> {
+        let leaf = self.input.downcast_ref::<StageInputExec>()?;
+        let Partitioning::Hash(expressions, _) = leaf.properties().output_partitioning() else { return None };
+        let is_key = |expression: &Arc<dyn PhysicalExpr>| {
+            expression.downcast_ref::<Column>().is_some_and(|column| self.keys.contains(&column.index()))
+        };
+        (self.mode == AggregateMode::FinalPartitioned && expressions.iter().all(is_key)).then_some(leaf)
     }
 
     fn with_input(&self, mut children: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
@@ -155,8 +172,7 @@ fn counted_by(function: &AggregateFunctionExpr) -> Option<Counted> {
 
 impl DisplayAs for TextCountExec {
     fn fmt_as(&self, _format: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mode = if self.is_final { "Final" } else { "Partial" };
-        write!(f, "TextCountExec: mode={mode}, keys={:?}, counts={:?}", self.keys, self.counted)
+        write!(f, "TextCountExec: mode={:?}, keys={:?}, counts={:?}", self.mode, self.keys, self.counted)
     }
 }
 
@@ -193,22 +209,28 @@ impl ExecutionPlan for TextCountExec {
     }
 
     fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
-        let input = self.input.execute(partition, Arc::clone(&context))?;
+        let mut inputs = match self.exchange() {
+            // Each part has groups of its own, which take up less of the processor's cache.
+            Some(leaf) => leaf.execute_parts(partition, &context)?,
+            None => vec![self.input.execute(partition, Arc::clone(&context))?],
+        };
         let work = Work {
             keys: self.keys.clone(),
             counted: self.counted.clone(),
             schema: Arc::clone(&self.schema),
             batch_rows: context.session_config().batch_size(),
         };
-        let memory = MemoryConsumer::new(format!("TextCountExec[{partition}]")).with_can_spill(self.is_final);
+        let memory = MemoryConsumer::new(format!("TextCountExec[{partition}]")).with_can_spill(self.is_final());
         let memory = memory.register(context.memory_pool());
-        if !self.is_final {
+        if !self.is_final()
+            && let Some(input) = inputs.pop()
+        {
             return Ok(partial::stream(input, work, memory));
         }
         let spills =
             SpillManager::new(context.runtime_env(), SpillMetrics::new(&self.metrics, partition), self.input.schema())
                 .with_compression_type(context.session_config().spill_compression());
-        Ok(merge::stream(input, work, (memory, spills)))
+        Ok(merge::stream(inputs, work, (memory, spills)))
     }
 
     fn metrics(&self) -> Option<MetricsSet> {

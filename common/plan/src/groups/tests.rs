@@ -87,7 +87,7 @@ async fn merged(count: usize, groups: usize, memory_bytes: usize) -> (BTreeMap<S
     let special = specialize(plan(&plenty, GROUPED).await).unwrap();
     let mut found = None;
     let mut look = |node: &Arc<dyn ExecutionPlan>| {
-        found = found.take().or_else(|| node.downcast_ref::<TextCountExec>().filter(|node| node.is_final).cloned());
+        found = found.take().or_else(|| node.downcast_ref::<TextCountExec>().filter(|node| node.is_final()).cloned());
         Ok(TreeNodeRecursion::Continue)
     };
     special.apply(&mut look).unwrap();
