@@ -15,6 +15,8 @@ pub(super) struct Groups {
     records: FinishedRecords,
     layout: Layout,
     keys: usize,
+    /// For each combination of minor keys their views, with those keys.
+    minors: Vec<Vec<(usize, u128)>>,
     rows_max: usize,
     /// The next record, and the next of its combinations.
     next: (usize, usize),
@@ -30,25 +32,25 @@ struct Batch {
 
 impl Groups {
     pub(super) fn new(records: FinishedRecords, (keys, layout): (usize, Layout), rows_max: usize) -> Self {
-        Self { records, layout, keys, rows_max, next: (0, 0) }
+        let minors = (0..layout.minors.combinations()).map(|combination| layout.minors.views(combination)).collect();
+        Self { records, layout, keys, minors, rows_max, next: (0, 0) }
     }
 
     fn fill(&mut self, batch: &mut Batch) {
         let mut views = vec![0; self.keys];
-        let combinations = self.layout.minors.combinations();
         while let Some(record) = self.records.get(self.next.0) {
             read_majors(&self.layout, &record, &mut views);
-            for combination in self.next.1..combinations {
+            for (combination, minors) in self.minors.iter().enumerate().skip(self.next.1) {
                 let counter = combination * self.layout.counters;
                 // The first counter is one ahead: so it tells whether the group is there.
-                if record.counter(counter) == 0 {
+                if record.is_untouched(counter) {
                     continue;
                 }
                 if batch.rows() == self.rows_max {
                     self.next.1 = combination;
                     return;
                 }
-                self.layout.minors.read(combination, &mut views);
+                minors.iter().for_each(|(key, view)| views[*key] = *view);
                 batch.add(&views, (&record, counter));
             }
             self.next = (self.next.0 + 1, 0);

@@ -82,12 +82,13 @@ impl Minors {
         }
     }
 
-    /// Writes the values of a combination into the views of all keys.
-    pub(super) fn read(&self, combination: usize, views: &mut [u128]) {
-        for minor in &self.columns {
+    /// The keys and views of a combination.
+    pub(super) fn views(&self, combination: usize) -> Vec<(usize, u128)> {
+        let view = |minor: &Minor| {
             let value = combination / minor.stride % minor.values_max;
-            views[minor.key] = minor.values.get(value).copied().unwrap_or(NULL);
-        }
+            (minor.key, minor.values.get(value).copied().unwrap_or(NULL))
+        };
+        self.columns.iter().map(view).collect()
     }
 }
 

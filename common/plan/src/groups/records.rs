@@ -123,11 +123,30 @@ pub(super) struct Record<'a> {
 }
 
 impl Record<'_> {
+    /// Nothing was ever added to a counter.
+    #[inline]
+    pub(super) fn is_untouched(&self, counter: usize) -> bool {
+        self.low(counter) == 0
+    }
+
     /// What a counter came to.
+    #[inline]
     pub(super) fn counter(&self, counter: usize) -> u64 {
-        let low = self.words[counter / 2] >> (counter % 2 * 32) & LOW;
-        let carried = if self.carried.is_empty() { None } else { self.carried.get(&(self.position, counter)) };
-        low.saturating_add(carried.copied().unwrap_or_default())
+        if self.carried.is_empty() {
+            self.low(counter)
+        } else {
+            self.low(counter).saturating_add(self.carried(counter))
+        }
+    }
+
+    #[inline]
+    fn low(&self, counter: usize) -> u64 {
+        self.words[counter / 2] >> (counter % 2 * 32) & LOW
+    }
+
+    #[cold]
+    fn carried(&self, counter: usize) -> u64 {
+        self.carried.get(&(self.position, counter)).copied().unwrap_or_default()
     }
 }
 
