@@ -67,7 +67,12 @@ impl Cluster {
     pub fn run(&self, verb: &[&str]) -> Result<String> {
         let output = output_within(script(&self.directory, verb), Duration::from_secs(180))?;
         let said = String::from_utf8_lossy(&output.stdout).into_owned();
-        ensure!(output.status.success(), "cluster {}: {}{said}", verb.join(" "), String::from_utf8_lossy(&output.stderr));
+        ensure!(
+            output.status.success(),
+            "cluster {}: {}{said}",
+            verb.join(" "),
+            String::from_utf8_lossy(&output.stderr)
+        );
         Ok(said)
     }
 

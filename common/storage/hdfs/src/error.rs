@@ -257,11 +257,6 @@ impl Action<'_> {
         HdfsError::IsDirectory { action, path }
     }
 
-    pub(crate) fn not_directory(self) -> HdfsError {
-        let (action, path) = self.text();
-        HdfsError::NotDirectory { action, path }
-    }
-
     pub(crate) fn refused(self, message: impl Into<String>) -> HdfsError {
         let (action, path) = self.text();
         HdfsError::Refused { action, path, message: message.into() }

@@ -32,8 +32,8 @@ struct Pages {
     iterator: ListStatusIterator,
     /// Number of the connection that they come over.
     connection: usize,
-    /// The entry that was given last. The `NameNode` sorts by the bytes of the names, so what is not after it was given too.
-    last: Option<String>,
+    /// Something of it was given already. Then it cannot be asked for again: the client does not go on behind a name.
+    begun: bool,
 }
 
 /// The entries of a directory, in the NameNode's order. A file lists as itself.
@@ -65,6 +65,19 @@ impl Hdfs {
     /// # Errors
     /// As [`Listing::next`], and [`HdfsError::Refused`] for more entries than that.
     pub async fn list_all(&self, url: &HdfsUrl, depth: Depth, entries_max: usize) -> Result<Vec<Entry>, HdfsError> {
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            match self.gather(url, depth, entries_max).await {
+                Err(error @ HdfsError::Unreachable { .. }) if tries < self.settings().rpc_tries => {
+                    tracing::debug!(%error, tries, "listing again from the start");
+                }
+                outcome => return outcome,
+            }
+        }
+    }
+
+    async fn gather(&self, url: &HdfsUrl, depth: Depth, entries_max: usize) -> Result<Vec<Entry>, HdfsError> {
         let (mut listing, mut entries) = (self.list(url, depth), Vec::new());
         while let Some(entry) = listing.next().await? {
             if entries.len() == entries_max {
@@ -94,13 +107,13 @@ impl Listing {
     /// The next entry; `None` after the last one. A directory comes before what is in it, but not right before.
     ///
     /// # Errors
-    /// What the NameNode says. A directory that vanished while all was listed is an error too: the listing would not be one.
+    /// What the NameNode says; where it stops answering in the middle of a directory, list again. A directory that vanished while all was listed is an error too: the listing would not be one.
     pub async fn next(&mut self) -> Result<Option<Entry>, HdfsError> {
         let mut tries = 0;
         loop {
             let Some(pages) = &self.pages else {
                 let Some(directory) = self.pending.pop_front() else { return Ok(None) };
-                self.pages = Some(Pages::open(&self.hdfs, directory, None));
+                self.pages = Some(Pages::open(&self.hdfs, directory));
                 continue;
             };
             match self.advance(pages).await {
@@ -110,12 +123,14 @@ impl Listing {
                     }
                 }
                 Ok(None) => self.pages = None,
-                Err(error @ HdfsError::Unreachable { .. }) if tries + 1 < self.hdfs.settings().rpc_tries => {
+                Err(HdfsError::Unreachable { message, .. })
+                    if !pages.begun && tries + 1 < self.hdfs.settings().rpc_tries =>
+                {
                     tries += 1;
-                    tracing::debug!(%error, tries, "listing again from where it broke off");
+                    tracing::debug!(message, tries, "listing again");
+                    let directory = pages.directory.clone();
                     self.hdfs.pause(tries).await;
-                    let again = self.pages.take().map(|pages| Pages::open(&self.hdfs, pages.directory, pages.last));
-                    self.pages = again;
+                    self.pages = Some(Pages::open(&self.hdfs, directory));
                 }
                 Err(error) => return Err(error),
             }
@@ -125,7 +140,7 @@ impl Listing {
     /// Whether the entry is wanted.
     fn take(&mut self, entry: &Entry) -> bool {
         if let Some(pages) = &mut self.pages {
-            pages.last = Some(entry.path.clone());
+            pages.begun = true;
         }
         let is_root = entry.path == self.url.path();
         if self.names == Names::Visible && !is_root && is_hidden(&entry.path) {
@@ -140,33 +155,28 @@ impl Listing {
     async fn advance(&self, pages: &Pages) -> Result<Option<Entry>, HdfsError> {
         let (action, limit) = (Action { verb: "list", path: &self.url }, self.hdfs.settings().rpc_timeout);
         let counters = self.hdfs.counters();
-        loop {
-            match within(limit, pages.iterator.next()).await {
-                Ok(None) => return Ok(None),
-                Ok(Some(Ok(status))) if pages.last.as_ref().is_some_and(|last| status.path <= *last) => {}
-                Ok(Some(Ok(status))) => return Ok(Some(Entry::from_status(status))),
-                Ok(Some(Err(error))) => {
-                    add(&counters.namenode_errors, 1);
-                    return Err(action.classify(error));
-                }
-                Err(NoOutcome::TooLate) => {
-                    add(&counters.namenode_timeouts, 1);
-                    self.hdfs.reconnect(pages.connection);
-                    return Err(action.timed_out(limit));
-                }
-                Err(NoOutcome::Panicked) => {
-                    return Err(action.refused("it has a name that is not valid UTF-8; rename it"));
-                }
+        match within(limit, pages.iterator.next()).await {
+            Ok(None) => Ok(None),
+            Ok(Some(Ok(status))) => Ok(Some(Entry::from_status(status))),
+            Ok(Some(Err(error))) => {
+                add(&counters.namenode_errors, 1);
+                Err(action.classify(error))
             }
+            Err(NoOutcome::TooLate) => {
+                add(&counters.namenode_timeouts, 1);
+                self.hdfs.reconnect(pages.connection);
+                Err(action.timed_out(limit))
+            }
+            Err(NoOutcome::Panicked) => Err(action.refused("it has a name that is not valid UTF-8; rename it")),
         }
     }
 }
 
 impl Pages {
-    fn open(hdfs: &Hdfs, directory: String, last: Option<String>) -> Self {
+    fn open(hdfs: &Hdfs, directory: String) -> Self {
         add(&hdfs.counters().namenode_calls, 1);
         let (client, connection) = hdfs.client();
-        Self { iterator: client.list_status_iter(&directory, false), directory, connection, last }
+        Self { iterator: client.list_status_iter(&directory, false), directory, connection, begun: false }
     }
 }
 

@@ -31,7 +31,8 @@ const FULL_TRIES: u32 = 2;
 const BLOCK_BYTES_MAX: u64 = 1 << 30;
 /// Replicas that a file gets after a try with one, where nobody says how many.
 const REPLICATION_DEFAULT: u32 = 3;
-const BACKOFF: Backoff = Backoff { first: Duration::from_millis(200), max: Duration::from_secs(5) };
+/// Short, because the next try may well meet another `DataNode`.
+const BACKOFF: Backoff = Backoff { first: Duration::from_millis(100), max: Duration::from_secs(2) };
 
 /// What is in a file to be.
 #[derive(Debug, Clone)]
