@@ -315,11 +315,10 @@ impl Action<'_> {
 
     /// Sorts what the client says while a block is written or read: there, an I/O error is about a `DataNode`.
     pub(crate) fn classify_transfer(self, error: NativeError) -> HdfsError {
-        match error {
-            NativeError::IOError(error) => self.data_nodes(error.to_string()),
-            NativeError::OperationFailed(message) => self.data_nodes(message),
-            other => self.classify(other),
+        if matches!(error, NativeError::IOError(_) | NativeError::OperationFailed(_)) {
+            return self.data_nodes(error.to_string());
         }
+        self.classify(error)
     }
 
     pub(crate) fn classify_exception(self, class: &str, message: &str) -> HdfsError {

@@ -1,5 +1,7 @@
 //! `DataNode`s that die or hang, before, while and after a file is written or read.
 
+#![expect(clippy::print_stdout, reason = "figures for whoever runs it with --nocapture")]
+
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
@@ -24,6 +26,7 @@ async fn write_while(f: &Fixture, strike: &'static [&'static str]) -> Uploaded {
     println!("24 MiB through `{}`: {} tries, {} ms", strike.join(" "), uploaded.tries, begun.elapsed().as_millis());
     assert_eq!(f.read(&f.at("a")).await, content);
     assert_eq!(f.hdfs.stat(&f.at("a")).await.unwrap().replication, 2, "raised again");
+    assert!(f.hdfs.counters().snapshot().uploads_with_one_replica >= 1, "two replicas were not to be had");
     assert_eq!(f.names().await, ["a"]);
     assert_eq!(f.cluster.cat(f.at("a").path()).unwrap(), content);
     uploaded

@@ -48,7 +48,7 @@ fn streams_read_ahead_but_not_far() {
             }
         };
         tokio::time::timeout(std::time::Duration::from_secs(20), rest).await.unwrap();
-        assert!(read() <= first.len() as u64 + (6 * 64 << 10), "{} bytes were read ahead", read());
+        assert!(read() <= first.len() as u64 + 6 * (64 << 10), "{} bytes were read ahead", read());
         let mut whole = first.to_vec();
         while let Some(chunk) = stream.next().await.unwrap() {
             whole.extend_from_slice(&chunk);
