@@ -21,7 +21,9 @@ fn behind(f: &Fixture) -> (Proxy, Hdfs) {
 fn a_rename_whose_answer_is_lost_is_settled_by_looking() {
     check("lost renames", |f| async move {
         for (number, lost) in
-            [&[Lose::Answer][..], &[Lose::Request], &[Lose::Silence], &[Lose::Request, Lose::Answer]].iter().enumerate()
+            [&[Lose::Answer][..], &[Lose::Request], &[Lose::Silence], &[Lose::Delay], &[Lose::Request, Lose::Answer]]
+                .iter()
+                .enumerate()
         {
             for overwrite in [Overwrite::Never, Overwrite::File] {
                 let (proxy, hdfs) = behind(&f);
@@ -60,7 +62,7 @@ fn a_lost_answer_does_not_hide_that_the_name_was_taken() {
 #[test]
 fn a_removal_whose_answer_is_lost_is_settled_by_looking() {
     check("lost removals", |f| async move {
-        for lost in [Lose::Answer, Lose::Request, Lose::Silence] {
+        for lost in [Lose::Answer, Lose::Request, Lose::Silence, Lose::Delay] {
             let (proxy, hdfs) = behind(&f);
             let url = f.write("a", &pattern(5)).await;
             proxy.lose("delete", lost);

@@ -61,19 +61,21 @@ fn a_data_node_hangs_while_a_file_is_written() {
 fn a_file_ends_in_time_though_its_last_bytes_hang() {
     check_breaking("hung closing", |f| async move {
         let new = hearth_hdfs::NewFile::in_existing_directory();
-        let mut writer = f.hdfs.create(&f.at("a"), new).await.unwrap();
-        writer.write(pattern(1000)).await.unwrap();
+        let mut closing = f.hdfs.create(&f.at("a"), new).await.unwrap();
+        let mut writing = f.hdfs.create(&f.at("c"), new).await.unwrap();
+        closing.write(pattern(1000)).await.unwrap();
+        writing.write(pattern(1000)).await.unwrap();
         f.run(&["hang-dn", "1"]).await;
         f.run(&["hang-dn", "2"]).await;
         let begun = Instant::now();
-        assert_eq!(name_of(writer.close().await), "data_nodes");
+        assert_eq!(name_of(closing.close().await), "data_nodes");
+        assert_eq!(name_of(writing.write(pattern(40 << 20)).await), "data_nodes");
+        assert_eq!(name_of(writing.write(pattern(1)).await), "refused");
         assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
         let hopeless = f.with(|settings| settings.wait_for_datanodes = Duration::from_secs(5));
         let upload = Upload::new(Content::Bytes(pattern(1000)));
         assert_eq!(name_of(hopeless.upload(&f.at("b"), &upload).await), "data_nodes");
         assert!(begun.elapsed() < LIMIT, "{:?}", begun.elapsed());
-        let mut writer = f.hdfs.create(&f.at("c"), new).await.unwrap();
-        assert_eq!(name_of(writer.write(pattern(40 << 20)).await), "data_nodes");
     });
 }
 
