@@ -81,6 +81,13 @@ impl Locator {
         outcome
     }
 
+    /// An answer did not come: the next question goes to another `NameNode`.
+    fn give_up(&self) {
+        if let Ok(mut state) = self.state.try_lock() {
+            state.active = (state.active + 1) % self.addresses.len().max(1);
+        }
+    }
+
     async fn ask_one(
         &self,
         state: &mut LocatorState,
@@ -116,6 +123,7 @@ impl Hdfs {
                 Vec::new()
             }
             Err(reason) => {
+                self.locator().give_up();
                 tracing::debug!(%url, ?reason, "could not find out where the blocks are");
                 Vec::new()
             }

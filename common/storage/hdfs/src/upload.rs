@@ -140,22 +140,19 @@ impl Hdfs {
                 }
                 Err(error) => error,
             };
-            wanted.replication = self.clear(&part, wanted.replication).await;
             let may_pass = error.is_transient() || matches!(error, HdfsError::LostLease { .. });
-            if !may_pass
-                || matches!(error, HdfsError::GaveUp { .. })
-                || begun.elapsed() >= self.settings().wait_for_datanodes
-            {
+            let is_over = begun.elapsed() >= self.settings().wait_for_datanodes;
+            if may_pass && !is_over && error.is_namenode_trouble() {
+                // First of all: whoever waits for the file shall hear why, and nothing can be removed before it is over.
+                self.wait_for(patience, || self.probe(&directory)).await?;
+            }
+            wanted.replication = self.clear(&part, wanted.replication).await;
+            if !may_pass || is_over {
                 return Err(error);
             }
             tracing::warn!(%target, %error, tries, "writing failed; sending the whole file again");
             add(&self.counters().uploads_repeated, 1);
             tokio::time::sleep(BACKOFF.delay_after(tries)).await;
-            // Also out of safe mode: a try before that would fail.
-            self.wait_for(patience, || async {
-                if error.is_namenode_trouble() { self.probe(&directory).await } else { Ok(()) }
-            })
-            .await?;
         }
     }
 
