@@ -1,0 +1,94 @@
+//! Files that were looked at or opened a moment ago, so that many short reads of one file cost few calls.
+//!
+//! Parquet is read in ranges, each a request of its own. A file is looked at again after a while, and opened again when its length or
+//! time differs. Until then readers see the file as it was: HDFS files do not change, they are replaced.
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use crate::client::lock;
+use crate::error::Action;
+use crate::{Entry, Hdfs, HdfsError, HdfsFile, HdfsUrl, Kind};
+
+/// How long a look is believed.
+const FRESH: Duration = Duration::from_secs(5);
+const FILES_MAX: usize = 512;
+
+/// The files known of one cluster.
+#[derive(Debug)]
+pub(crate) struct CachedFiles {
+    hdfs: Hdfs,
+    files: Mutex<BTreeMap<String, Known>>,
+}
+
+#[derive(Debug, Clone)]
+struct Known {
+    entry: Entry,
+    file: Option<HdfsFile>,
+    looked: Instant,
+    used: Instant,
+}
+
+impl CachedFiles {
+    pub(crate) fn new(hdfs: Hdfs) -> Self {
+        Self { hdfs, files: Mutex::default() }
+    }
+
+    pub(crate) fn hdfs(&self) -> &Hdfs {
+        &self.hdfs
+    }
+
+    /// What stands under the name of a file.
+    pub(crate) async fn entry(&self, url: &HdfsUrl) -> Result<Entry, HdfsError> {
+        let known = self.known(url);
+        if let Some(known) = known.as_ref().filter(|known| known.looked.elapsed() < FRESH) {
+            return Ok(known.entry.clone());
+        }
+        let entry = self.hdfs.stat(url).await;
+        let action = Action { verb: "read", path: url };
+        let entry = match entry {
+            Ok(entry) if entry.kind == Kind::File => entry,
+            Ok(_) => return Err(action.is_directory()),
+            Err(error) => {
+                lock(&self.files).remove(url.path());
+                return Err(error);
+            }
+        };
+        let file = known.and_then(|known| known.file.filter(|_| known.entry == entry));
+        self.remember(url, entry.clone(), file);
+        Ok(entry)
+    }
+
+    /// The file, open.
+    pub(crate) async fn file(&self, url: &HdfsUrl) -> Result<(Entry, HdfsFile), HdfsError> {
+        let entry = self.entry(url).await?;
+        if let Some(file) = self.known(url).filter(|known| known.entry == entry).and_then(|known| known.file) {
+            return Ok((entry, file));
+        }
+        let file = HdfsFile::open(&self.hdfs, url).await?;
+        if file.bytes() != entry.bytes {
+            lock(&self.files).remove(url.path());
+            return Err(HdfsError::Changed { path: url.to_string(), before: entry.bytes, now: file.bytes() });
+        }
+        self.remember(url, entry.clone(), Some(file.clone()));
+        Ok((entry, file))
+    }
+
+    fn known(&self, url: &HdfsUrl) -> Option<Known> {
+        let mut files = lock(&self.files);
+        let known = files.get_mut(url.path())?;
+        known.used = Instant::now();
+        Some(known.clone())
+    }
+
+    fn remember(&self, url: &HdfsUrl, entry: Entry, file: Option<HdfsFile>) {
+        let now = Instant::now();
+        let mut files = lock(&self.files);
+        files.insert(url.path().to_owned(), Known { entry, file, looked: now, used: now });
+        if files.len() > FILES_MAX {
+            let oldest = files.iter().min_by_key(|(_, known)| known.used).map(|(path, _)| path.clone());
+            oldest.and_then(|path| files.remove(&path));
+        }
+    }
+}

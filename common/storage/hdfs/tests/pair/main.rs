@@ -1,0 +1,4 @@
+//! The crate against an HA pair of a real HDFS.
+
+#[cfg(test)]
+mod takeover;

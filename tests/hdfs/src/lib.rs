@@ -1,0 +1,162 @@
+//! Drives a real HDFS on the loopback interface, through the script `tests/hdfs/cluster`.
+//!
+//! A cluster ends with the process that started it, however that ends: a guard waits for the end of a pipe that only this process
+//! holds open.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail, ensure};
+
+/// Which shape of cluster to start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shape {
+    /// One `NameNode`.
+    Single,
+    /// Two, of which the first is active.
+    Pair,
+}
+
+/// A running cluster with two `DataNode`s. Dropped, it is stopped and removed.
+#[derive(Debug)]
+pub struct Cluster {
+    directory: PathBuf,
+    guard: Child,
+    url: String,
+}
+
+impl Cluster {
+    /// Starts a cluster and waits until it serves.
+    ///
+    /// # Errors
+    /// What the script says: it names what this machine lacks.
+    pub fn start(shape: Shape) -> Result<Self> {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let name = format!("hearth-hdfs-test-{}-{number}", std::process::id());
+        let directory = std::env::temp_dir().join(name);
+        let guard = script(&directory, &["guard"]).stdin(Stdio::piped()).stdout(Stdio::null()).spawn();
+        let guard = guard.context("start the guard of the test cluster")?;
+        let mut cluster = Self { directory, guard, url: String::new() };
+        let verb = if shape == Shape::Pair { "start-ha" } else { "start" };
+        let output = cluster.run(&[verb, "2"])?;
+        let url = output.lines().find_map(|line| line.strip_prefix("URL="));
+        url.context("read the URL of the test cluster")?.clone_into(&mut cluster.url);
+        Ok(cluster)
+    }
+
+    /// `hdfs://host:port` or `hdfs://nameservice`, without a slash at the end.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// What to set `HADOOP_CONF_DIR` to.
+    #[must_use]
+    pub fn conf_dir(&self) -> PathBuf {
+        self.directory.join("conf")
+    }
+
+    /// Runs a verb of the script, such as `["kill-dn", "1"]`. Answers with what it printed.
+    ///
+    /// # Errors
+    /// The script failed; the error has what it said.
+    pub fn run(&self, verb: &[&str]) -> Result<String> {
+        let output = output_within(script(&self.directory, verb), Duration::from_secs(180))?;
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        ensure!(
+            output.status.success(),
+            "cluster {}: {}{said}",
+            verb.join(" "),
+            String::from_utf8_lossy(&output.stderr)
+        );
+        Ok(said)
+    }
+
+    /// The bytes of a file, as Hadoop's own shell reads them.
+    ///
+    /// # Errors
+    /// The shell failed.
+    pub fn cat(&self, path: &str) -> Result<Vec<u8>> {
+        let output = output_within(script(&self.directory, &["fs", "-cat", path]), Duration::from_secs(60))?;
+        ensure!(output.status.success(), "cat {path}: {}", String::from_utf8_lossy(&output.stderr));
+        Ok(output.stdout)
+    }
+
+    /// Writes a file with Hadoop's own shell.
+    ///
+    /// # Errors
+    /// The shell failed.
+    pub fn put(&self, path: &str, content: &[u8]) -> Result<()> {
+        let local = self.directory.join("put");
+        std::fs::File::create(&local)?.write_all(content)?;
+        self.run(&["fs", "-put", "-f", &local.display().to_string(), path]).map(drop)
+    }
+
+    /// Makes the cluster whole again after a test that broke something: everything runs, and serves.
+    ///
+    /// # Errors
+    /// It does not come back.
+    pub fn heal(&self) -> Result<()> {
+        for (kind, ids) in [("nn", ["1", "2"]), ("dn", ["1", "2"])] {
+            for id in ids {
+                let known = self.directory.join("pids").join(format!("{kind}{id}")).exists();
+                // What runs cannot be started, and what does not run cannot be resumed.
+                if known && self.run(&[&format!("resume-{kind}"), id]).is_err() {
+                    self.run(&[&format!("start-{kind}"), id])?;
+                }
+            }
+        }
+        until(Duration::from_secs(60), "safe mode left", || self.run(&["safemode", "leave"]).is_ok())?;
+        self.run(&["wait"]).map(drop)
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        // Its standard input ends here; it then stops what runs.
+        drop(self.guard.stdin.take());
+        let _ended = self.guard.wait();
+    }
+}
+
+fn script(directory: &Path, verb: &[&str]) -> Command {
+    let mut command = Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("cluster"));
+    command.arg("-d").arg(directory).args(verb).env_remove("HADOOP_CONF_DIR").env_remove("HADOOP_USER_NAME");
+    command
+}
+
+/// Runs a command to its end, or ends it.
+fn output_within(mut command: Command, limit: Duration) -> Result<Output> {
+    let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+    let id = child.id();
+    let waiting = std::thread::spawn(move || child.wait_with_output());
+    let begun = Instant::now();
+    while !waiting.is_finished() {
+        if begun.elapsed() > limit {
+            Command::new("kill").arg("-KILL").arg(id.to_string()).status()?;
+            bail!("{command:?} took longer than {} s", limit.as_secs());
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    match waiting.join() {
+        Ok(output) => Ok(output?),
+        Err(_) => bail!("waiting for {command:?} failed"),
+    }
+}
+
+/// Waits until a condition holds.
+///
+/// # Errors
+/// It does not within `limit`.
+pub fn until(limit: Duration, what: &str, mut holds: impl FnMut() -> bool) -> Result<()> {
+    let begun = Instant::now();
+    while !holds() {
+        ensure!(begun.elapsed() < limit, "{what} did not happen within {} s", limit.as_secs());
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    Ok(())
+}
