@@ -61,6 +61,7 @@ impl Scheduler {
             return;
         }
         job.phase = Phase::Executing(Box::new(Execution::new(graph)));
+        self.settle_hosts_of(id);
         self.touch(id);
     }
 
@@ -98,6 +99,9 @@ impl Scheduler {
         let Some(job) = self.jobs.remove(&id) else { return };
         if let Some(demand) = job.demand {
             self.demand.remove(&demand);
+        }
+        for (at, timer) in Self::locality_deadlines(id, &job) {
+            self.timers.unset(at, timer);
         }
         if let Some(since) = job.starving_since {
             self.timers.unset(since.after(self.config.no_worker_timeout), Timer::NoWorkers(id));

@@ -23,6 +23,9 @@ pub struct SchedulerConfig {
     pub disconnect_grace: Duration,
     /// How long a job with tasks to run waits while there is no worker.
     pub no_worker_timeout: Duration,
+    /// How long the tasks of a stage wait for slots on the hosts that hold what they read, while others are free. Zero: they
+    /// take such a slot where there is one, and wait for none.
+    pub locality_wait: Duration,
     /// When a failed task is tried again.
     pub retry: RetryPolicy,
     /// A planted bug. `None` outside the test that shows that planted bugs are caught.
@@ -61,6 +64,7 @@ impl Default for SchedulerConfig {
             lease: Duration::from_secs(10),
             disconnect_grace: Duration::from_secs(3),
             no_worker_timeout: Duration::from_secs(120),
+            locality_wait: Duration::from_secs(3),
             retry: RetryPolicy::default(),
             mutation: None,
         }

@@ -62,6 +62,8 @@ pub enum Event {
         worker: WorkerId,
         /// Room for attempts.
         slots: u32,
+        /// Names and addresses of its host, as inputs may name it. Those of its first hello count.
+        names: Vec<String>,
         /// What it runs and holds.
         held: Held,
     },

@@ -25,6 +25,7 @@ impl Scheduler {
                 execution.check().map_err(|problem| format!("job {id}: {problem}"))?;
             }
             self.check_tasks(*id, job)?;
+            self.check_homes(job).map_err(|problem| format!("job {id}: {problem}"))?;
         }
         for (id, worker) in self.workers.iter() {
             self.check_worker(id, worker)?;
@@ -112,6 +113,7 @@ impl Scheduler {
         let mut expected = BTreeSet::new();
         expected.extend(self.workers.iter().map(|(id, worker)| (worker.lease_end, Timer::Lease(id))));
         for (id, job) in &self.jobs {
+            expected.extend(Self::locality_deadlines(*id, job));
             let deadline = job.starving_since.map(|since| since.after(self.config.no_worker_timeout));
             expected.extend(deadline.map(|at| (at, Timer::NoWorkers(*id))));
             let backing_off = job.execution().into_iter().flat_map(|execution| &execution.backing_off);

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use hearth_common::{AttemptCounts, AttemptId, JobId, JobState, StageId, TaskId, WorkerId};
+use hearth_common::{AttemptCounts, AttemptId, JobId, JobState, LocalityCounts, StageId, TaskId, WorkerId};
 
 use crate::claim::Ending;
 use crate::graph::{FinalOutput, JobGraph, StageSpec, TaskLayout};
@@ -20,6 +20,7 @@ pub(crate) struct Job {
     pub(crate) limits: JobLimits,
     pub(crate) phase: Phase,
     pub(crate) counts: AttemptCounts,
+    pub(crate) locality: LocalityCounts,
     /// Its place among the jobs that want a slot.
     pub(crate) demand: Option<Demand>,
     /// Since when it has tasks to run but no worker takes attempts.
@@ -79,6 +80,7 @@ impl Job {
             limits,
             phase: Phase::Queued,
             counts: AttemptCounts::default(),
+            locality: LocalityCounts::default(),
             demand: None,
             starving_since: None,
         }
@@ -167,6 +169,10 @@ impl Execution {
 
     pub(crate) fn stages(&self) -> &[Stage] {
         &self.stages
+    }
+
+    pub(crate) fn stages_mut(&mut self) -> &mut [Stage] {
+        &mut self.stages
     }
 
     pub(crate) fn stage(&self, id: StageId) -> Option<&Stage> {

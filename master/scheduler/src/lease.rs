@@ -2,12 +2,20 @@
 
 use hearth_common::{AttemptId, FailureCause, TaskId, WorkerId};
 
+use crate::home::host_names;
 use crate::mutation::Mutation;
 use crate::retry::{Verdict, judge_internal, judge_lost_worker};
 use crate::task::{TaskKey, TaskState};
 use crate::timer::Timer;
 use crate::worker::{Connection, Stay, Worker};
 use crate::{Effect, Held, Millis, Scheduler};
+
+/// What a worker offers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Room<'a> {
+    pub(crate) slots: u32,
+    pub(crate) names: &'a [String],
+}
 
 /// How a worker was lost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,7 +27,7 @@ enum Loss {
 }
 
 impl Scheduler {
-    pub(crate) fn on_worker_connected(&mut self, id: WorkerId, slots: u32, held: &Held) {
+    pub(crate) fn on_worker_connected(&mut self, id: WorkerId, room: Room<'_>, held: &Held) {
         if self.workers.is_lost(id) {
             self.fence(id);
             return;
@@ -27,12 +35,12 @@ impl Scheduler {
         if self.workers.contains(id) {
             self.workers.update(id, |worker| {
                 worker.connection = Connection::Intact;
-                worker.slots = slots;
+                worker.slots = room.slots;
             });
             self.renew_lease(id, self.now.after(self.config.lease));
         } else {
             let lease_end = self.now.after(self.config.lease);
-            self.workers.add(id, Worker::new(slots, lease_end));
+            self.workers.add(id, Worker::new(room.slots, host_names(room.names), lease_end));
             self.timers.set(lease_end, Timer::Lease(id));
         }
         self.reconcile(id, held);

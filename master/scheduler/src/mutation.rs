@@ -84,11 +84,17 @@ pub enum Mutation {
     ForgetUnprovedOnReconnect,
     /// The loss of an indeterminate output invalidates finished readers, but not unproved ones.
     KeepUnprovedReaders,
+    /// Tasks do not wait for slots on their hosts.
+    IgnoreLocality,
+    /// They wait for ever.
+    WaitForLocalityForever,
+    /// They wait for hosts that have no worker any more.
+    WaitForDeadHosts,
 }
 
 impl Mutation {
     /// Every planted bug.
-    pub const ALL: [Self; 39] = [
+    pub const ALL: [Self; 42] = [
         Self::AcceptStaleFinish,
         Self::CountFinishTwice,
         Self::CommitEarly,
@@ -128,6 +134,9 @@ impl Mutation {
         Self::ForgetUnprovedOfLostWorker,
         Self::ForgetUnprovedOnReconnect,
         Self::KeepUnprovedReaders,
+        Self::IgnoreLocality,
+        Self::WaitForLocalityForever,
+        Self::WaitForDeadHosts,
     ];
 
     /// It makes more happen than the completion of a stage lets happen, so stages are looked at after every event.

@@ -7,6 +7,7 @@ use hearth_common::{AttemptId, JobId, TaskId, WorkerId};
 use crate::effect::{Effect, Launch};
 use crate::job::{Demand, Job, Progress};
 use crate::mutation::Mutation;
+use crate::stage::Stage;
 use crate::task::{TaskKey, TaskState};
 use crate::timer::Timer;
 use crate::{Millis, Scheduler, ShuffleInputs};
@@ -24,6 +25,7 @@ impl Scheduler {
             match self.choose(neediest.job) {
                 Some((task, worker)) => self.launch(task, worker),
                 None => {
+                    self.begin_locality_wait(neediest.job);
                     self.demand.remove(&neediest);
                     without_place.push(neediest);
                 }
@@ -35,17 +37,38 @@ impl Scheduler {
     /// The task of the job that runs next, and where.
     fn choose(&self, id: JobId) -> Option<(TaskId, WorkerId)> {
         let execution = self.jobs.get(&id).and_then(Job::execution)?;
-        execution.ready_stages().find_map(|stage| {
-            let place = |partition| {
-                let worker = self.workers.pick(&stage.task(partition)?.history.avoid)?;
-                Some((TaskKey { stage: stage.id, partition }.in_job(id), worker))
-            };
-            stage.picky().take(PICKY_TASKS_TRIED_MAX).find_map(place).or_else(|| stage.next_ready().and_then(place))
-        })
+        let (partition, stage, worker) = execution.ready_stages().find_map(|stage| {
+            let (partition, worker) = self.choose_in(stage)?;
+            Some((partition, stage.id, worker))
+        })?;
+        Some((TaskKey { stage, partition }.in_job(id), worker))
+    }
+
+    fn choose_in(&self, stage: &Stage) -> Option<(u32, WorkerId)> {
+        let place = |partition| Some((partition, self.place(stage, partition)?));
+        if let Some(picky) = stage.picky().take(PICKY_TASKS_TRIED_MAX).find_map(place) {
+            return Some(picky);
+        }
+        let local = self.choose_local(stage);
+        let anywhere = stage.next_ready(self.config.mutation);
+        match (local, anywhere) {
+            (Some(((urgency, partition), worker)), anywhere) if anywhere.is_none_or(|(other, _)| urgency <= other) => {
+                Some((partition, worker))
+            }
+            (_, Some((_, partition))) => place(partition),
+            (_, None) => None,
+        }
+    }
+
+    /// The worker on which the task runs best, if one has a free slot.
+    fn place(&self, stage: &Stage, partition: u32) -> Option<WorkerId> {
+        let avoid = &stage.task(partition)?.history.avoid;
+        self.find_home(stage, partition, avoid).or_else(|| self.workers.pick(avoid))
     }
 
     fn launch(&mut self, task: TaskId, worker: WorkerId) {
         let key = TaskKey::of(task);
+        self.count_locality(task, worker);
         let Some(job) = self.jobs.get_mut(&task.job) else { return };
         job.counts.launched += 1;
         let Some(counted) = job.task_mut(key) else { return };

@@ -6,6 +6,7 @@ use hearth_common::JobId;
 
 use crate::config::SchedulerConfig;
 use crate::job::{Demand, Job};
+use crate::lease::Room;
 use crate::mutation::Mutation;
 use crate::reports::Report;
 use crate::timer::{Timer, Timers};
@@ -83,7 +84,9 @@ impl Scheduler {
             Event::JobPlanned { job, graph } => self.on_job_planned(job, &graph),
             Event::PlanFailed { job, cause } => self.on_plan_failed(job, cause),
             Event::CancelRequested { job } => self.on_cancel_requested(job),
-            Event::WorkerConnected { worker, slots, held } => self.on_worker_connected(worker, slots, &held),
+            Event::WorkerConnected { worker, slots, names, held } => {
+                self.on_worker_connected(worker, Room { slots, names: &names }, &held);
+            }
             Event::Heartbeat { worker } => self.on_heartbeat(worker),
             Event::WorkerDisconnected { worker } => self.on_worker_disconnected(worker),
             Event::WorkerDraining { worker } => self.on_worker_draining(worker),
@@ -105,6 +108,7 @@ impl Scheduler {
                 Timer::Lease(worker) => self.on_lease_ended(worker),
                 Timer::Backoff(task) => self.on_backoff_ended(task, at),
                 Timer::NoWorkers(job) => self.on_no_workers(job),
+                Timer::Locality(job, stage) => self.on_locality_wait_ended(job, stage),
             }
         }
     }

@@ -16,6 +16,7 @@ impl Scheduler {
             self.had_workers = has_workers;
             self.unsettled.extend(self.admitted.values());
         }
+        self.settle_hosts();
         while let Some(job) = self.unsettled.pop_first() {
             self.settle_stages(job);
             self.settle_demand(job);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use hearth_common::{JobId, TaskId, WorkerId};
+use hearth_common::{JobId, StageId, TaskId, WorkerId};
 
 use crate::Millis;
 
@@ -15,6 +15,8 @@ pub(crate) enum Timer {
     Backoff(TaskId),
     /// A job has waited long enough for a worker.
     NoWorkers(JobId),
+    /// The tasks of a stage have waited long enough for slots on their hosts.
+    Locality(JobId, StageId),
 }
 
 /// All deadlines, by time.

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::ops::Range;
 
-use hearth_common::{AttemptCounts, AttemptId, JobId, JobState, StageId, WorkerId, WorkerState};
+use hearth_common::{AttemptCounts, AttemptId, JobId, JobState, LocalityCounts, StageId, WorkerId, WorkerState};
 
 use crate::job::{Job, Progress};
 use crate::stage::Stage;
@@ -126,6 +126,12 @@ impl<'a> JobView<'a> {
     #[must_use]
     pub const fn attempts(&self) -> AttemptCounts {
         self.job.counts
+    }
+
+    /// Where its attempts were launched, of those tasks that prefer some host.
+    #[must_use]
+    pub const fn locality(&self) -> LocalityCounts {
+        self.job.locality
     }
 
     /// Attempts that run.

@@ -7,6 +7,7 @@ use hearth_common::{AttemptId, JobId, WorkerId, WorkerState};
 
 use crate::Millis;
 use crate::config::SchedulerConfig;
+use crate::home::{HostName, Liveness};
 use crate::mutation::Mutation;
 use crate::task::TaskKey;
 
@@ -14,6 +15,8 @@ use crate::task::TaskKey;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Worker {
     pub(crate) slots: u32,
+    /// Names and addresses of its host; fixed for its life.
+    pub(crate) names: Vec<HostName>,
     pub(crate) connection: Connection,
     pub(crate) stay: Stay,
     pub(crate) lease_end: Millis,
@@ -38,9 +41,10 @@ pub(crate) enum Stay {
 }
 
 impl Worker {
-    pub(crate) const fn new(slots: u32, lease_end: Millis) -> Self {
+    pub(crate) const fn new(slots: u32, names: Vec<HostName>, lease_end: Millis) -> Self {
         Self {
             slots,
+            names,
             connection: Connection::Intact,
             stay: Stay::Staying,
             lease_end,
@@ -80,6 +84,10 @@ pub(crate) struct Workers {
     free: BTreeSet<(Reverse<u32>, WorkerId)>,
     /// How many take attempts, now or when a slot is free.
     usable: usize,
+    /// Those that do, by name and address of their host.
+    on_host: BTreeMap<HostName, BTreeSet<WorkerId>>,
+    /// Hosts that got their first such worker, or lost the last one, and nobody was told yet.
+    changed_hosts: BTreeSet<HostName>,
     lost: LostWorkers,
     mutation: Option<Mutation>,
 }
@@ -90,6 +98,8 @@ impl Workers {
             known: BTreeMap::new(),
             free: BTreeSet::new(),
             usable: 0,
+            on_host: BTreeMap::new(),
+            changed_hosts: BTreeSet::new(),
             lost: LostWorkers::new(config.lost_workers_remembered_max),
             mutation: config.mutation,
         }
@@ -121,14 +131,22 @@ impl Workers {
 
     pub(crate) fn add(&mut self, id: WorkerId, worker: Worker) {
         let room = worker.room(self.mutation);
+        let names = worker.names.clone();
         self.known.insert(id, worker);
         self.index(id, None, room);
+        if room.is_some() {
+            self.index_names(id, names, Liveness::Live);
+        }
     }
 
     /// Forgets a worker, all but its id, which is never accepted again.
     pub(crate) fn lose(&mut self, id: WorkerId) -> Option<Worker> {
         let worker = self.known.remove(&id)?;
-        self.index(id, worker.room(self.mutation), None);
+        let room = worker.room(self.mutation);
+        self.index(id, room, None);
+        if room.is_some() {
+            self.index_names(id, worker.names.clone(), Liveness::Dead);
+        }
         self.lost.remember(id);
         Some(worker)
     }
@@ -139,7 +157,50 @@ impl Workers {
         let before = worker.room(self.mutation);
         change(worker);
         let after = worker.room(self.mutation);
+        let names = (before.is_some() != after.is_some()).then(|| worker.names.clone());
         self.index(id, before, after);
+        if let Some(names) = names {
+            self.index_names(id, names, Liveness::of(after.is_some()));
+        }
+    }
+
+    fn index_names(&mut self, id: WorkerId, names: Vec<HostName>, liveness: Liveness) {
+        for name in names {
+            let workers = self.on_host.entry(name.clone()).or_default();
+            let was_empty = workers.is_empty();
+            match liveness {
+                Liveness::Live => workers.insert(id),
+                Liveness::Dead => workers.remove(&id),
+            };
+            let is_empty = workers.is_empty();
+            if is_empty {
+                self.on_host.remove(&name);
+            }
+            if is_empty != was_empty {
+                self.changed_hosts.insert(name);
+            }
+        }
+    }
+
+    /// A host that got its first worker that takes attempts, or lost its last one, since this was asked.
+    pub(crate) fn take_changed_host(&mut self) -> Option<HostName> {
+        self.changed_hosts.pop_first()
+    }
+
+    /// Workers on that host that take attempts, now or when a slot is free.
+    pub(crate) fn on_host(&self, name: &HostName) -> impl Iterator<Item = WorkerId> {
+        self.on_host.get(name).into_iter().flatten().copied()
+    }
+
+    /// Workers with a free slot, most free slots first.
+    pub(crate) fn free(&self) -> impl ExactSizeIterator<Item = &(Reverse<u32>, WorkerId)> {
+        self.free.iter()
+    }
+
+    /// The same, of that host.
+    pub(crate) fn free_on(&self, name: &HostName) -> impl Iterator<Item = (Reverse<u32>, WorkerId)> {
+        let free = |id| Some((Reverse(self.known.get(&id)?.room(self.mutation)?), id));
+        self.on_host(name).filter_map(free).filter(|(free, _)| free.0 > 0)
     }
 
     /// The worker with most free slots, if any has one; one that is not to be avoided, where such a one takes attempts.
@@ -179,6 +240,15 @@ impl Workers {
             self.known.iter().filter_map(|(id, worker)| Some((Reverse(worker.room(self.mutation)?), *id))).collect();
         if rooms.len() != self.usable {
             return Err(format!("{} workers take attempts, but {} are counted", rooms.len(), self.usable));
+        }
+        let mut on_host: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
+        for (_, id) in &rooms {
+            for name in self.known.get(id).into_iter().flat_map(|worker| &worker.names) {
+                on_host.entry(name.clone()).or_default().insert(*id);
+            }
+        }
+        if on_host != self.on_host || !self.changed_hosts.is_empty() {
+            return Err(format!("workers are on {on_host:?}, but indexed on {:?}", self.on_host));
         }
         let free: BTreeSet<_> = rooms.into_iter().filter(|(free, _)| free.0 > 0).collect();
         if free != self.free {

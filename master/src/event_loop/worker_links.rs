@@ -14,8 +14,9 @@ impl Owner {
         self.metrics.count_worker();
         self.workers.connect(&hello, link, wall_ms());
         self.publisher.mark_workers();
+        let names = vec![hello.host.clone()];
         let held = Held { attempts: hello.attempts, shuffle_outputs: hello.shuffle_outputs };
-        self.feed(Event::WorkerConnected { worker, slots, held });
+        self.feed(Event::WorkerConnected { worker, slots, names, held });
     }
 
     pub(super) fn on_worker_said(&mut self, (worker, connection): (WorkerId, u64), message: WorkerMessage) {

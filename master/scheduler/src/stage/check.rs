@@ -18,7 +18,8 @@ impl Stage {
         }
         let is_waiting =
             |partition: u32| self.task(partition).is_some_and(|task| matches!(task.state(), TaskState::Waiting));
-        let mut listed = self.ready.iter().chain(&self.picky).map(|(_, partition)| *partition);
+        let mut listed =
+            self.ready.iter().chain(&self.picky).chain(self.homes.waiting()).map(|(_, partition)| *partition);
         if let Some(partition) = listed.find(|partition| !is_waiting(*partition)) {
             return Err(format!("stage {}: task {partition} is ready, but does not wait", self.id));
         }

@@ -55,6 +55,7 @@ pub(crate) enum ToMaster {
     Hello {
         worker: WorkerId,
         slots: u32,
+        names: Vec<String>,
         held: Held,
     },
     Heartbeat(WorkerId),

@@ -15,6 +15,8 @@ mod faults;
 #[cfg(test)]
 mod input;
 #[cfg(test)]
+mod locality;
+#[cfg(test)]
 mod oracle;
 #[cfg(test)]
 mod owner;

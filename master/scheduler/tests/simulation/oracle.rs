@@ -14,20 +14,26 @@ use crate::plan::{JobPlan, Script};
 pub(crate) struct Oracle {
     pub(crate) jobs: BTreeMap<JobId, Seen>,
     pub(crate) links: SeenLinks,
-    workers: BTreeMap<WorkerId, SeenWorker>,
+    pub(crate) workers: BTreeMap<WorkerId, SeenWorker>,
     /// Attempts that were launched and neither reported, nor cancelled, nor lost.
-    open: BTreeMap<AttemptId, WorkerId>,
+    pub(crate) open: BTreeMap<AttemptId, WorkerId>,
     launched: BTreeSet<AttemptId>,
     losses_in_a_row: BTreeMap<TaskId, u32>,
     failures: BTreeMap<(TaskId, &'static str), u32>,
     unreadable: BTreeMap<TaskId, BTreeSet<AttemptId>>,
     running_jobs_max: usize,
+    /// The time of the event at hand.
+    pub(crate) now: u64,
+    /// Since when a job runs nothing although slots are free.
+    pub(crate) idle_since: BTreeMap<JobId, u64>,
 }
 
 /// A job, as seen from outside.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct Seen {
     pub(crate) ended: Option<Option<FailureCause>>,
+    /// When its graph was known, in milliseconds.
+    pub(crate) planned_at: Option<u64>,
     pub(crate) is_refused: bool,
     is_planned: bool,
     is_cancelled: bool,
@@ -37,13 +43,20 @@ pub(crate) struct Seen {
 }
 
 #[derive(Debug, Default)]
-struct SeenWorker {
-    slots: usize,
+pub(crate) struct SeenWorker {
+    pub(crate) slots: usize,
+    pub(crate) names: Vec<String>,
     is_draining: bool,
     is_connected: bool,
 }
 
-type Check = Result<(), String>;
+impl SeenWorker {
+    pub(crate) const fn takes_attempts(&self) -> bool {
+        self.is_connected && !self.is_draining && self.slots > 0
+    }
+}
+
+pub(crate) type Check = Result<(), String>;
 
 fn ensure(is_so: bool, problem: impl FnOnce() -> String) -> Check {
     if is_so { Ok(()) } else { Err(problem()) }
@@ -56,7 +69,10 @@ impl Oracle {
 
     pub(crate) fn on_event(&mut self, event: &Event, plans: &BTreeMap<JobId, JobPlan>) {
         match event {
-            Event::WorkerConnected { worker, slots, held } => self.on_connected(*worker, *slots, held),
+            Event::WorkerConnected { worker, slots, names, held } => {
+                self.on_connected(*worker, *slots, held);
+                self.workers.entry(*worker).or_default().names.clone_from(names);
+            }
             Event::WorkerDisconnected { worker } => {
                 self.workers.entry(*worker).or_default().is_connected = false;
             }
@@ -88,8 +104,10 @@ impl Oracle {
             Event::CommitEnded { outcome: CommitOutcome::LostResult { attempt, .. }, .. } => {
                 self.unreadable.entry(attempt.task).or_default().insert(*attempt);
             }
+            Event::JobPlanned { job, .. } => {
+                self.jobs.entry(*job).or_default().planned_at = Some(self.now);
+            }
             Event::JobSubmitted { .. }
-            | Event::JobPlanned { .. }
             | Event::PlanFailed { .. }
             | Event::CommitEnded { .. }
             | Event::Heartbeat { .. }
@@ -203,6 +221,7 @@ impl Oracle {
         let lost = read.find(|winner| !self.workers.contains_key(&winner.worker));
         ensure(lost.is_none(), || format!("attempt {attempt}: reads {lost:?}, which is lost with its worker"))?;
         ensure(self.launched.insert(attempt), || format!("attempt {attempt}: launched twice"))?;
+        self.check_locality(&plans[&attempt.task.job], launch)?;
         let other = self.open.keys().find(|open| open.task == attempt.task);
         ensure(other.is_none(), || format!("attempt {attempt}: launched while {other:?} runs"))?;
         let worker = self.workers.get(&launch.worker);

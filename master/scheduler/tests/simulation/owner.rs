@@ -43,10 +43,10 @@ impl World {
             return;
         }
         match message {
-            ToMaster::Hello { worker, slots, held } => {
+            ToMaster::Hello { worker, slots, names, held } => {
                 if self.links.get(&worker).is_none_or(|current| *current < link) {
                     self.links.insert(worker, link);
-                    self.handle(Event::WorkerConnected { worker, slots, held });
+                    self.handle(Event::WorkerConnected { worker, slots, names, held });
                 }
             }
             ToMaster::Heartbeat(worker) => self.handle(Event::Heartbeat { worker }),

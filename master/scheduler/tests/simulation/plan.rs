@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use hearth_common::{JobId, StageId};
-use hearth_scheduler::{FinalOutput, InputKind, JobGraph, JobLimits, Link, StageInput, StageSpec, TaskLayout};
+use hearth_scheduler::{
+    FinalOutput, HostBytes, InputKind, JobGraph, JobLimits, Link, StageInput, StageSpec, TaskLayout,
+};
 
 use crate::input::Input;
 use crate::rng::{Rng, mix_all};
@@ -149,9 +151,26 @@ fn random_graph(rng: &mut Rng) -> (JobGraph, BTreeMap<StageId, Input>) {
             stage.links = links;
             files.insert(StageId(index), input);
         }
+        if let TaskLayout::Fixed { tasks } = stage.tasks {
+            stage.homes = random_homes(rng, tasks);
+        }
         specs.push(stage);
     }
     (JobGraph::new(specs, final_output).expect("a valid graph"), files)
+}
+
+/// Hosts that tasks prefer: some, none, or one that has no worker.
+fn random_homes(rng: &mut Rng, tasks: u32) -> Vec<Vec<HostBytes>> {
+    if rng.percent(50) {
+        return Vec::new();
+    }
+    let home = |rng: &mut Rng| HostBytes { host: host_name(rng.between(0, 5)), bytes: rng.between(1, 3) };
+    (0..tasks).map(|_| (0..rng.between(0, 3)).map(|_| home(rng)).collect()).collect()
+}
+
+/// The name of a host's number.
+pub(crate) fn host_name(host: u64) -> String {
+    format!("h{host}")
 }
 
 fn random_inputs(rng: &mut Rng, index: u32) -> Vec<StageId> {
@@ -176,7 +195,7 @@ fn random_stage(rng: &mut Rng, inputs: &[StageId], (partitions, shuffle_partitio
         (true, false) => TaskLayout::Fixed { tasks: partitions },
         (false, _) => TaskLayout::Fixed { tasks: rng.between(1, 6) as u32 },
     };
-    StageSpec { tasks, inputs, shuffle_partitions, determinate: rng.percent(60), links: Vec::new() }
+    StageSpec { tasks, inputs, shuffle_partitions, determinate: rng.percent(60), links: Vec::new(), homes: Vec::new() }
 }
 
 fn random_script(rng: &mut Rng, stages: u64, final_output: FinalOutput) -> Script {

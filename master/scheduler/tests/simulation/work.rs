@@ -7,7 +7,7 @@ use hearth_scheduler::{AttemptOutput, FinalOutput, Held, Launch, Winner};
 
 use crate::cluster::{Connection, Happening, Life, OnHost, Report, Running, ToMaster, ToWorker};
 use crate::content::{Content, Own, compute};
-use crate::plan::Script;
+use crate::plan::{Script, host_name};
 use crate::scan::{Scanned, scan_links};
 use crate::world::World;
 
@@ -93,7 +93,7 @@ impl World {
         };
         let (slots, is_draining) = (life.slots, life.is_draining);
         let reports: Vec<_> = life.reports.iter().map(|(attempt, report)| (*attempt, report.clone())).collect();
-        self.send(link, ToMaster::Hello { worker, slots, held });
+        self.send(link, ToMaster::Hello { worker, slots, names: vec![host_name(host as u64)], held });
         if is_draining {
             self.send(link, ToMaster::Draining(worker));
         }

@@ -208,6 +208,7 @@ impl World {
         if self.is_traced {
             println!("{} {event:?}", self.now);
         }
+        self.oracle.now = self.now;
         self.oracle.on_event(&event, &self.plans);
         let mut effects = Vec::new();
         self.scheduler.handle(Millis(self.now), event, &mut effects);
@@ -217,6 +218,9 @@ impl World {
                 self.fail(problem);
             }
             self.carry_out(effect);
+        }
+        if let Err(problem) = self.oracle.check_idle(&self.scheduler, &self.plans) {
+            self.fail(problem);
         }
         // A planted bug must show from outside: a recount would find some of them too easily.
         if !self.has_mutation

@@ -17,6 +17,8 @@ mod leases;
 #[cfg(test)]
 mod links;
 #[cfg(test)]
+mod locality;
+#[cfg(test)]
 mod outputs;
 #[cfg(test)]
 mod placement;
