@@ -105,6 +105,15 @@ pub struct LocalityCounts {
     pub remote: u64,
 }
 
+/// Attempts of a job that were launched beside slow ones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct SecondCounts {
+    /// All of them.
+    pub launched: u64,
+    /// Of those, first to end.
+    pub won: u64,
+}
+
 /// State of a worker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

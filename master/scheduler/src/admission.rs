@@ -103,6 +103,9 @@ impl Scheduler {
         for (at, timer) in Self::locality_deadlines(id, &job) {
             self.timers.unset(at, timer);
         }
+        if let Some(at) = job.watch {
+            self.timers.unset(at, Timer::Stragglers(id));
+        }
         if let Some(since) = job.starving_since {
             self.timers.unset(since.after(self.config.no_worker_timeout), Timer::NoWorkers(id));
         }
@@ -121,7 +124,7 @@ impl Scheduler {
         let backing_off: Vec<_> = execution.backing_off.iter().map(|key| key.in_job(id)).collect();
         for task in running {
             if !self.has_mutation(Mutation::KeepAttemptsOfEndedJob) {
-                self.cancel_attempt_of(task);
+                self.cancel_attempts_of(task);
             }
             self.set_task(task, TaskState::Waiting);
         }

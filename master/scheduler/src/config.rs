@@ -26,11 +26,30 @@ pub struct SchedulerConfig {
     /// How long the tasks of a stage wait for slots on the hosts that hold what they read, while others are free. Zero: they
     /// take such a slot where there is one, and wait for none.
     pub locality_wait: Duration,
+    /// When an attempt gets a second one beside it.
+    pub stragglers: StragglerPolicy,
     /// When a failed task is tried again.
     pub retry: RetryPolicy,
     /// A planted bug. `None` outside the test that shows that planted bugs are caught.
     #[doc(hidden)]
     pub mutation: Option<Mutation>,
+}
+
+/// When an attempt gets a second one beside it, on another worker.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StragglerPolicy {
+    /// Stragglers are looked for that often, while slots are left over.
+    pub interval: Duration,
+    /// It has run at least that long,
+    pub runtime_min: Duration,
+    /// and longer than that many percent of the median of the finished attempts of its stage,
+    pub slowness_percent: u32,
+    /// and that many percent of the tasks of its stage are done.
+    pub done_percent_min: u32,
+    /// Second attempts take no more than that many percent of all slots, but always one. With 0, there are no others.
+    pub slots_percent_max: u32,
+    /// Second attempts of one task; 0 switches them off.
+    pub seconds_per_task_max: u32,
 }
 
 /// How often a task is tried, by the cause of its failure.
@@ -65,8 +84,22 @@ impl Default for SchedulerConfig {
             disconnect_grace: Duration::from_secs(3),
             no_worker_timeout: Duration::from_secs(120),
             locality_wait: Duration::from_secs(3),
+            stragglers: StragglerPolicy::default(),
             retry: RetryPolicy::default(),
             mutation: None,
+        }
+    }
+}
+
+impl Default for StragglerPolicy {
+    fn default() -> Self {
+        Self {
+            interval: Duration::from_millis(500),
+            runtime_min: Duration::from_secs(3),
+            slowness_percent: 150,
+            done_percent_min: 50,
+            slots_percent_max: 10,
+            seconds_per_task_max: 3,
         }
     }
 }

@@ -6,6 +6,7 @@ use hearth_common::{AttemptId, JobId, TaskId, WorkerId};
 
 use crate::Scheduler;
 use crate::job::{Job, Phase};
+use crate::run::{Run, Runs};
 use crate::task::{TaskKey, TaskState};
 use crate::timer::Timer;
 use crate::worker::Worker;
@@ -29,6 +30,10 @@ impl Scheduler {
         }
         for (id, worker) in self.workers.iter() {
             self.check_worker(id, worker)?;
+        }
+        let doubled = self.jobs.values().filter_map(Job::execution).map(|execution| execution.doubled.len() as u64);
+        if doubled.sum::<u64>() != self.seconds {
+            return Err(format!("{} second attempts are counted", self.seconds));
         }
         self.check_timers()
     }
@@ -55,7 +60,7 @@ impl Scheduler {
 
     fn check_tasks(&self, id: JobId, job: &Job) -> Result<(), String> {
         let Some(execution) = job.execution() else { return Ok(()) };
-        let (mut running, mut backing_off) = (BTreeSet::new(), BTreeSet::new());
+        let (mut running, mut doubled, mut backing_off) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
         for stage in execution.stages() {
             for (partition, task) in (0..).zip(stage.tasks()) {
                 let key = TaskKey { stage: stage.id, partition };
@@ -65,22 +70,29 @@ impl Scheduler {
                         backing_off.insert(key);
                         None
                     }
-                    TaskState::Running { attempt, worker } => {
+                    TaskState::Running(runs) => {
                         running.insert(key);
-                        let attempt = AttemptId { task: key.in_job(id), attempt };
-                        let is_indexed =
-                            self.workers.get(worker).is_some_and(|worker| worker.running.contains(&attempt));
-                        (!is_indexed).then(|| format!("{attempt} runs on {worker}, which does not know it"))
+                        doubled.extend(runs.second().map(|_| key));
+                        self.find_unindexed_run(key.in_job(id), runs)
                     }
                     TaskState::Unproved { .. } | TaskState::Done { .. } => self.find_unindexed(key.in_job(id)),
                 };
                 problem.map_or(Ok(()), Err)?;
             }
         }
-        if running != execution.running || backing_off != execution.backing_off {
+        if running != execution.running || doubled != execution.doubled || backing_off != execution.backing_off {
             return Err(format!("job {id}: {running:?} run and {backing_off:?} back off, but others are indexed"));
         }
         Ok(())
+    }
+
+    fn find_unindexed_run(&self, task: TaskId, runs: Runs) -> Option<String> {
+        let is_indexed = |run: &Run| {
+            let attempt = AttemptId { task, attempt: run.attempt };
+            self.workers.get(run.worker).is_some_and(|worker| worker.running.contains(&attempt))
+        };
+        let run = runs.iter().find(|run| !is_indexed(run))?;
+        Some(format!("{run:?} of {task:?} is not indexed on its worker"))
     }
 
     fn find_unindexed(&self, task: TaskId) -> Option<String> {
@@ -113,6 +125,7 @@ impl Scheduler {
         let mut expected = BTreeSet::new();
         expected.extend(self.workers.iter().map(|(id, worker)| (worker.lease_end, Timer::Lease(id))));
         for (id, job) in &self.jobs {
+            expected.extend(job.watch.map(|at| (at, Timer::Stragglers(*id))));
             expected.extend(Self::locality_deadlines(*id, job));
             let deadline = job.starving_since.map(|since| since.after(self.config.no_worker_timeout));
             expected.extend(deadline.map(|at| (at, Timer::NoWorkers(*id))));

@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use hearth_common::{AttemptCounts, AttemptId, JobId, JobState, LocalityCounts, StageId, TaskId, WorkerId};
+use hearth_common::{
+    AttemptCounts, AttemptId, JobId, JobState, LocalityCounts, SecondCounts, StageId, TaskId, WorkerId,
+};
 
 use crate::claim::Ending;
 use crate::graph::{FinalOutput, JobGraph, StageSpec, TaskLayout};
@@ -21,6 +23,9 @@ pub(crate) struct Job {
     pub(crate) phase: Phase,
     pub(crate) counts: AttemptCounts,
     pub(crate) locality: LocalityCounts,
+    pub(crate) seconds: SecondCounts,
+    /// When stragglers are looked for.
+    pub(crate) watch: Option<Millis>,
     /// Its place among the jobs that want a slot.
     pub(crate) demand: Option<Demand>,
     /// Since when it has tasks to run but no worker takes attempts.
@@ -65,7 +70,10 @@ pub(crate) struct Execution {
     stages: Vec<Stage>,
     /// Open stages with waiting tasks, in the order in which they get slots.
     ready_stages: BTreeSet<(Urgency, StageId)>,
+    /// Tasks that run,
     pub(crate) running: BTreeSet<TaskKey>,
+    /// and those of them with two attempts.
+    pub(crate) doubled: BTreeSet<TaskKey>,
     pub(crate) backing_off: BTreeSet<TaskKey>,
     /// Workers that got an attempt, and may hold something of the job.
     pub(crate) workers: BTreeSet<WorkerId>,
@@ -81,6 +89,8 @@ impl Job {
             phase: Phase::Queued,
             counts: AttemptCounts::default(),
             locality: LocalityCounts::default(),
+            seconds: SecondCounts::default(),
+            watch: None,
             demand: None,
             starving_since: None,
         }
@@ -119,6 +129,11 @@ impl Job {
         self.execution_mut()?.stage_mut(key.stage)?.task_mut(key.partition)
     }
 
+    /// Attempts that it runs.
+    pub(crate) fn slots_held(&self) -> usize {
+        self.execution().map_or(0, |execution| execution.running.len() + execution.doubled.len())
+    }
+
     /// Attempts it may run at once.
     pub(crate) fn slots_max(&self) -> usize {
         self.limits.slots_max.map_or(usize::MAX, |max| max.max(1) as usize)
@@ -149,6 +164,7 @@ impl Execution {
             stages: stage_ids().zip(graph.stages()).map(|(id, spec)| Stage::new(id, spec, of(id))).collect(),
             ready_stages: BTreeSet::new(),
             running: BTreeSet::new(),
+            doubled: BTreeSet::new(),
             backing_off: BTreeSet::new(),
             workers: BTreeSet::new(),
             is_stale: true,
@@ -210,7 +226,7 @@ impl Execution {
                 Ending::Finished { .. } => on(attempt, worker),
                 Ending::Failed { .. } => None,
             },
-            TaskState::Waiting | TaskState::BackingOff { .. } | TaskState::Running { .. } => None,
+            TaskState::Waiting | TaskState::BackingOff { .. } | TaskState::Running(_) => None,
         }
     }
 

@@ -127,7 +127,7 @@ impl Scheduler {
             Loss::LeaseEnded => self.judge_lost_worker(task),
         };
         match verdict {
-            Verdict::RetryNow | Verdict::RetryAfter(_) => self.set_lost(task),
+            Verdict::RetryNow | Verdict::RetryAfter(_) => self.set_attempt_lost(attempt),
             Verdict::FailJob(cause) => self.end_job(task.job, Some(cause)),
         }
     }
@@ -143,6 +143,15 @@ impl Scheduler {
             return judge_internal(retry, &mut lost.history, cause);
         }
         judge_lost_worker(retry, &mut lost.history, task)
+    }
+
+    /// An attempt that ran is gone with its worker. Its task waits again, unless another attempt of it runs.
+    pub(crate) fn set_attempt_lost(&mut self, attempt: AttemptId) {
+        if self.leave_to_other(attempt).is_none() {
+            self.set_lost(attempt.task);
+        } else if let Some(job) = self.jobs.get_mut(&attempt.task.job) {
+            job.counts.lost += 1;
+        }
     }
 
     /// What the task had is gone with its worker: it waits again, without blame.

@@ -90,11 +90,23 @@ pub enum Mutation {
     WaitForLocalityForever,
     /// They wait for hosts that have no worker any more.
     WaitForDeadHosts,
+    /// Slow attempts get no second one.
+    IgnoreStragglers,
+    /// They get one on any worker.
+    LaunchSecondBesideFirst,
+    /// They get one although tasks wait for a slot.
+    LaunchSecondsFirst,
+    /// They get as many as there are slots.
+    LaunchManySeconds,
+    /// The loser of two attempts runs on.
+    KeepLoser,
+    /// The loss or failure of one of two attempts makes the task wait.
+    ForgetSecond,
 }
 
 impl Mutation {
     /// Every planted bug.
-    pub const ALL: [Self; 42] = [
+    pub const ALL: [Self; 48] = [
         Self::AcceptStaleFinish,
         Self::CountFinishTwice,
         Self::CommitEarly,
@@ -137,6 +149,12 @@ impl Mutation {
         Self::IgnoreLocality,
         Self::WaitForLocalityForever,
         Self::WaitForDeadHosts,
+        Self::IgnoreStragglers,
+        Self::LaunchSecondBesideFirst,
+        Self::LaunchSecondsFirst,
+        Self::LaunchManySeconds,
+        Self::KeepLoser,
+        Self::ForgetSecond,
     ];
 
     /// It makes more happen than the completion of a stage lets happen, so stages are looked at after every event.

@@ -7,6 +7,7 @@ use hearth_common::{AttemptId, JobId, TaskId, WorkerId};
 use crate::effect::{Effect, Launch};
 use crate::job::{Demand, Job, Progress};
 use crate::mutation::Mutation;
+use crate::run::{Run, Runs};
 use crate::stage::Stage;
 use crate::task::{TaskKey, TaskState};
 use crate::timer::Timer;
@@ -66,27 +67,44 @@ impl Scheduler {
         self.find_home(stage, partition, avoid).or_else(|| self.workers.pick(avoid))
     }
 
-    fn launch(&mut self, task: TaskId, worker: WorkerId) {
+    /// Launches an attempt: the only one, or a second one beside another.
+    pub(crate) fn launch(&mut self, task: TaskId, worker: WorkerId) {
         let key = TaskKey::of(task);
         self.count_locality(task, worker);
         let Some(job) = self.jobs.get_mut(&task.job) else { return };
         job.counts.launched += 1;
         let Some(counted) = job.task_mut(key) else { return };
         let attempt = counted.attempts;
+        let run = Run { attempt, worker, since: self.now };
+        let runs = match counted.state() {
+            TaskState::Running(first) if self.config.mutation == Some(Mutation::LaunchSecondBesideFirst) => {
+                first.iter().next().map(|first| Runs::Two { first, second: run })
+            }
+            TaskState::Running(first) => first.with_second(run),
+            TaskState::Waiting | TaskState::BackingOff { .. } | TaskState::Unproved { .. } | TaskState::Done { .. } => {
+                Some(Runs::One(run))
+            }
+        };
+        let Some(runs) = runs else { return };
         counted.attempts += 1;
+        if runs.second().is_some() {
+            counted.seconds += 1;
+            job.seconds.launched += 1;
+        }
         let Some(execution) = job.execution_mut() else { return };
         execution.workers.insert(worker);
         let Some(stage) = execution.stage_mut(task.stage) else { return };
         stage.has_begun = true;
         let merged = stage.group(task.partition);
-        let mut starts = stage.chains.tell_starts(task.partition);
+        let mut starts = stage.chains.tell_starts(task.partition, attempt);
         if self.config.mutation == Some(Mutation::ForgetKnownStarts) {
             starts.clear();
         }
         let inputs = self.shuffle_inputs(task);
-        self.set_task(task, TaskState::Running { attempt, worker });
+        self.set_task(task, TaskState::Running(runs));
         self.unsettled.remove(&task.job);
         self.settle_demand(task.job);
+        self.settle_watch(task.job);
         let attempt = AttemptId { task, attempt };
         self.effects.push(Effect::Launch(Launch { worker, attempt, merged, inputs, starts }));
     }
@@ -108,7 +126,7 @@ impl Scheduler {
         let Some(job) = self.jobs.get_mut(&id) else { return };
         let ready = job.execution().filter(|execution| execution.progress == Progress::Running);
         let has_ready_tasks = ready.is_some_and(|execution| execution.has_ready_tasks());
-        let running = ready.map_or(0, |execution| execution.running.len());
+        let running = ready.map_or(0, |_| job.slots_held());
         let wants_slot = has_ready_tasks && running < job.slots_max();
         let demand = wants_slot.then_some(Demand { running, sequence: job.sequence, job: id });
         let demand_before = std::mem::replace(&mut job.demand, demand);

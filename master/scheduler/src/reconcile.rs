@@ -24,7 +24,7 @@ impl Scheduler {
             return;
         }
         for attempt in missing {
-            self.set_lost(attempt.task);
+            self.set_attempt_lost(attempt);
         }
     }
 

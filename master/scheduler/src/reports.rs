@@ -103,14 +103,23 @@ impl Scheduler {
         let task = failed.attempt.task;
         match self.judge_failed(task, failed.worker, cause.clone()) {
             Verdict::FailJob(cause) => {
-                self.set_task(task, TaskState::Waiting);
+                self.leave_failed(failed.attempt, TaskState::Waiting);
                 self.end_job(task.job, Some(cause));
             }
-            Verdict::RetryAfter(wait) => self.set_task(task, TaskState::BackingOff { until: self.now.after(wait) }),
+            Verdict::RetryAfter(wait) => {
+                self.leave_failed(failed.attempt, TaskState::BackingOff { until: self.now.after(wait) });
+            }
             Verdict::RetryNow => {
-                self.set_task(task, TaskState::Waiting);
+                self.leave_failed(failed.attempt, TaskState::Waiting);
                 self.on_unreadable_output(task.job, cause);
             }
+        }
+    }
+
+    /// Changes the state of a task whose attempt failed, unless another attempt of it runs.
+    fn leave_failed(&mut self, failed: AttemptId, next: TaskState) {
+        if self.leave_to_other(failed).is_none() {
+            self.set_task(failed.task, next);
         }
     }
 
@@ -162,7 +171,7 @@ impl Scheduler {
         let task = report.attempt.task;
         let execution = self.jobs.get(&task.job).and_then(|job| job.execution());
         let Some(stage) = execution.and_then(|execution| execution.stage(task.stage)) else { return Ok(()) };
-        stage.chains.check_scans(task.partition, &report.scans, extent)
+        stage.chains.check_scans((task.partition, report.attempt.attempt), &report.scans, extent)
     }
 
     /// A worker that names an output which the task does not read is not to be believed.

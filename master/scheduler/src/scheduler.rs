@@ -29,6 +29,10 @@ pub struct Scheduler {
     pub(crate) had_workers: bool,
     /// Jobs that want a slot, neediest first.
     pub(crate) demand: BTreeSet<Demand>,
+    /// Second attempts that run.
+    pub(crate) seconds: u64,
+    /// Jobs in which stragglers are to be looked for at the end of the event at hand.
+    pub(crate) due_watches: BTreeSet<JobId>,
     pub(crate) timers: Timers,
     /// Jobs changed by the event at hand, not settled yet.
     pub(crate) unsettled: BTreeSet<JobId>,
@@ -50,6 +54,8 @@ impl Scheduler {
             workers: Workers::new(&config),
             had_workers: false,
             demand: BTreeSet::new(),
+            seconds: 0,
+            due_watches: BTreeSet::new(),
             timers: Timers::default(),
             unsettled: BTreeSet::new(),
             changed: BTreeSet::new(),
@@ -66,7 +72,11 @@ impl Scheduler {
         std::mem::swap(&mut self.effects, effects);
         self.apply(event);
         self.settle();
+        if self.has_mutation(Mutation::LaunchSecondsFirst) {
+            self.dispatch_seconds();
+        }
         self.dispatch();
+        self.dispatch_seconds();
         self.announce_changes();
         std::mem::swap(&mut self.effects, effects);
     }
@@ -108,6 +118,7 @@ impl Scheduler {
                 Timer::Lease(worker) => self.on_lease_ended(worker),
                 Timer::Backoff(task) => self.on_backoff_ended(task, at),
                 Timer::NoWorkers(job) => self.on_no_workers(job),
+                Timer::Stragglers(job) => self.on_watch_ended(job),
                 Timer::Locality(job, stage) => self.on_locality_wait_ended(job, stage),
             }
         }

@@ -20,6 +20,7 @@ impl Scheduler {
         while let Some(job) = self.unsettled.pop_first() {
             self.settle_stages(job);
             self.settle_demand(job);
+            self.settle_watch(job);
         }
     }
 
@@ -58,7 +59,7 @@ impl Scheduler {
             unwanted.extend(execution.running.range(first..=last).map(|key| key.in_job(id)));
         }
         for task in unwanted {
-            self.cancel_attempt_of(task);
+            self.cancel_attempts_of(task);
             self.set_task(task, TaskState::Waiting);
         }
     }

@@ -10,11 +10,13 @@ use hearth_common::{JobId, StageId};
 
 use crate::chain::Chains;
 use crate::claim::{Claims, Decided};
+use crate::durations::Durations;
 use crate::graph::{InputKind, StageInput, StageSpec, TaskLayout};
 use crate::home::Homes;
 use crate::mutation::Mutation;
+use crate::run::Runs;
 use crate::task::{Task, TaskKey, TaskState};
-use crate::{ShuffleInputs, Winner};
+use crate::{Millis, ShuffleInputs, Winner};
 
 /// Which waiting task of a stage runs first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -48,6 +50,10 @@ pub(crate) struct Stage {
     picky: BTreeSet<(Urgency, u32)>,
     /// The other waiting tasks: those that prefer some host.
     pub(crate) homes: Homes,
+    /// Tasks with one attempt that runs, by the time of its launch.
+    lone_runs: BTreeSet<(Millis, u32)>,
+    /// How long its finished attempts took.
+    pub(crate) durations: Durations,
     /// Sums over the first winner of each task, by shuffle partition; only while a merged stage needs them.
     partition_bytes: Vec<u64>,
     winners: Option<Arc<[Winner]>>,
@@ -88,6 +94,8 @@ impl Stage {
             ready: BTreeSet::new(),
             picky: BTreeSet::new(),
             homes: Homes::new(&spec.homes),
+            lone_runs: BTreeSet::new(),
+            durations: Durations::default(),
             partition_bytes: Vec::new(),
             winners: None,
             is_wanted: false,
@@ -166,6 +174,11 @@ impl Stage {
         self.running
     }
 
+    /// Tasks with one attempt that runs, those first whose attempt runs longest.
+    pub(crate) fn lone_runs(&self) -> impl Iterator<Item = (Millis, u32)> {
+        self.lone_runs.iter().copied()
+    }
+
     pub(crate) const fn unproved(&self) -> u32 {
         self.unproved
     }
@@ -210,7 +223,12 @@ impl Stage {
         match before {
             TaskState::Waiting => self.unlist_waiting(urgency_before, partition),
             TaskState::BackingOff { .. } => {}
-            TaskState::Running { .. } => self.running -= 1,
+            TaskState::Running(runs) => {
+                self.running -= 1;
+                if let Runs::One(run) = runs {
+                    self.lone_runs.remove(&(run.since, partition));
+                }
+            }
             TaskState::Unproved { .. } => {
                 self.unproved -= 1;
                 self.claims.forget(partition);
@@ -223,7 +241,12 @@ impl Stage {
         match next {
             TaskState::Waiting => self.list_waiting(urgency, partition),
             TaskState::BackingOff { .. } => {}
-            TaskState::Running { .. } => self.running += 1,
+            TaskState::Running(runs) => {
+                self.running += 1;
+                if let Runs::One(run) = runs {
+                    self.lone_runs.insert((run.since, partition));
+                }
+            }
             TaskState::Unproved { .. } => self.unproved += 1,
             TaskState::Done { .. } => self.done += 1,
         }

@@ -15,6 +15,8 @@ pub(crate) enum Timer {
     Backoff(TaskId),
     /// A job has waited long enough for a worker.
     NoWorkers(JobId),
+    /// It is time to look for stragglers in a job.
+    Stragglers(JobId),
     /// The tasks of a stage have waited long enough for slots on their hosts.
     Locality(JobId, StageId),
 }

@@ -76,6 +76,12 @@ impl Worker {
     }
 }
 
+impl Worker {
+    fn usable_slots(&self, mutation: Option<Mutation>) -> u64 {
+        self.room(mutation).map_or(0, |_| u64::from(self.slots))
+    }
+}
+
 /// All workers that are not lost, and the ids of the last ones that are.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Workers {
@@ -84,6 +90,8 @@ pub(crate) struct Workers {
     free: BTreeSet<(Reverse<u32>, WorkerId)>,
     /// How many take attempts, now or when a slot is free.
     usable: usize,
+    /// Slots of those that do, free or not.
+    slots: u64,
     /// Those that do, by name and address of their host.
     on_host: BTreeMap<HostName, BTreeSet<WorkerId>>,
     /// Hosts that got their first such worker, or lost the last one, and nobody was told yet.
@@ -98,6 +106,7 @@ impl Workers {
             known: BTreeMap::new(),
             free: BTreeSet::new(),
             usable: 0,
+            slots: 0,
             on_host: BTreeMap::new(),
             changed_hosts: BTreeSet::new(),
             lost: LostWorkers::new(config.lost_workers_remembered_max),
@@ -121,6 +130,11 @@ impl Workers {
         self.usable
     }
 
+    /// Slots of the workers that take attempts, free or not.
+    pub(crate) const fn slots(&self) -> u64 {
+        self.slots
+    }
+
     pub(crate) fn has_free_slot(&self) -> bool {
         !self.free.is_empty()
     }
@@ -132,6 +146,7 @@ impl Workers {
     pub(crate) fn add(&mut self, id: WorkerId, worker: Worker) {
         let room = worker.room(self.mutation);
         let names = worker.names.clone();
+        self.slots += worker.usable_slots(self.mutation);
         self.known.insert(id, worker);
         self.index(id, None, room);
         if room.is_some() {
@@ -143,6 +158,7 @@ impl Workers {
     pub(crate) fn lose(&mut self, id: WorkerId) -> Option<Worker> {
         let worker = self.known.remove(&id)?;
         let room = worker.room(self.mutation);
+        self.slots -= worker.usable_slots(self.mutation);
         self.index(id, room, None);
         if room.is_some() {
             self.index_names(id, worker.names.clone(), Liveness::Dead);
@@ -155,8 +171,10 @@ impl Workers {
     pub(crate) fn update(&mut self, id: WorkerId, change: impl FnOnce(&mut Worker)) {
         let Some(worker) = self.known.get_mut(&id) else { return };
         let before = worker.room(self.mutation);
+        self.slots -= worker.usable_slots(self.mutation);
         change(worker);
         let after = worker.room(self.mutation);
+        self.slots += worker.usable_slots(self.mutation);
         let names = (before.is_some() != after.is_some()).then(|| worker.names.clone());
         self.index(id, before, after);
         if let Some(names) = names {
@@ -249,6 +267,10 @@ impl Workers {
         }
         if on_host != self.on_host || !self.changed_hosts.is_empty() {
             return Err(format!("workers are on {on_host:?}, but indexed on {:?}", self.on_host));
+        }
+        let slots: u64 = self.known.values().map(|worker| worker.usable_slots(self.mutation)).sum();
+        if slots != self.slots {
+            return Err(format!("workers have {slots} slots, but {} are counted", self.slots));
         }
         let free: BTreeSet<_> = rooms.into_iter().filter(|(free, _)| free.0 > 0).collect();
         if free != self.free {

@@ -1,5 +1,7 @@
 //! What goes wrong in the cluster, and the end of it.
 
+use hearth_common::AttemptId;
+
 use crate::cluster::{Happening, OnHost};
 use crate::world::World;
 
@@ -45,6 +47,20 @@ impl World {
         }
     }
 
+    /// Where second attempts were lost, nobody is bound to try again: the first one ends after all.
+    fn wake_stragglers(&mut self) {
+        let lives = self.hosts.iter().enumerate().filter_map(|(host, at)| Some((host, at.life.as_ref()?)));
+        let running =
+            lives.flat_map(|(host, life)| life.running.keys().map(move |attempt| (host, life.worker, *attempt)));
+        let is_beyond_help = |attempt: &AttemptId| {
+            self.is_straggler(*attempt) && self.oracle.was_launched(AttemptId { attempt: 2, ..*attempt })
+        };
+        let woken: Vec<_> = running.filter(|(_, _, attempt)| is_beyond_help(attempt)).collect();
+        for (host, worker, attempt) in woken {
+            self.at(self.now + 1_000, Happening::OnHost { host, what: OnHost::End(worker, attempt) });
+        }
+    }
+
     fn lose_output(&mut self, host: usize) {
         let Some(life) = self.hosts[host].life.as_mut() else { return };
         let outputs: Vec<_> = life.outputs.keys().copied().collect();
@@ -59,5 +75,6 @@ impl World {
             host.unreadable_until = host.unreadable_until.min(self.now);
             host.cut_off_until = host.cut_off_until.min(self.now);
         }
+        self.wake_stragglers();
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use hearth_common::{JobId, StageId, WorkerState};
-use hearth_scheduler::{Launch, Scheduler, StageView, TaskStanding, TaskView, Waiting};
+use hearth_scheduler::{JobView, Launch, Scheduler, StageView, TaskStanding, TaskView, Waiting};
 
 use crate::oracle::{Check, Oracle, SeenWorker};
 use crate::plan::JobPlan;
@@ -56,10 +56,7 @@ impl Oracle {
                 continue;
             }
             let plan = &plans[&job.id()];
-            let stages: Vec<_> = job.stages().collect();
-            let open = stages.iter().filter(|stage| is_open(stage, &stages));
-            let fresh: Vec<_> =
-                open.flat_map(|stage| stage.tasks().filter(is_fresh).map(|task| (stage.id(), task))).collect();
+            let fresh = fresh_tasks(&job);
             let Some((stage, task)) = fresh.first() else { continue };
             let since = *self.idle_since.entry(job.id()).or_insert(self.now);
             if self.now > since + WAIT_MS {
@@ -82,7 +79,14 @@ impl Oracle {
     }
 }
 
-/// Never launched: it avoids no worker.
+/// The tasks of a job that could run but were never launched, so that they avoid no worker.
+pub(crate) fn fresh_tasks<'a>(job: &JobView<'a>) -> Vec<(StageId, TaskView<'a>)> {
+    let stages: Vec<_> = job.stages().collect();
+    let open = stages.iter().filter(|stage| is_open(stage, &stages));
+    open.flat_map(|stage| stage.tasks().filter(is_fresh).map(|task| (stage.id(), task))).collect()
+}
+
+/// Never launched.
 fn is_fresh(task: &TaskView<'_>) -> bool {
     task.attempts() == 0 && task.standing() == TaskStanding::Waiting
 }

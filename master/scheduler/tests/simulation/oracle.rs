@@ -22,6 +22,11 @@ pub(crate) struct Oracle {
     failures: BTreeMap<(TaskId, &'static str), u32>,
     unreadable: BTreeMap<TaskId, BTreeSet<AttemptId>>,
     running_jobs_max: usize,
+    pub(crate) launched_at: BTreeMap<AttemptId, u64>,
+    /// Attempts that were launched beside others,
+    pub(crate) seconds: u64,
+    /// and one by the event at hand.
+    pub(crate) has_new_second: bool,
     /// The time of the event at hand.
     pub(crate) now: u64,
     /// Since when a job runs nothing although slots are free.
@@ -158,6 +163,10 @@ impl Oracle {
         self.unreadable.iter().filter(|(task, _)| task.job == job).map(|(_, attempts)| attempts.len()).sum()
     }
 
+    pub(crate) fn was_launched(&self, attempt: AttemptId) -> bool {
+        self.launched.contains(&attempt)
+    }
+
     /// Attempts that were not the first of their task.
     pub(crate) fn attempts_again(&self) -> u64 {
         self.launched.iter().filter(|attempt| attempt.attempt > 0).count() as u64
@@ -222,12 +231,12 @@ impl Oracle {
         ensure(lost.is_none(), || format!("attempt {attempt}: reads {lost:?}, which is lost with its worker"))?;
         ensure(self.launched.insert(attempt), || format!("attempt {attempt}: launched twice"))?;
         self.check_locality(&plans[&attempt.task.job], launch)?;
-        let other = self.open.keys().find(|open| open.task == attempt.task);
-        ensure(other.is_none(), || format!("attempt {attempt}: launched while {other:?} runs"))?;
+        self.check_second(launch)?;
         let worker = self.workers.get(&launch.worker);
         let worker = worker.ok_or_else(|| format!("attempt {attempt}: launched on an unknown worker"))?;
         ensure(worker.is_connected && !worker.is_draining, || format!("attempt {attempt}: worker takes none"))?;
         self.open.insert(attempt, launch.worker);
+        self.launched_at.insert(attempt, self.now);
         let used = self.open.values().filter(|on| **on == launch.worker).count();
         ensure(used <= worker.slots, || format!("attempt {attempt}: takes slot {used} of {}", worker.slots))
     }

@@ -37,6 +37,8 @@ pub(crate) enum Script {
     FlakyKiller(StageId),
     /// The outputs of a stage cannot be read by anybody.
     UnreadableForever(StageId),
+    /// The first attempt of a task never ends, though its worker lives.
+    Straggler(StageId),
     /// Somebody cancels it while its commit runs.
     CancelDuringCommit,
     /// The commit fails.
@@ -69,6 +71,10 @@ impl JobPlan {
             script = Script::Normal;
         }
         let slots_max = if rng.percent(20) { Some(rng.between(1, 3) as u32) } else { None };
+        if slots_max == Some(1) && matches!(script, Script::Straggler(_)) {
+            // A second attempt may not take a slot that the job does not have.
+            script = Script::Normal;
+        }
         Self {
             id: JobId::from_u128(u128::from(number) + 1),
             graph,
@@ -215,6 +221,7 @@ fn random_script(rng: &mut Rng, stages: u64, final_output: FinalOutput) -> Scrip
         49..=58 if final_output == FinalOutput::Result => Script::FlakyCommit,
         59..=63 => Script::FlakyKiller(stage),
         64..=71 => Script::BadRecords(stage),
+        72..=77 => Script::Straggler(stage),
         _ => Script::Normal,
     }
 }

@@ -11,6 +11,8 @@ use crate::plan::{Script, host_name};
 use crate::scan::{Scanned, scan_links};
 use crate::world::World;
 
+/// Longer than any run.
+const NEVER_MS: u64 = 10_000_000;
 const HEARTBEAT_MS: u64 = 2_000;
 /// Unreadable outputs of one task that the simulation causes at most, so that only scripts exceed the limit.
 const UNREADABLE_MAX: usize = 8;
@@ -134,7 +136,8 @@ impl World {
     }
 
     fn receive(&mut self, host: usize, link: u64, message: ToWorker) {
-        let is_too_late = self.rng.percent(25);
+        let is_straggler = matches!(&message, ToWorker::Cancel(attempt) if self.is_straggler(*attempt));
+        let is_too_late = self.rng.percent(25) && !is_straggler;
         let Some(life) = self.hosts[host].life.as_mut().filter(|life| life.link == Some(link)) else { return };
         match message {
             ToWorker::Launch(launch) => {
@@ -192,7 +195,7 @@ impl World {
         if let Some(running) = self.life_of(host, worker).and_then(|life| life.running.get_mut(&attempt)) {
             running.read = Some(read);
         }
-        let wait = self.rng.between(1, 3_000);
+        let wait = if self.is_straggler(attempt) { NEVER_MS } else { self.rng.between(1, 3_000) };
         self.at(self.now + wait, Happening::OnHost { host, what: OnHost::End(worker, attempt) });
     }
 
@@ -220,6 +223,15 @@ impl World {
         let kills = script == Script::Killer(task.stage)
             || script == Script::FlakyKiller(task.stage) && matches!(attempt, 0 | 1 | 3 | 4);
         kills && task.partition == 0
+    }
+
+    /// It never ends; others of its stage do, so that this can be found out.
+    pub(crate) fn is_straggler(&self, AttemptId { task, attempt }: AttemptId) -> bool {
+        let is_first = attempt == 0 && task.partition == 0;
+        let stage = self.scheduler.job(task.job).and_then(|job| job.stages().nth(task.stage.0 as usize));
+        is_first
+            && self.plans[&task.job].script == Script::Straggler(task.stage)
+            && stage.is_none_or(|stage| stage.task_count() > 1)
     }
 
     fn end_attempt(&mut self, host: usize, worker: WorkerId, attempt: AttemptId) {

@@ -25,4 +25,6 @@ mod placement;
 #[cfg(test)]
 mod reconcile;
 #[cfg(test)]
+mod stragglers;
+#[cfg(test)]
 mod views;
