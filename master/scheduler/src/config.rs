@@ -28,6 +28,8 @@ pub struct SchedulerConfig {
     pub locality_wait: Duration,
     /// When an attempt gets a second one beside it.
     pub stragglers: StragglerPolicy,
+    /// When a worker gets no more attempts, because they fail there.
+    pub exclusion: ExclusionPolicy,
     /// When a failed task is tried again.
     pub retry: RetryPolicy,
     /// A planted bug. `None` outside the test that shows that planted bugs are caught.
@@ -50,6 +52,17 @@ pub struct StragglerPolicy {
     pub slots_percent_max: u32,
     /// Second attempts of one task; 0 switches them off.
     pub seconds_per_task_max: u32,
+}
+
+/// When a worker gets no more attempts, because they fail there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExclusionPolicy {
+    /// Tasks of one job that may fail on a worker, more than succeed, until it gets no more of that job; 0 for any number.
+    pub tasks_per_job_max: u32,
+    /// Jobs that exclude a worker until it gets no attempts of any job,
+    pub jobs_max: u32,
+    /// for that long.
+    pub duration: Duration,
 }
 
 /// How often a task is tried, by the cause of its failure.
@@ -85,9 +98,16 @@ impl Default for SchedulerConfig {
             no_worker_timeout: Duration::from_secs(120),
             locality_wait: Duration::from_secs(3),
             stragglers: StragglerPolicy::default(),
+            exclusion: ExclusionPolicy::default(),
             retry: RetryPolicy::default(),
             mutation: None,
         }
+    }
+}
+
+impl Default for ExclusionPolicy {
+    fn default() -> Self {
+        Self { tasks_per_job_max: 3, jobs_max: 2, duration: Duration::from_secs(300) }
     }
 }
 

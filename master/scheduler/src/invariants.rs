@@ -124,6 +124,9 @@ impl Scheduler {
     fn check_timers(&self) -> Result<(), String> {
         let mut expected = BTreeSet::new();
         expected.extend(self.workers.iter().map(|(id, worker)| (worker.lease_end, Timer::Lease(id))));
+        let exclusion = |worker: &Worker| worker.reputation.exclusion.as_ref().map(|exclusion| exclusion.until);
+        expected
+            .extend(self.workers.iter().filter_map(|(id, worker)| Some((exclusion(worker)?, Timer::Exclusion(id)))));
         for (id, job) in &self.jobs {
             expected.extend(job.watch.map(|at| (at, Timer::Stragglers(*id))));
             expected.extend(Self::locality_deadlines(*id, job));

@@ -7,6 +7,7 @@ use hearth_common::{
 };
 
 use crate::claim::Ending;
+use crate::exclusion::Exclusions;
 use crate::graph::{FinalOutput, JobGraph, StageSpec, TaskLayout};
 use crate::merge::group_partitions;
 use crate::mutation::Mutation;
@@ -75,6 +76,7 @@ pub(crate) struct Execution {
     /// and those of them with two attempts.
     pub(crate) doubled: BTreeSet<TaskKey>,
     pub(crate) backing_off: BTreeSet<TaskKey>,
+    pub(crate) exclusions: Exclusions,
     /// Workers that got an attempt, and may hold something of the job.
     pub(crate) workers: BTreeSet<WorkerId>,
     /// A stage became complete or incomplete since stages were last opened.
@@ -166,6 +168,7 @@ impl Execution {
             running: BTreeSet::new(),
             doubled: BTreeSet::new(),
             backing_off: BTreeSet::new(),
+            exclusions: Exclusions::default(),
             workers: BTreeSet::new(),
             is_stale: true,
         };

@@ -107,6 +107,9 @@ impl Scheduler {
     fn lose_worker(&mut self, id: WorkerId, loss: Loss) {
         let Some(worker) = self.workers.lose(id) else { return };
         self.timers.unset(worker.lease_end, Timer::Lease(id));
+        if let Some(exclusion) = worker.reputation.exclusion {
+            self.timers.unset(exclusion.until, Timer::Exclusion(id));
+        }
         for (job, keys) in worker.outputs {
             for key in keys {
                 self.lose_output(key.in_job(job));

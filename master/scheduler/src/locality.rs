@@ -14,10 +14,11 @@ use crate::{Millis, Scheduler};
 impl Scheduler {
     /// The task that can run on one of its hosts now, on the worker with most free slots. Looks at free workers or at hosts
     /// with waiting tasks, whatever there are fewer of.
-    pub(crate) fn choose_local(&self, stage: &Stage) -> Option<((Urgency, u32), WorkerId)> {
+    pub(crate) fn choose_local(&self, stage: &Stage, barred: &[WorkerId]) -> Option<((Urgency, u32), WorkerId)> {
         let homes = &stage.homes;
         if homes.awaited().len() < self.workers.free().len() {
-            let free_on = |name: &HostName| self.workers.free_on(name).min();
+            let free_on =
+                |name: &HostName| self.workers.free_on(name).filter(|(_, worker)| !barred.contains(worker)).min();
             let best = homes.awaited().filter_map(|host| {
                 let name = homes.name(host)?;
                 Some((free_on(name)?, homes.first_at(name)?))
@@ -25,7 +26,8 @@ impl Scheduler {
             return best.min().map(|((_, worker), task)| (task, worker));
         }
         let first_at = |worker| self.workers.get(worker)?.names.iter().filter_map(|name| homes.first_at(name)).min();
-        self.workers.free().find_map(|(_, worker)| Some((first_at(*worker)?, *worker)))
+        let free = self.workers.free().filter(|(_, worker)| !barred.contains(worker));
+        free.into_iter().find_map(|(_, worker)| Some((first_at(*worker)?, *worker)))
     }
 
     /// The worker with most free slots on a host that the task prefers.
@@ -83,7 +85,8 @@ impl Scheduler {
 
     fn settle_host(&mut self, id: JobId, host: &HostName) {
         let mutation = self.config.mutation;
-        let liveness = Liveness::of(self.is_live(host));
+        let Some(job) = self.jobs.get(&id) else { return };
+        let liveness = Liveness::of(self.is_live(job, host));
         let Some(execution) = self.jobs.get_mut(&id).and_then(Job::execution_mut) else { return };
         for stage in execution.stages_mut() {
             stage.homes.set_live(host, liveness, mutation);
@@ -106,8 +109,16 @@ impl Scheduler {
         }
     }
 
-    fn is_live(&self, host: &HostName) -> bool {
-        self.workers.on_host(host).next().is_some()
+    /// A worker takes attempts there that the job has not excluded.
+    fn is_live(&self, job: &Job, host: &HostName) -> bool {
+        let is_excluded = |worker| job.execution().is_some_and(|execution| execution.exclusions.contains(worker));
+        self.workers.on_host(host).any(|worker| !is_excluded(worker))
+    }
+
+    /// The job has excluded a worker: its tasks do not wait for that worker's host.
+    pub(crate) fn settle_hosts_of_worker(&mut self, id: JobId, worker: WorkerId) {
+        let hosts = self.workers.get(worker).map(|worker| worker.names.clone()).unwrap_or_default();
+        hosts.iter().for_each(|host| self.settle_host(id, host));
     }
 
     /// When the waits of a job's stages end.
@@ -122,6 +133,6 @@ impl Scheduler {
     /// Compares what stages know of their hosts with a recount; for tests.
     pub(crate) fn check_homes(&self, job: &Job) -> Result<(), String> {
         let mut stages = job.execution().into_iter().flat_map(|execution| execution.stages());
-        stages.try_for_each(|stage| stage.homes.check(|host| self.is_live(host)))
+        stages.try_for_each(|stage| stage.homes.check(|host| self.is_live(job, host)))
     }
 }

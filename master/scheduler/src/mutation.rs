@@ -102,11 +102,19 @@ pub enum Mutation {
     KeepLoser,
     /// The loss or failure of one of two attempts makes the task wait.
     ForgetSecond,
+    /// Failures on a worker have no consequences for it.
+    ForgetBlame,
+    /// A job launches attempts on workers that it has excluded.
+    LaunchOnExcluded,
+    /// The last worker that takes attempts may be excluded.
+    ExcludeLastWorker,
+    /// An excluded worker stays so.
+    ExcludeForever,
 }
 
 impl Mutation {
     /// Every planted bug.
-    pub const ALL: [Self; 48] = [
+    pub const ALL: [Self; 52] = [
         Self::AcceptStaleFinish,
         Self::CountFinishTwice,
         Self::CommitEarly,
@@ -155,6 +163,10 @@ impl Mutation {
         Self::LaunchManySeconds,
         Self::KeepLoser,
         Self::ForgetSecond,
+        Self::ForgetBlame,
+        Self::LaunchOnExcluded,
+        Self::ExcludeLastWorker,
+        Self::ExcludeForever,
     ];
 
     /// It makes more happen than the completion of a stage lets happen, so stages are looked at after every event.

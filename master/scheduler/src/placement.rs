@@ -38,19 +38,20 @@ impl Scheduler {
     /// The task of the job that runs next, and where.
     fn choose(&self, id: JobId) -> Option<(TaskId, WorkerId)> {
         let execution = self.jobs.get(&id).and_then(Job::execution)?;
+        let barred = self.barred(id);
         let (partition, stage, worker) = execution.ready_stages().find_map(|stage| {
-            let (partition, worker) = self.choose_in(stage)?;
+            let (partition, worker) = self.choose_in(stage, &barred)?;
             Some((partition, stage.id, worker))
         })?;
         Some((TaskKey { stage, partition }.in_job(id), worker))
     }
 
-    fn choose_in(&self, stage: &Stage) -> Option<(u32, WorkerId)> {
-        let place = |partition| Some((partition, self.place(stage, partition)?));
+    fn choose_in(&self, stage: &Stage, barred: &[WorkerId]) -> Option<(u32, WorkerId)> {
+        let place = |partition| Some((partition, self.place((stage, partition), barred)?));
         if let Some(picky) = stage.picky().take(PICKY_TASKS_TRIED_MAX).find_map(place) {
             return Some(picky);
         }
-        let local = self.choose_local(stage);
+        let local = self.choose_local(stage, barred);
         let anywhere = stage.next_ready(self.config.mutation);
         match (local, anywhere) {
             (Some(((urgency, partition), worker)), anywhere) if anywhere.is_none_or(|(other, _)| urgency <= other) => {
@@ -62,9 +63,10 @@ impl Scheduler {
     }
 
     /// The worker on which the task runs best, if one has a free slot.
-    fn place(&self, stage: &Stage, partition: u32) -> Option<WorkerId> {
+    fn place(&self, (stage, partition): (&Stage, u32), barred: &[WorkerId]) -> Option<WorkerId> {
         let avoid = &stage.task(partition)?.history.avoid;
-        self.find_home(stage, partition, avoid).or_else(|| self.workers.pick(avoid))
+        let no = [avoid, barred].concat();
+        self.find_home(stage, partition, &no).or_else(|| self.workers.pick(avoid, barred))
     }
 
     /// Launches an attempt: the only one, or a second one beside another.

@@ -21,6 +21,9 @@ impl Scheduler {
         let Some(news) = self.learn(*attempt, scans) else { return };
         let ended = Winner { attempt: *attempt, worker: *worker };
         self.note_duration(ended, &ending);
+        if matches!(ending, Ending::Finished { .. }) {
+            self.forgive_worker(task.job, *worker);
+        }
         match self.prove(*attempt, scans, &ending) {
             Proof::Right => self.accept(ended, ending),
             Proof::Wrong => self.run_again(ended, &ending),

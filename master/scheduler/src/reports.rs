@@ -101,6 +101,7 @@ impl Scheduler {
     /// Enters a failure that counts, and draws its consequences.
     pub(crate) fn conclude_failed(&mut self, failed: Winner, cause: FailureCause) {
         let task = failed.attempt.task;
+        self.blame_worker(failed, &cause);
         match self.judge_failed(task, failed.worker, cause.clone()) {
             Verdict::FailJob(cause) => {
                 self.leave_failed(failed.attempt, TaskState::Waiting);
@@ -133,14 +134,16 @@ impl Scheduler {
 
     fn judge_failed(&mut self, task: TaskId, worker: WorkerId, cause: FailureCause) -> Verdict {
         let is_worker_leaving = self.workers.get(worker).is_some_and(|worker| worker.stay == Stay::Draining);
+        let barred = self.barred(task.job);
         let is_reader_blamed = self.has_mutation(Mutation::BlameReader);
         let Some(job) = self.jobs.get_mut(&task.job) else { return Verdict::RetryNow };
         job.counts.failed += 1;
         let Some(failed) = job.task_mut(TaskKey::of(task)) else { return Verdict::RetryNow };
         let mut tried = failed.history.avoid.clone();
-        if !tried.contains(&worker) {
-            tried.push(worker);
-        }
+        tried.extend(barred);
+        tried.push(worker);
+        tried.sort_unstable();
+        tried.dedup();
         let has_untried_worker = self.workers.has_untried(&tried);
         if is_reader_blamed && matches!(cause, FailureCause::LostShuffleOutput { .. }) {
             return judge_internal(&self.config.retry, &mut failed.history, cause);

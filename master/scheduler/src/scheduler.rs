@@ -116,6 +116,7 @@ impl Scheduler {
         while let Some((at, timer)) = self.timers.pop_due(self.now) {
             match timer {
                 Timer::Lease(worker) => self.on_lease_ended(worker),
+                Timer::Exclusion(worker) => self.on_exclusion_ended(worker),
                 Timer::Backoff(task) => self.on_backoff_ended(task, at),
                 Timer::NoWorkers(job) => self.on_no_workers(job),
                 Timer::Stragglers(job) => self.on_watch_ended(job),

@@ -11,6 +11,7 @@ use crate::task::{TaskKey, TaskState};
 impl Scheduler {
     /// Settles every job that the event at hand changed.
     pub(crate) fn settle(&mut self) {
+        self.settle_exclusions();
         let has_workers = self.workers.usable() > 0;
         if self.had_workers != has_workers {
             self.had_workers = has_workers;

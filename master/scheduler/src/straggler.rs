@@ -79,11 +79,12 @@ impl Scheduler {
 
     fn find_straggler(&self, id: JobId) -> Option<(TaskId, WorkerId)> {
         let execution = self.jobs.get(&id).and_then(Job::execution)?;
+        let barred = self.barred(id);
         execution.stages().iter().filter(|stage| stage.is_open).find_map(|stage| {
             let limit = self.patience_with(stage)?;
             let slow = stage.lone_runs().take_while(|(since, _)| since.after(limit) < self.now);
             slow.take(STRAGGLERS_TRIED_MAX).find_map(|(_, partition)| {
-                let worker = self.place_second(stage.task(partition)?)?;
+                let worker = self.place_second(stage.task(partition)?, &barred)?;
                 Some((TaskKey { stage: stage.id, partition }.in_job(id), worker))
             })
         })
@@ -99,7 +100,7 @@ impl Scheduler {
         Some((median * policy.slowness_percent / 100).max(policy.runtime_min))
     }
 
-    fn place_second(&self, task: &Task) -> Option<WorkerId> {
+    fn place_second(&self, task: &Task, barred: &[WorkerId]) -> Option<WorkerId> {
         let TaskState::Running(Runs::One(first)) = task.state() else { return None };
         // A task that loses its workers may be poison: it must not take down more of them than that is known of.
         let lost = task.history.lost_workers_in_a_row + 2;
@@ -109,7 +110,9 @@ impl Scheduler {
             return None;
         }
         let is_anywhere = self.has_mutation(Mutation::LaunchSecondBesideFirst);
-        let is_other = |id: &WorkerId| (*id != first.worker || is_anywhere) && !task.history.avoid.contains(id);
+        let is_other = |id: &WorkerId| {
+            (*id != first.worker || is_anywhere) && !task.history.avoid.contains(id) && !barred.contains(id)
+        };
         self.workers.free().map(|(_, id)| *id).find(is_other)
     }
 

@@ -11,6 +11,8 @@ use crate::Millis;
 pub(crate) enum Timer {
     /// The lease of a worker ends.
     Lease(WorkerId),
+    /// A worker has been excluded for long enough.
+    Exclusion(WorkerId),
     /// A task has waited long enough to be tried again.
     Backoff(TaskId),
     /// A job has waited long enough for a worker.

@@ -4,7 +4,8 @@ use std::fmt;
 use std::ops::Range;
 
 use hearth_common::{
-    AttemptCounts, AttemptId, JobId, JobState, LocalityCounts, SecondCounts, StageId, WorkerId, WorkerState,
+    AttemptCounts, AttemptId, FailureCause, JobId, JobState, LocalityCounts, SecondCounts, StageId, WorkerId,
+    WorkerState,
 };
 
 use crate::job::{Job, Progress};
@@ -12,7 +13,7 @@ use crate::run::{Run, Runs};
 use crate::stage::Stage;
 use crate::task::{Task, TaskKey, TaskState};
 use crate::worker::Worker;
-use crate::{KnownStart, Millis, Scheduler, Winner};
+use crate::{Exclusion, KnownStart, Millis, Scheduler, Winner};
 
 /// What a job waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -167,6 +168,11 @@ impl<'a> JobView<'a> {
         }
     }
 
+    /// Workers that get no more of its attempts, as long as others take them, with the last failure there.
+    pub fn excluded(&self) -> impl Iterator<Item = (WorkerId, &'a FailureCause)> + use<'a> {
+        self.job.execution().into_iter().flat_map(|execution| execution.exclusions.iter())
+    }
+
     /// Its stages, by id; none before it is planned.
     pub fn stages(&self) -> impl Iterator<Item = StageView<'a>> + use<'a> {
         let job = self.id;
@@ -305,6 +311,12 @@ impl<'a> WorkerView<'a> {
     #[must_use]
     pub fn used(&self) -> usize {
         self.worker.running.len()
+    }
+
+    /// Why and until when it gets no attempts at all, because several jobs have excluded it.
+    #[must_use]
+    pub const fn exclusion(&self) -> Option<&'a Exclusion> {
+        self.worker.reputation.exclusion.as_ref()
     }
 
     /// When its lease ends, unless it is heard of before.

@@ -7,6 +7,7 @@ use hearth_common::{AttemptId, JobId, WorkerId, WorkerState};
 
 use crate::Millis;
 use crate::config::SchedulerConfig;
+use crate::exclusion::Reputation;
 use crate::home::{HostName, Liveness};
 use crate::mutation::Mutation;
 use crate::task::TaskKey;
@@ -20,6 +21,7 @@ pub(crate) struct Worker {
     pub(crate) connection: Connection,
     pub(crate) stay: Stay,
     pub(crate) lease_end: Millis,
+    pub(crate) reputation: Reputation,
     /// Attempts that hold a slot.
     pub(crate) running: BTreeSet<AttemptId>,
     /// Tasks whose winner, or unproved attempt, left its shuffle output here.
@@ -41,13 +43,14 @@ pub(crate) enum Stay {
 }
 
 impl Worker {
-    pub(crate) const fn new(slots: u32, names: Vec<HostName>, lease_end: Millis) -> Self {
+    pub(crate) fn new(slots: u32, names: Vec<HostName>, lease_end: Millis) -> Self {
         Self {
             slots,
             names,
             connection: Connection::Intact,
             stay: Stay::Staying,
             lease_end,
+            reputation: Reputation::default(),
             running: BTreeSet::new(),
             outputs: BTreeMap::new(),
         }
@@ -61,10 +64,16 @@ impl Worker {
         }
     }
 
+    /// Until when it takes no attempts that it would take, were it not excluded.
+    pub(crate) fn excluded_until(&self) -> Option<Millis> {
+        let exclusion = self.reputation.exclusion.as_ref()?;
+        (self.state() == WorkerState::Alive && self.slots > 0).then_some(exclusion.until)
+    }
+
     /// Free slots, if it takes attempts.
     fn room(&self, mutation: Option<Mutation>) -> Option<u32> {
         let takes_attempts = match self.state() {
-            WorkerState::Alive => self.slots > 0,
+            WorkerState::Alive => self.slots > 0 && self.reputation.exclusion.is_none(),
             WorkerState::Draining => mutation == Some(Mutation::LaunchOnDraining),
             WorkerState::Disconnected | WorkerState::Lost => false,
         };
@@ -94,7 +103,7 @@ pub(crate) struct Workers {
     slots: u64,
     /// Those that do, by name and address of their host.
     on_host: BTreeMap<HostName, BTreeSet<WorkerId>>,
-    /// Hosts that got their first such worker, or lost the last one, and nobody was told yet.
+    /// Hosts that got or lost such a worker, and nobody was told yet.
     changed_hosts: BTreeSet<HostName>,
     lost: LostWorkers,
     mutation: Option<Mutation>,
@@ -124,6 +133,11 @@ impl Workers {
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (WorkerId, &Worker)> {
         self.known.iter().map(|(id, worker)| (*id, worker))
+    }
+
+    /// It takes attempts, now or when a slot is free.
+    pub(crate) fn is_usable(&self, id: WorkerId) -> bool {
+        self.known.get(&id).is_some_and(|worker| worker.room(self.mutation).is_some())
     }
 
     pub(crate) const fn usable(&self) -> usize {
@@ -185,22 +199,18 @@ impl Workers {
     fn index_names(&mut self, id: WorkerId, names: Vec<HostName>, liveness: Liveness) {
         for name in names {
             let workers = self.on_host.entry(name.clone()).or_default();
-            let was_empty = workers.is_empty();
             match liveness {
                 Liveness::Live => workers.insert(id),
                 Liveness::Dead => workers.remove(&id),
             };
-            let is_empty = workers.is_empty();
-            if is_empty {
+            if workers.is_empty() {
                 self.on_host.remove(&name);
             }
-            if is_empty != was_empty {
-                self.changed_hosts.insert(name);
-            }
+            self.changed_hosts.insert(name);
         }
     }
 
-    /// A host that got its first worker that takes attempts, or lost its last one, since this was asked.
+    /// A host that got or lost a worker that takes attempts, since this was asked.
     pub(crate) fn take_changed_host(&mut self) -> Option<HostName> {
         self.changed_hosts.pop_first()
     }
@@ -221,12 +231,15 @@ impl Workers {
         self.on_host(name).filter_map(free).filter(|(free, _)| free.0 > 0)
     }
 
-    /// The worker with most free slots, if any has one; one that is not to be avoided, where such a one takes attempts.
-    pub(crate) fn pick(&self, avoid: &[WorkerId]) -> Option<WorkerId> {
-        if avoid.is_empty() || !self.has_untried(avoid) {
-            return self.free.first().map(|(_, id)| *id);
-        }
-        self.free.iter().map(|(_, id)| *id).find(|id| !avoid.contains(id))
+    /// The worker with most free slots, if any has one; never a barred one, and one that is not to be avoided, where such a
+    /// one takes attempts.
+    pub(crate) fn pick(&self, avoid: &[WorkerId], barred: &[WorkerId]) -> Option<WorkerId> {
+        let mut tried = [avoid, barred].concat();
+        tried.sort_unstable();
+        tried.dedup();
+        let is_avoided = !avoid.is_empty() && self.has_untried(&tried);
+        let free = self.free.iter().map(|(_, id)| *id);
+        free.into_iter().find(|id| !(barred.contains(id) || is_avoided && avoid.contains(id)))
     }
 
     /// Takes another worker attempts than those?

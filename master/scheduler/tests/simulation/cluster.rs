@@ -13,6 +13,8 @@ pub(crate) struct Host {
     pub(crate) life: Option<Life>,
     /// Nothing happens on it before.
     pub(crate) hung_until: u64,
+    /// Most attempts on it fail before.
+    pub(crate) sick_until: u64,
     /// Other hosts cannot reach its shuffle service before.
     pub(crate) unreadable_until: u64,
     /// Its worker cannot reach the master before.

@@ -21,7 +21,8 @@ impl World {
             33..=49 => self.reconnect_later(host),
             50..=59 => self.cut_off(host),
             60..=74 => self.lose_output(host),
-            75..=87 => self.hosts[host].unreadable_until = now + self.rng.between(500, 8_000),
+            75..=80 => self.hosts[host].sick_until = now + self.rng.between(5_000, 40_000),
+            81..=88 => self.hosts[host].unreadable_until = now + self.rng.between(500, 8_000),
             _ => self.drain(host),
         }
     }
@@ -72,6 +73,7 @@ impl World {
     pub(crate) fn end_faults(&mut self) {
         for host in &mut self.hosts {
             host.hung_until = host.hung_until.min(self.now);
+            host.sick_until = host.sick_until.min(self.now);
             host.unreadable_until = host.unreadable_until.min(self.now);
             host.cut_off_until = host.cut_off_until.min(self.now);
         }

@@ -1,9 +1,9 @@
 //! What must hold of tasks that prefer hosts, found out from launches and from the cluster alone.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use hearth_common::{JobId, StageId, WorkerState};
-use hearth_scheduler::{JobView, Launch, Scheduler, StageView, TaskStanding, TaskView, Waiting};
+use hearth_scheduler::{JobView, Launch, Scheduler, StageView, TaskStanding, TaskView, Waiting, WorkerView};
 
 use crate::oracle::{Check, Oracle, SeenWorker};
 use crate::plan::JobPlan;
@@ -34,7 +34,9 @@ impl Oracle {
             return Ok(());
         }
         let used = |id| self.open.values().filter(|on| **on == id).count();
-        let mut at_home = self.workers.iter().filter(|(_, worker)| worker.takes_attempts() && is_on(worker, &homes));
+        let is_welcome = |id| !self.is_barred_by_now(attempt.task.job, id);
+        let workers = self.workers.iter().filter(|(id, worker)| worker.takes_attempts() && is_welcome(**id));
+        let mut at_home = workers.filter(|(_, worker)| is_on(worker, &homes));
         if let Some((id, _)) = at_home.clone().find(|(id, worker)| used(**id) < worker.slots) {
             return Err(format!("attempt {attempt}: launched on {} although {id} is at its host", launch.worker));
         }
@@ -47,10 +49,10 @@ impl Oracle {
 
     /// A job that could run a task on a free slot does so: at once, or after the wait for its hosts.
     pub(crate) fn check_idle(&mut self, scheduler: &Scheduler, plans: &BTreeMap<JobId, JobPlan>) -> Check {
-        let has_room = scheduler
-            .workers()
-            .any(|worker| worker.state() == WorkerState::Alive && worker.used() < worker.slots() as usize);
+        let is_free = |worker: &WorkerView<'_>| takes_attempts(worker) && worker.used() < worker.slots() as usize;
         for job in scheduler.jobs() {
+            let excluded: BTreeSet<_> = job.excluded().map(|(worker, _)| worker).collect();
+            let has_room = scheduler.workers().any(|worker| is_free(&worker) && !excluded.contains(&worker.id()));
             if !has_room || job.waiting_for() != Some(Waiting::Slots) {
                 self.idle_since.remove(&job.id());
                 continue;
@@ -68,7 +70,9 @@ impl Oracle {
             }
             let may_wait = |stage: StageId, partition: u32| {
                 let homes = plan.homes(stage, partition);
-                self.workers.values().any(|worker| worker.takes_attempts() && is_on(worker, &homes))
+                let there =
+                    scheduler.workers().filter(|worker| takes_attempts(worker) && !excluded.contains(&worker.id()));
+                there.into_iter().any(|worker| self.workers.get(&worker.id()).is_some_and(|seen| is_on(seen, &homes)))
             };
             if let Some((stage, task)) = fresh.iter().find(|(stage, task)| !may_wait(*stage, task.partition())) {
                 let partition = task.partition();
@@ -84,6 +88,11 @@ pub(crate) fn fresh_tasks<'a>(job: &JobView<'a>) -> Vec<(StageId, TaskView<'a>)>
     let stages: Vec<_> = job.stages().collect();
     let open = stages.iter().filter(|stage| is_open(stage, &stages));
     open.flat_map(|stage| stage.tasks().filter(is_fresh).map(|task| (stage.id(), task))).collect()
+}
+
+/// It takes attempts, now or when a slot is free.
+pub(crate) fn takes_attempts(worker: &WorkerView<'_>) -> bool {
+    worker.state() == WorkerState::Alive && worker.slots() > 0 && worker.exclusion().is_none()
 }
 
 /// Never launched.

@@ -11,6 +11,8 @@ mod cluster;
 #[cfg(test)]
 mod content;
 #[cfg(test)]
+mod exclusions;
+#[cfg(test)]
 mod faults;
 #[cfg(test)]
 mod input;

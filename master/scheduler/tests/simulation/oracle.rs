@@ -23,6 +23,15 @@ pub(crate) struct Oracle {
     unreadable: BTreeMap<TaskId, BTreeSet<AttemptId>>,
     running_jobs_max: usize,
     pub(crate) launched_at: BTreeMap<AttemptId, u64>,
+    /// Tasks that failed on a worker and were not made up for by a success there.
+    pub(crate) blamed: BTreeMap<(JobId, WorkerId), BTreeSet<TaskId>>,
+    /// Until when workers are excluded from everything.
+    pub(crate) exclusion_ends: BTreeMap<WorkerId, u64>,
+    /// Whom a job should have excluded at the event at hand.
+    pub(crate) to_exclude: Option<(JobId, WorkerId)>,
+    /// What the scheduler told of exclusions before the event at hand, and after it.
+    pub(crate) barred: BTreeMap<JobId, BTreeSet<WorkerId>>,
+    pub(crate) barred_by_now: BTreeMap<JobId, BTreeSet<WorkerId>>,
     /// Attempts that were launched beside others,
     pub(crate) seconds: u64,
     /// and one by the event at hand.
@@ -89,6 +98,7 @@ impl Oracle {
             }
             Event::AttemptFinished { attempt, worker, output, scans } => {
                 if self.close(*attempt, *worker) {
+                    self.on_worker_did_well(attempt.task.job, *worker);
                     let plan = &plans[&attempt.task.job];
                     self.links.on_report(plan, *attempt, scans);
                     if matches!(output, AttemptOutput::Shuffle { .. }) {
@@ -100,6 +110,7 @@ impl Oracle {
                 if self.close(*attempt, *worker) {
                     self.links.on_report(&plans[&attempt.task.job], *attempt, scans);
                     self.on_failed(*attempt, cause);
+                    self.on_worker_failed(*attempt, *worker, cause);
                 }
             }
             Event::CancelRequested { job } => {
@@ -230,6 +241,7 @@ impl Oracle {
         let lost = read.find(|winner| !self.workers.contains_key(&winner.worker));
         ensure(lost.is_none(), || format!("attempt {attempt}: reads {lost:?}, which is lost with its worker"))?;
         ensure(self.launched.insert(attempt), || format!("attempt {attempt}: launched twice"))?;
+        self.check_exclusion(launch)?;
         self.check_locality(&plans[&attempt.task.job], launch)?;
         self.check_second(launch)?;
         let worker = self.workers.get(&launch.worker);

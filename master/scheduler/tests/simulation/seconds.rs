@@ -44,6 +44,10 @@ impl Oracle {
             return Ok(());
         }
         for job in scheduler.jobs() {
+            if job.excluded().next().is_some() {
+                // Its tasks may leave the slots of those workers to others.
+                continue;
+            }
             let slots_max = plans[&job.id()].limits.slots_max.map_or(usize::MAX, |max| max as usize);
             if job.running() < slots_max
                 && let Some((stage, task)) = fresh_tasks(&job).first()

@@ -243,7 +243,7 @@ impl World {
             self.report(host, attempt, Report::Failed(cause, scans));
             return;
         }
-        if let Some(cause) = self.failure_of(attempt) {
+        if let Some(cause) = self.failure_of(host, attempt) {
             self.interrupt(&mut scans);
             self.report(host, attempt, Report::Failed(cause, scans));
             return;
@@ -272,12 +272,13 @@ impl World {
         }
     }
 
-    fn failure_of(&mut self, attempt: AttemptId) -> Option<FailureCause> {
+    fn failure_of(&mut self, host: usize, attempt: AttemptId) -> Option<FailureCause> {
         let task = attempt.task;
         if let Some(cause) = scripted_failure(self.plans[&task.job].script, attempt) {
             return Some(cause);
         }
-        if self.now > self.faults_until || !self.rng.percent(8) {
+        let chance = if self.hosts[host].sick_until > self.now { 80 } else { 8 };
+        if self.now > self.faults_until || !self.rng.percent(chance) {
             return None;
         }
         let (message, directory) = ("planted".to_owned(), "/work".to_owned());

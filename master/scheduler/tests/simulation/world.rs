@@ -1,14 +1,16 @@
 //! One run: a clock, what will happen, the scheduler, its owner and the cluster.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use hearth_common::{JobId, WorkerId};
 use hearth_scheduler::mutation::Mutation;
-use hearth_scheduler::{Effect, Event, Millis, Scheduler, SchedulerConfig};
+use hearth_scheduler::{Effect, Event, ExclusionPolicy, Millis, Scheduler, SchedulerConfig};
 
 use crate::chains::count_wrong_guesses;
 use crate::cluster::{Connection, Happening, Host, OnHost};
 use crate::content::Content;
+use crate::exclusions::barred_workers;
 use crate::input::Input;
 use crate::oracle::Oracle;
 use crate::plan::{JobPlan, Script};
@@ -90,7 +92,13 @@ impl World {
         let mut rng = Rng::new(mix(seed));
         let running_jobs_max = rng.between(1, 4) as usize;
         let queued_jobs_max = rng.between(1, 5) as usize;
-        let config = SchedulerConfig { running_jobs_max, queued_jobs_max, mutation, ..SchedulerConfig::default() };
+        let exclusion = ExclusionPolicy {
+            jobs_max: rng.between(1, 2) as u32,
+            duration: Duration::from_millis(rng.between(2_000, 30_000)),
+            ..ExclusionPolicy::default()
+        };
+        let config =
+            SchedulerConfig { exclusion, running_jobs_max, queued_jobs_max, mutation, ..SchedulerConfig::default() };
         let hosts = (0..rng.between(2, 5)).map(|_| Host::default()).collect();
         let mut world = Self {
             now: 0,
@@ -216,9 +224,11 @@ impl World {
             println!("{} {event:?}", self.now);
         }
         self.oracle.now = self.now;
+        self.oracle.barred = std::mem::take(&mut self.oracle.barred_by_now);
         self.oracle.on_event(&event, &self.plans);
         let mut effects = Vec::new();
         self.scheduler.handle(Millis(self.now), event, &mut effects);
+        self.oracle.barred_by_now = barred_workers(&self.scheduler);
         for effect in effects {
             self.note(&effect);
             if let Err(problem) = self.oracle.on_effect(&effect, &self.plans) {
@@ -227,6 +237,9 @@ impl World {
             self.carry_out(effect);
         }
         if let Err(problem) = self.oracle.check_waiting(&self.scheduler, &self.plans) {
+            self.fail(problem);
+        }
+        if let Err(problem) = self.oracle.check_exclusions(&self.scheduler) {
             self.fail(problem);
         }
         if let Err(problem) = self.oracle.check_idle(&self.scheduler, &self.plans) {
