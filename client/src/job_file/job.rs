@@ -75,5 +75,6 @@ fn settings_of(table: &Table<'_>) -> Result<JobSettings> {
         merge_bytes: size("merge_bytes")?.unwrap_or(default.merge_bytes),
         broadcast_bytes_max: size("broadcast_bytes_max")?.unwrap_or(default.broadcast_bytes_max),
         result_bytes_max: size("result_bytes_max")?.unwrap_or(default.result_bytes_max),
+        ..default
     })
 }

@@ -156,6 +156,7 @@ result_bytes_max = "1KiB"
         merge_bytes: ByteSize::mib(1),
         broadcast_bytes_max: ByteSize(0),
         result_bytes_max: ByteSize(1024),
+        ..JobSettings::default()
     };
     assert_eq!(job.settings, settings);
 }

@@ -46,7 +46,7 @@ fn run_jobs() -> u64 {
         inbox.push_back(Event::WorkerConnected { worker, slots: 4, names: Vec::new(), held: Held::default() });
     }
     for job in 1..=JOBS {
-        let limits = JobLimits { slots_max: None, merge_bytes: 1 };
+        let limits = JobLimits { slots_max: None, merge_bytes: 1, ..JobLimits::default() };
         inbox.push_back(Event::JobSubmitted { job: JobId::from_u128(job), limits });
     }
     let (mut effects, mut reports, mut now) = (Vec::new(), 0, 0);

@@ -4,7 +4,7 @@ use hearth_common::{FailureCause, JobId, TaskId};
 
 use crate::event::CommitOutcome;
 use crate::graph::FinalOutput;
-use crate::job::{CancelWish, Job, Progress};
+use crate::job::{EndWish, Job, Progress};
 use crate::mutation::Mutation;
 use crate::retry::{Verdict, judge_unreadable};
 use crate::task::{TaskKey, TaskState};
@@ -13,9 +13,9 @@ use crate::{Scheduler, Winner};
 impl Scheduler {
     pub(crate) fn on_commit_ended(&mut self, id: JobId, outcome: CommitOutcome) {
         let Some(execution) = self.jobs.get(&id).and_then(Job::execution) else { return };
-        let Progress::Committing { cancel } = execution.progress else { return };
+        let Progress::Committing { wish } = execution.progress else { return };
         let final_output = execution.final_output;
-        match (outcome, final_output, cancel) {
+        match (outcome, final_output, wish) {
             (CommitOutcome::Done, _, _) => self.end_job(id, None),
             (CommitOutcome::Failed { cause }, _, _) => self.end_job(id, Some(cause)),
             (CommitOutcome::LostResult { .. }, FinalOutput::Files, _) => {
@@ -25,10 +25,14 @@ impl Scheduler {
             // Said of an earlier commit: the one at hand does not have this result among its winners.
             (CommitOutcome::LostResult { attempt, worker }, FinalOutput::Result, _)
                 if !self.is_final_winner(Winner { attempt, worker }) => {}
-            (CommitOutcome::LostResult { .. }, FinalOutput::Result, CancelWish::Asked) => {
+            (CommitOutcome::LostResult { .. }, FinalOutput::Result, EndWish::Cancelled) => {
                 self.end_job(id, Some(FailureCause::Cancelled));
             }
-            (CommitOutcome::LostResult { attempt, worker }, FinalOutput::Result, CancelWish::None) => {
+            (CommitOutcome::LostResult { .. }, FinalOutput::Result, EndWish::DeadlinePassed) => {
+                let cause = self.jobs.get(&id).map(Job::deadline_cause);
+                self.end_job(id, cause);
+            }
+            (CommitOutcome::LostResult { attempt, worker }, FinalOutput::Result, EndWish::None) => {
                 self.on_lost_result(Winner { attempt, worker });
             }
         }

@@ -23,6 +23,9 @@ pub struct SchedulerConfig {
     pub disconnect_grace: Duration,
     /// How long a job with tasks to run waits while there is no worker.
     pub no_worker_timeout: Duration,
+    /// A job of higher priority has its turn as if it had been submitted so much earlier, one of lower priority later. So every
+    /// job has its turn: none that is submitted later than that overtakes it for each step of priority.
+    pub priority_lead: Duration,
     /// How long the tasks of a stage wait for slots on the hosts that hold what they read, while others are free. Zero: they
     /// take such a slot where there is one, and wait for none.
     pub locality_wait: Duration,
@@ -59,9 +62,9 @@ pub struct StragglerPolicy {
 pub struct ExclusionPolicy {
     /// Tasks of one job that may fail on a worker, more than succeed, until it gets no more of that job; 0 for any number.
     pub tasks_per_job_max: u32,
-    /// Jobs that exclude a worker until it gets no attempts of any job,
+    /// Jobs that exclude a worker until it gets no attempts of any job.
     pub jobs_max: u32,
-    /// for that long.
+    /// How long it gets none, of that job or of any.
     pub duration: Duration,
 }
 
@@ -96,6 +99,7 @@ impl Default for SchedulerConfig {
             lease: Duration::from_secs(10),
             disconnect_grace: Duration::from_secs(3),
             no_worker_timeout: Duration::from_secs(120),
+            priority_lead: Duration::from_secs(600),
             locality_wait: Duration::from_secs(3),
             stragglers: StragglerPolicy::default(),
             exclusion: ExclusionPolicy::default(),

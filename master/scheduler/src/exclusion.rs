@@ -1,4 +1,5 @@
-//! Exclusion: a worker on which attempts keep failing gets no more of that job; one that several jobs excluded, none for a while.
+//! Exclusion: a worker on which attempts keep failing gets no more of that job for a while, and where several jobs exclude
+//! it, of none.
 //!
 //! Only failures count that can be the worker's fault, one per task, and a success makes up for one. Where most workers fail, it
 //! is not theirs. Exclusion is never total: where no other worker takes attempts, an excluded one does, so that the job goes on
@@ -25,11 +26,10 @@ pub(crate) struct Blame {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Exclusions {
     blamed: BTreeMap<WorkerId, Blame>,
-    /// With the last failure. For the life of the job.
-    excluded: BTreeMap<WorkerId, FailureCause>,
+    excluded: BTreeMap<WorkerId, Exclusion>,
 }
 
-/// Why a worker gets no attempts of any job for a while.
+/// Why a worker gets no attempts for a while, of one job or of any.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Exclusion {
     /// Until then.
@@ -51,8 +51,8 @@ impl Exclusions {
         self.excluded.contains_key(&worker)
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (WorkerId, &FailureCause)> {
-        self.excluded.iter().map(|(worker, cause)| (*worker, cause))
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (WorkerId, &Exclusion)> {
+        self.excluded.iter().map(|(worker, exclusion)| (*worker, exclusion))
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -88,6 +88,7 @@ const fn is_workers_fault(cause: &FailureCause) -> bool {
         | FailureCause::WorkerLost { .. }
         | FailureCause::Poison { .. }
         | FailureCause::NoWorkers { .. }
+        | FailureCause::DeadlinePassed { .. }
         | FailureCause::Cancelled => false,
     }
 }
@@ -129,9 +130,11 @@ impl Scheduler {
     }
 
     fn exclude_from_job(&mut self, id: JobId, worker: WorkerId, cause: &FailureCause) {
+        let until = self.now.after(self.config.exclusion.duration);
         if let Some(execution) = self.jobs.get_mut(&id).and_then(Job::execution_mut) {
-            execution.exclusions.excluded.insert(worker, cause.clone());
+            execution.exclusions.excluded.insert(worker, Exclusion { until, cause: cause.clone() });
         }
+        self.timers.set(until, Timer::JobExclusion(id, worker));
         self.settle_hosts_of_worker(id, worker);
         let max = self.config.exclusion.jobs_max as usize;
         let mut jobs = 0;
@@ -165,6 +168,23 @@ impl Scheduler {
             return;
         }
         self.workers.update(id, |worker| worker.reputation.exclusion = None);
+    }
+
+    pub(crate) fn on_job_exclusion_ended(&mut self, id: JobId, worker: WorkerId) {
+        if self.has_mutation(Mutation::ExcludeForever) {
+            return;
+        }
+        if let Some(execution) = self.jobs.get_mut(&id).and_then(Job::execution_mut) {
+            execution.exclusions.excluded.remove(&worker);
+            execution.exclusions.blamed.remove(&worker);
+        }
+        self.settle_hosts_of_worker(id, worker);
+    }
+
+    /// When the exclusions of a job end.
+    pub(crate) fn exclusion_deadlines(id: JobId, job: &Job) -> impl Iterator<Item = (Millis, Timer)> {
+        let excluded = job.execution().into_iter().flat_map(|execution| execution.exclusions.iter());
+        excluded.map(move |(worker, exclusion)| (exclusion.until, Timer::JobExclusion(id, worker)))
     }
 
     /// Where no other worker takes attempts, those do that are excluded.

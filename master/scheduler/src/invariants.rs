@@ -42,8 +42,9 @@ impl Scheduler {
         let is_queued = |job: &Job| job.phase == Phase::Queued;
         let queued = self.jobs.values().filter(|job| is_queued(job)).count();
         let is_indexed = |(id, job): (&JobId, &Job)| {
-            let index = if is_queued(job) { &self.queue } else { &self.admitted };
-            index.get(&job.sequence) == Some(id)
+            let queued = self.queue.get(&job.turn);
+            let index = if is_queued(job) { queued } else { self.admitted.get(&job.sequence) };
+            index == Some(id)
         };
         let (in_queue, admitted) = (self.queue.len(), self.admitted.len());
         if queued != in_queue || in_queue + admitted != self.jobs.len() || !self.jobs.iter().all(is_indexed) {
@@ -128,8 +129,10 @@ impl Scheduler {
         expected
             .extend(self.workers.iter().filter_map(|(id, worker)| Some((exclusion(worker)?, Timer::Exclusion(id)))));
         for (id, job) in &self.jobs {
+            expected.extend(job.deadline.map(|at| (at, Timer::Deadline(*id))));
             expected.extend(job.watch.map(|at| (at, Timer::Stragglers(*id))));
             expected.extend(Self::locality_deadlines(*id, job));
+            expected.extend(Self::exclusion_deadlines(*id, job));
             let deadline = job.starving_since.map(|since| since.after(self.config.no_worker_timeout));
             expected.extend(deadline.map(|at| (at, Timer::NoWorkers(*id))));
             let backing_off = job.execution().into_iter().flat_map(|execution| &execution.backing_off);

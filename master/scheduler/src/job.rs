@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use hearth_common::{
-    AttemptCounts, AttemptId, JobId, JobState, LocalityCounts, SecondCounts, StageId, TaskId, WorkerId,
+    AttemptCounts, AttemptId, FailureCause, JobId, JobState, LocalityCounts, Priority, SecondCounts, StageId, TaskId,
+    WorkerId,
 };
 
 use crate::claim::Ending;
@@ -20,6 +21,10 @@ use crate::{JobLimits, Millis, Winner};
 pub(crate) struct Job {
     /// Its place in the order of submissions.
     pub(crate) sequence: u64,
+    /// Its place in the queue.
+    pub(crate) turn: Turn,
+    /// When it should be done; gone when that time has come.
+    pub(crate) deadline: Option<Millis>,
     pub(crate) limits: JobLimits,
     pub(crate) phase: Phase,
     pub(crate) counts: AttemptCounts,
@@ -41,10 +46,19 @@ pub(crate) enum Phase {
     Executing(Box<Execution>),
 }
 
-/// A place among the jobs that want a slot: fewest running attempts first, then the oldest.
+/// A place in the queue: by the time of submission, moved by the priority, then by the order of submissions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Turn {
+    pub(crate) rank: Millis,
+    pub(crate) sequence: u64,
+}
+
+/// A place among the jobs that want a slot: fewest running attempts for its weight first, then the oldest. One that runs
+/// nothing comes before all that do, whatever its priority.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Demand {
-    pub(crate) running: usize,
+    /// Running attempts, times 1 to 4 by priority.
+    pub(crate) share: usize,
     pub(crate) sequence: u64,
     pub(crate) job: JobId,
 }
@@ -53,14 +67,15 @@ pub(crate) struct Demand {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Progress {
     Running,
-    Committing { cancel: CancelWish },
+    Committing { wish: EndWish },
 }
 
-/// Whether somebody asked for the end of a job when it was too late to stop it.
+/// Whether a job should have ended when it was too late to stop it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum CancelWish {
+pub(crate) enum EndWish {
     None,
-    Asked,
+    Cancelled,
+    DeadlinePassed,
 }
 
 /// The stages of a planned job.
@@ -84,9 +99,11 @@ pub(crate) struct Execution {
 }
 
 impl Job {
-    pub(crate) fn new(sequence: u64, limits: JobLimits) -> Self {
+    pub(crate) fn new(turn: Turn, deadline: Option<Millis>, limits: JobLimits) -> Self {
         Self {
-            sequence,
+            sequence: turn.sequence,
+            turn,
+            deadline,
             limits,
             phase: Phase::Queued,
             counts: AttemptCounts::default(),
@@ -134,6 +151,20 @@ impl Job {
     /// Attempts that it runs.
     pub(crate) fn slots_held(&self) -> usize {
         self.execution().map_or(0, |execution| execution.running.len() + execution.doubled.len())
+    }
+
+    /// Its share of the slots, for the order in which jobs get the next one.
+    pub(crate) fn share(&self) -> usize {
+        self.slots_held().saturating_mul(match self.limits.priority {
+            Priority::High => 1,
+            Priority::Normal => 2,
+            Priority::Low => 4,
+        })
+    }
+
+    /// What it fails of when its time is over.
+    pub(crate) fn deadline_cause(&self) -> FailureCause {
+        FailureCause::DeadlinePassed { limit_seconds: self.limits.deadline.unwrap_or_default().as_secs() }
     }
 
     /// Attempts it may run at once.

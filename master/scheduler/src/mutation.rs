@@ -110,11 +110,15 @@ pub enum Mutation {
     ExcludeLastWorker,
     /// An excluded worker stays so.
     ExcludeForever,
+    /// Jobs have their turn in the order of their submission.
+    IgnorePriority,
+    /// Nothing happens when the time of a job is over.
+    IgnoreDeadline,
 }
 
 impl Mutation {
     /// Every planted bug.
-    pub const ALL: [Self; 52] = [
+    pub const ALL: [Self; 54] = [
         Self::AcceptStaleFinish,
         Self::CountFinishTwice,
         Self::CommitEarly,
@@ -167,6 +171,8 @@ impl Mutation {
         Self::LaunchOnExcluded,
         Self::ExcludeLastWorker,
         Self::ExcludeForever,
+        Self::IgnorePriority,
+        Self::IgnoreDeadline,
     ];
 
     /// It makes more happen than the completion of a stage lets happen, so stages are looked at after every event.

@@ -130,7 +130,8 @@ impl Scheduler {
         let has_ready_tasks = ready.is_some_and(|execution| execution.has_ready_tasks());
         let running = ready.map_or(0, |_| job.slots_held());
         let wants_slot = has_ready_tasks && running < job.slots_max();
-        let demand = wants_slot.then_some(Demand { running, sequence: job.sequence, job: id });
+        let share = ready.map_or(0, |_| job.share());
+        let demand = wants_slot.then_some(Demand { share, sequence: job.sequence, job: id });
         let demand_before = std::mem::replace(&mut job.demand, demand);
         let starving_since =
             if has_ready_tasks && is_without_workers { job.starving_since.or(Some(now)) } else { None };
@@ -150,7 +151,7 @@ impl Scheduler {
     /// Compares the list of jobs that want a slot with a recount; for tests.
     pub(crate) fn check_demand(&self) -> Result<(), String> {
         let mut wanting: Vec<_> = self.jobs.values().filter_map(|job| job.demand).collect();
-        wanting.sort_unstable_by_key(|demand| (demand.running, Reverse(demand.job)));
+        wanting.sort_unstable_by_key(|demand| (demand.share, Reverse(demand.job)));
         let listed = wanting.iter().filter(|demand| self.demand.contains(demand)).count();
         if listed == wanting.len() && listed == self.demand.len() {
             return Ok(());

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use hearth_common::JobId;
 
 use crate::config::SchedulerConfig;
-use crate::job::{Demand, Job};
+use crate::job::{Demand, Job, Turn};
 use crate::lease::Room;
 use crate::mutation::Mutation;
 use crate::reports::Report;
@@ -21,8 +21,8 @@ pub struct Scheduler {
     /// Jobs that have not ended.
     pub(crate) jobs: BTreeMap<JobId, Job>,
     pub(crate) sequence: u64,
-    /// Jobs that wait for their turn, oldest first.
-    pub(crate) queue: BTreeMap<u64, JobId>,
+    /// Jobs that wait for their turn, in its order.
+    pub(crate) queue: BTreeMap<Turn, JobId>,
     /// Jobs that had their turn, oldest first.
     pub(crate) admitted: BTreeMap<u64, JobId>,
     pub(crate) workers: Workers,
@@ -117,7 +117,9 @@ impl Scheduler {
             match timer {
                 Timer::Lease(worker) => self.on_lease_ended(worker),
                 Timer::Exclusion(worker) => self.on_exclusion_ended(worker),
+                Timer::JobExclusion(job, worker) => self.on_job_exclusion_ended(job, worker),
                 Timer::Backoff(task) => self.on_backoff_ended(task, at),
+                Timer::Deadline(job) => self.on_deadline(job),
                 Timer::NoWorkers(job) => self.on_no_workers(job),
                 Timer::Stragglers(job) => self.on_watch_ended(job),
                 Timer::Locality(job, stage) => self.on_locality_wait_ended(job, stage),

@@ -4,7 +4,7 @@ use hearth_common::{JobId, StageId, TaskId};
 
 use crate::Scheduler;
 use crate::effect::Effect;
-use crate::job::{CancelWish, Job, Progress};
+use crate::job::{EndWish, Job, Progress};
 use crate::mutation::Mutation;
 use crate::task::{TaskKey, TaskState};
 
@@ -72,7 +72,7 @@ impl Scheduler {
         if execution.progress != Progress::Running || !is_complete {
             return;
         }
-        execution.progress = Progress::Committing { cancel: CancelWish::None };
+        execution.progress = Progress::Committing { wish: EndWish::None };
         let winners = execution.final_stage_mut().map(|stage| stage.winners(id).to_vec()).unwrap_or_default();
         self.effects.push(Effect::Commit { job: id, winners });
     }

@@ -109,11 +109,19 @@ impl Scheduler {
         {
             return None;
         }
-        let is_anywhere = self.has_mutation(Mutation::LaunchSecondBesideFirst);
-        let is_other = |id: &WorkerId| {
-            (*id != first.worker || is_anywhere) && !task.history.avoid.contains(id) && !barred.contains(id)
-        };
-        self.workers.free().map(|(_, id)| *id).find(is_other)
+        if self.has_mutation(Mutation::LaunchSecondBesideFirst) {
+            return self.workers.free().next().map(|(_, id)| *id);
+        }
+        // Better on a doubtful worker than nowhere.
+        let avoid = &task.history.avoid[..];
+        let choices = [[avoid, barred], [&[], barred], [&[], &[]]].map(|[avoid, barred]| {
+            let mut no = [avoid, barred, &[first.worker]].concat();
+            no.sort_unstable();
+            no.dedup();
+            no
+        });
+        let no = choices.into_iter().find(|no| self.workers.has_untried(no))?;
+        self.workers.free().map(|(_, id)| *id).find(|id| !no.contains(id))
     }
 
     /// An attempt ended without a result, or is lost. Of two, the other one goes on, and its run is given.

@@ -13,8 +13,12 @@ pub(crate) enum Timer {
     Lease(WorkerId),
     /// A worker has been excluded for long enough.
     Exclusion(WorkerId),
+    /// A worker has been excluded from a job for long enough.
+    JobExclusion(JobId, WorkerId),
     /// A task has waited long enough to be tried again.
     Backoff(TaskId),
+    /// A job should be done.
+    Deadline(JobId),
     /// A job has waited long enough for a worker.
     NoWorkers(JobId),
     /// It is time to look for stragglers in a job.

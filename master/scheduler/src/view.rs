@@ -4,8 +4,7 @@ use std::fmt;
 use std::ops::Range;
 
 use hearth_common::{
-    AttemptCounts, AttemptId, FailureCause, JobId, JobState, LocalityCounts, SecondCounts, StageId, WorkerId,
-    WorkerState,
+    AttemptCounts, AttemptId, JobId, JobState, LocalityCounts, SecondCounts, StageId, WorkerId, WorkerState,
 };
 
 use crate::job::{Job, Progress};
@@ -168,8 +167,8 @@ impl<'a> JobView<'a> {
         }
     }
 
-    /// Workers that get no more of its attempts, as long as others take them, with the last failure there.
-    pub fn excluded(&self) -> impl Iterator<Item = (WorkerId, &'a FailureCause)> + use<'a> {
+    /// Workers that get no more of its attempts, as long as others take them, for a while.
+    pub fn excluded(&self) -> impl Iterator<Item = (WorkerId, &'a Exclusion)> + use<'a> {
         self.job.execution().into_iter().flat_map(|execution| execution.exclusions.iter())
     }
 

@@ -1,6 +1,8 @@
 //! Random steps. Half of the reports are about attempts that were launched, the rest about anything.
 
-use hearth_common::{AttemptId, FailureCause, JobId, LinkScan, StageId, TaskId, WorkerId};
+use std::time::Duration;
+
+use hearth_common::{AttemptId, FailureCause, JobId, LinkScan, Priority, StageId, TaskId, WorkerId};
 use hearth_scheduler::{
     AttemptOutput, CommitOutcome, Event, FinalOutput, Held, HostBytes, InputKind, JobGraph, JobLimits, Launch,
     StageInput, StageSpec, TaskLayout,
@@ -81,7 +83,9 @@ impl Step {
         match self.what {
             What::Submit => {
                 let slots_max = (self.number > 4).then(|| self.number - 4);
-                Event::JobSubmitted { job, limits: JobLimits { slots_max, merge_bytes: 20 } }
+                let deadline = (self.number == 1).then(|| Duration::from_secs(20));
+                let priority = Priority::ALL[self.number as usize % 3];
+                Event::JobSubmitted { job, limits: JobLimits { slots_max, merge_bytes: 20, deadline, priority } }
             }
             What::Planned => Event::JobPlanned { job, graph: graph(self.job) },
             What::PlanFailed => Event::PlanFailed { job, cause: FailureCause::task("wrong") },

@@ -39,10 +39,12 @@ impl Oracle {
     /// An excluded worker gets an attempt only where no other one takes any.
     pub(crate) fn check_exclusion(&self, launch: &Launch) -> Check {
         let job = launch.attempt.task.job;
-        let is_other = |id| id != launch.worker && !self.is_barred(job, id);
+        // A second attempt does not run beside the first.
+        let runs_on = |id| self.open.iter().any(|(open, on)| open.task == launch.attempt.task && *on == id);
+        let is_other = |id| id != launch.worker && !self.is_barred(job, id) && !runs_on(id);
         let mut others = self.workers.iter().filter(|(id, worker)| worker.takes_attempts() && is_other(**id));
         match others.next() {
-            Some((other, _)) if self.is_barred(job, launch.worker) && self.is_barred_still(launch.worker) => {
+            Some((other, _)) if self.is_barred(job, launch.worker) && self.is_barred_still(job, launch.worker) => {
                 Err(format!("attempt {}: launched on excluded {}, not on {other}", launch.attempt, launch.worker))
             }
             Some(_) | None => Ok(()),
@@ -50,14 +52,29 @@ impl Oracle {
     }
 
     /// The event at hand is not the one that ended the exclusion.
-    fn is_barred_still(&self, worker: WorkerId) -> bool {
-        self.exclusion_ends.get(&worker).is_none_or(|until| self.now < *until)
+    fn is_barred_still(&self, job: JobId, worker: WorkerId) -> bool {
+        self.barred_by_now.get(&job).is_some_and(|barred| barred.contains(&worker))
     }
 
     pub(crate) fn check_exclusions(&mut self, scheduler: &Scheduler) -> Check {
         self.exclusion_ends = scheduler.workers().filter_map(|w| Some((w.id(), w.exclusion()?.until.0))).collect();
         if let Some((worker, until)) = self.exclusion_ends.iter().find(|(_, until)| **until < self.now) {
             return Err(format!("worker {worker} is excluded at {}, although only until {until}", self.now));
+        }
+        // An exclusion that ends takes with it what led to it.
+        let barred_by_now = &self.barred_by_now;
+        let is_over = |job, worker| !barred_by_now.get(job).is_some_and(|barred| barred.contains(worker));
+        for (job, worker) in
+            self.barred.iter().flat_map(|(job, workers)| workers.iter().map(move |worker| (job, worker)))
+        {
+            if is_over(job, worker) {
+                self.blamed.remove(&(*job, *worker));
+            }
+        }
+        for job in scheduler.jobs() {
+            if let Some((worker, _)) = job.excluded().find(|(_, exclusion)| exclusion.until.0 < self.now) {
+                return Err(format!("worker {worker} is still excluded from job {}", job.id()));
+            }
         }
         let mut alive = scheduler.workers().filter(|w| w.state() == WorkerState::Alive && w.slots() > 0).peekable();
         if alive.peek().is_some() && alive.all(|worker| worker.exclusion().is_some()) {

@@ -17,6 +17,8 @@ mod faults;
 #[cfg(test)]
 mod input;
 #[cfg(test)]
+mod limits;
+#[cfg(test)]
 mod locality;
 #[cfg(test)]
 mod oracle;

@@ -1,6 +1,7 @@
 //! Watches events and effects, knows nothing of the scheduler's inside, and says what must not happen.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use hearth_common::{AttemptId, FailureCause, JobId, TaskId, WorkerId};
 use hearth_scheduler::{AttemptOutput, CommitOutcome, Effect, Event, FinalOutput, Held, Launch, Winner};
@@ -22,6 +23,7 @@ pub(crate) struct Oracle {
     failures: BTreeMap<(TaskId, &'static str), u32>,
     unreadable: BTreeMap<TaskId, BTreeSet<AttemptId>>,
     running_jobs_max: usize,
+    pub(crate) priority_lead: Duration,
     pub(crate) launched_at: BTreeMap<AttemptId, u64>,
     /// Tasks that failed on a worker and were not made up for by a success there.
     pub(crate) blamed: BTreeMap<(JobId, WorkerId), BTreeSet<TaskId>>,
@@ -46,12 +48,14 @@ pub(crate) struct Oracle {
 #[derive(Debug, Default, Clone)]
 pub(crate) struct Seen {
     pub(crate) ended: Option<Option<FailureCause>>,
+    /// When it was submitted, in milliseconds.
+    pub(crate) submitted_at: Option<u64>,
     /// When its graph was known, in milliseconds.
     pub(crate) planned_at: Option<u64>,
     pub(crate) is_refused: bool,
-    is_planned: bool,
+    pub(crate) is_planned: bool,
     is_cancelled: bool,
-    commits: u32,
+    pub(crate) commits: u32,
     is_committing: bool,
     is_visible: bool,
 }
@@ -77,8 +81,8 @@ fn ensure(is_so: bool, problem: impl FnOnce() -> String) -> Check {
 }
 
 impl Oracle {
-    pub(crate) fn new(running_jobs_max: usize) -> Self {
-        Self { running_jobs_max, ..Self::default() }
+    pub(crate) fn new(running_jobs_max: usize, priority_lead: Duration) -> Self {
+        Self { running_jobs_max, priority_lead, ..Self::default() }
     }
 
     pub(crate) fn on_event(&mut self, event: &Event, plans: &BTreeMap<JobId, JobPlan>) {
@@ -123,11 +127,10 @@ impl Oracle {
             Event::JobPlanned { job, .. } => {
                 self.jobs.entry(*job).or_default().planned_at = Some(self.now);
             }
-            Event::JobSubmitted { .. }
-            | Event::PlanFailed { .. }
-            | Event::CommitEnded { .. }
-            | Event::Heartbeat { .. }
-            | Event::Tick => {}
+            Event::JobSubmitted { job, .. } => {
+                self.jobs.entry(*job).or_default().submitted_at = Some(self.now);
+            }
+            Event::PlanFailed { .. } | Event::CommitEnded { .. } | Event::Heartbeat { .. } | Event::Tick => {}
         }
     }
 
@@ -193,7 +196,7 @@ impl Oracle {
                 self.jobs.entry(*job).or_default().is_refused = true;
                 Ok(())
             }
-            Effect::Plan { job } => self.on_plan(*job),
+            Effect::Plan { job } => self.check_turn(*job, plans).and_then(|()| self.on_plan(*job)),
             Effect::Launch(launch) => self.on_launch(launch, plans),
             Effect::CancelAttempt { worker, attempt } => {
                 if self.open.get(attempt) == Some(worker) {
@@ -323,6 +326,10 @@ impl Oracle {
             FailureCause::Cancelled => {
                 seen.is_cancelled
                     || matches!(plan.script, Script::Cancel(_) | Script::CancelDuringCommit) && seen.commits > 0
+            }
+            FailureCause::DeadlinePassed { limit_seconds } => {
+                let limit = plan.limits.deadline.filter(|limit| limit.as_secs() == *limit_seconds);
+                limit.zip(seen.submitted_at).is_some_and(|(limit, at)| at + limit.as_millis() as u64 <= self.now)
             }
             FailureCause::WorkerLost { .. } | FailureCause::NoWorkers { .. } => false,
         }

@@ -1,8 +1,9 @@
 //! Random jobs: a graph of stages, and what is bound to go wrong with it.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
-use hearth_common::{JobId, StageId};
+use hearth_common::{JobId, Priority, StageId};
 use hearth_scheduler::{
     FinalOutput, HostBytes, InputKind, JobGraph, JobLimits, Link, StageInput, StageSpec, TaskLayout,
 };
@@ -75,12 +76,18 @@ impl JobPlan {
             // A second attempt may not take a slot that the job does not have.
             script = Script::Normal;
         }
+        let limits = JobLimits {
+            slots_max,
+            merge_bytes: rng.between(1, 400),
+            deadline: rng.percent(10).then(|| Duration::from_secs(rng.between(1, 60))),
+            priority: *rng.pick(&Priority::ALL).expect("a priority"),
+        };
         Self {
             id: JobId::from_u128(u128::from(number) + 1),
             graph,
             inputs,
             script,
-            limits: JobLimits { slots_max, merge_bytes: rng.between(1, 400) },
+            limits,
             submit_at: rng.between(0, 15_000),
             salt: rng.next(),
         }

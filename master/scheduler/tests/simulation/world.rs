@@ -76,6 +76,7 @@ pub(crate) fn run_without_faults(seed: u64) -> Result<Summary, String> {
     world.faults_until = 0;
     for plan in world.plans.values_mut() {
         plan.script = Script::Normal;
+        plan.limits.deadline = None;
         plan.inputs.values_mut().for_each(Input::mend);
     }
     let wrong_guesses: u64 = world.plans.values().map(count_wrong_guesses).sum();
@@ -97,13 +98,20 @@ impl World {
             duration: Duration::from_millis(rng.between(2_000, 30_000)),
             ..ExclusionPolicy::default()
         };
-        let config =
-            SchedulerConfig { exclusion, running_jobs_max, queued_jobs_max, mutation, ..SchedulerConfig::default() };
+        let priority_lead = Duration::from_millis(rng.between(0, 10_000));
+        let config = SchedulerConfig {
+            priority_lead,
+            exclusion,
+            running_jobs_max,
+            queued_jobs_max,
+            mutation,
+            ..SchedulerConfig::default()
+        };
         let hosts = (0..rng.between(2, 5)).map(|_| Host::default()).collect();
         let mut world = Self {
             now: 0,
             scheduler: Scheduler::new(config),
-            oracle: Oracle::new(running_jobs_max),
+            oracle: Oracle::new(running_jobs_max, priority_lead),
             plans: BTreeMap::new(),
             hosts,
             connections: BTreeMap::new(),
@@ -237,6 +245,9 @@ impl World {
             self.carry_out(effect);
         }
         if let Err(problem) = self.oracle.check_waiting(&self.scheduler, &self.plans) {
+            self.fail(problem);
+        }
+        if let Err(problem) = self.oracle.check_deadlines(&self.plans) {
             self.fail(problem);
         }
         if let Err(problem) = self.oracle.check_exclusions(&self.scheduler) {

@@ -9,7 +9,7 @@ use crate::harness::{Harness, check, files, fixed, held, homed, job, out_of_memo
 
 fn excluded(harness: &Harness, number: u32) -> Vec<(String, String)> {
     let view = harness.scheduler.job(job(number)).expect("a job");
-    view.excluded().map(|(worker, cause)| (worker.to_string()[35..].to_owned(), cause.to_string())).collect()
+    view.excluded().map(|(worker, cause)| (worker.to_string()[35..].to_owned(), cause.cause.to_string())).collect()
 }
 
 /// Worker 1 with three slots, worker 2 with one; three tasks of the job failed on worker 1.

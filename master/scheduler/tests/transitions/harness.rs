@@ -59,7 +59,7 @@ impl Harness {
     }
 
     pub(crate) fn submit(&mut self, number: u32) -> Vec<String> {
-        let limits = JobLimits { slots_max: None, merge_bytes: 100 };
+        let limits = JobLimits { slots_max: None, merge_bytes: 100, ..JobLimits::default() };
         self.handle(Event::JobSubmitted { job: job(number), limits })
     }
 

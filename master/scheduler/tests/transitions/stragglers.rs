@@ -160,7 +160,7 @@ fn a_job_with_all_its_slots_gets_no_second_attempts() {
     let mut harness = Harness::new(SchedulerConfig::default());
     harness.connect(1, 1, held(&[], &[]));
     harness.connect(2, 1, held(&[], &[]));
-    let limits = JobLimits { slots_max: Some(1), merge_bytes: 100 };
+    let limits = JobLimits { slots_max: Some(1), merge_bytes: 100, ..JobLimits::default() };
     harness.handle(Event::JobSubmitted { job: job(1), limits });
     harness.planned(1, files(vec![fixed(2, &[])]));
     check(harness.finish_files("1/0/0.0@1"), &["launch 1/0/1.0@1"]);
