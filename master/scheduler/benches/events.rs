@@ -75,6 +75,7 @@ fn answer(effect: Effect) -> Option<Event> {
         | Effect::RemoveShuffleOutput { .. }
         | Effect::RemoveJobShuffle { .. }
         | Effect::FenceWorker { .. }
+        | Effect::ReleaseWorker { .. }
         | Effect::JobChanged { .. }
         | Effect::JobEnded { .. } => None,
     }

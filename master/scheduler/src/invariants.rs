@@ -9,7 +9,7 @@ use crate::job::{Job, Phase};
 use crate::run::{Run, Runs};
 use crate::task::{TaskKey, TaskState};
 use crate::timer::Timer;
-use crate::worker::Worker;
+use crate::worker::{Stay, Worker};
 
 impl Scheduler {
     /// Compares every counter and index with a recount.
@@ -34,6 +34,11 @@ impl Scheduler {
         let doubled = self.jobs.values().filter_map(Job::execution).map(|execution| execution.doubled.len() as u64);
         if doubled.sum::<u64>() != self.seconds {
             return Err(format!("{} second attempts are counted", self.seconds));
+        }
+        let drains = |worker: &Worker| matches!(worker.stay, Stay::Draining { .. });
+        let draining = self.workers.iter().filter(|(_, worker)| drains(worker)).map(|(id, _)| id);
+        if !draining.eq(self.draining.iter().copied()) {
+            return Err(format!("draining are not {:?}", self.draining));
         }
         self.check_timers()
     }
@@ -128,6 +133,8 @@ impl Scheduler {
         let exclusion = |worker: &Worker| worker.reputation.exclusion.as_ref().map(|exclusion| exclusion.until);
         expected
             .extend(self.workers.iter().filter_map(|(id, worker)| Some((exclusion(worker)?, Timer::Exclusion(id)))));
+        expected
+            .extend(self.workers.iter().filter_map(|(id, worker)| Some((worker.stay.deadline()?, Timer::Drain(id)))));
         for (id, job) in &self.jobs {
             expected.extend(job.deadline.map(|at| (at, Timer::Deadline(*id))));
             expected.extend(job.watch.map(|at| (at, Timer::Stragglers(*id))));

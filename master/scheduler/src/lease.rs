@@ -44,6 +44,7 @@ impl Scheduler {
             self.timers.set(lease_end, Timer::Lease(id));
         }
         self.reconcile(id, held);
+        self.repeat_release(id);
     }
 
     pub(crate) fn on_heartbeat(&mut self, id: WorkerId) {
@@ -69,12 +70,6 @@ impl Scheduler {
         let lease_end = worker.lease_end.min(self.now.after(self.config.disconnect_grace));
         self.workers.update(id, |worker| worker.connection = Connection::Broken);
         self.renew_lease(id, lease_end);
-    }
-
-    pub(crate) fn on_worker_draining(&mut self, id: WorkerId) {
-        if self.hear_from(id) {
-            self.workers.update(id, |worker| worker.stay = Stay::Draining);
-        }
     }
 
     pub(crate) fn on_worker_gone(&mut self, id: WorkerId) {
@@ -105,6 +100,7 @@ impl Scheduler {
 
     /// Forgets a worker: what ran on it runs elsewhere, and what it held is lost.
     fn lose_worker(&mut self, id: WorkerId, loss: Loss) {
+        self.set_stay(id, Stay::Staying);
         let Some(worker) = self.workers.lose(id) else { return };
         self.timers.unset(worker.lease_end, Timer::Lease(id));
         if let Some(exclusion) = worker.reputation.exclusion {

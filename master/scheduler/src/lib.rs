@@ -14,6 +14,7 @@ mod chain;
 mod claim;
 mod commit;
 mod config;
+mod drain;
 mod durations;
 mod effect;
 mod event;

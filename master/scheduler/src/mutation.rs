@@ -114,11 +114,15 @@ pub enum Mutation {
     IgnorePriority,
     /// Nothing happens when the time of a job is over.
     IgnoreDeadline,
+    /// A draining worker may leave at once.
+    ReleaseTooEarly,
+    /// It may never leave.
+    NeverRelease,
 }
 
 impl Mutation {
     /// Every planted bug.
-    pub const ALL: [Self; 54] = [
+    pub const ALL: [Self; 56] = [
         Self::AcceptStaleFinish,
         Self::CountFinishTwice,
         Self::CommitEarly,
@@ -173,6 +177,8 @@ impl Mutation {
         Self::ExcludeForever,
         Self::IgnorePriority,
         Self::IgnoreDeadline,
+        Self::ReleaseTooEarly,
+        Self::NeverRelease,
     ];
 
     /// It makes more happen than the completion of a stage lets happen, so stages are looked at after every event.

@@ -133,7 +133,7 @@ impl Scheduler {
     }
 
     fn judge_failed(&mut self, task: TaskId, worker: WorkerId, cause: FailureCause) -> Verdict {
-        let is_worker_leaving = self.workers.get(worker).is_some_and(|worker| worker.stay == Stay::Draining);
+        let is_worker_leaving = self.workers.get(worker).is_some_and(|worker| worker.stay != Stay::Staying);
         let barred = self.barred(task.job);
         let is_reader_blamed = self.has_mutation(Mutation::BlameReader);
         let Some(job) = self.jobs.get_mut(&task.job) else { return Verdict::RetryNow };

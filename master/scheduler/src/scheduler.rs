@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use hearth_common::JobId;
+use hearth_common::{JobId, WorkerId};
 
 use crate::config::SchedulerConfig;
 use crate::job::{Demand, Job, Turn};
@@ -27,6 +27,8 @@ pub struct Scheduler {
     pub(crate) admitted: BTreeMap<u64, JobId>,
     pub(crate) workers: Workers,
     pub(crate) had_workers: bool,
+    /// Workers that drain, and were not told to leave.
+    pub(crate) draining: BTreeSet<WorkerId>,
     /// Jobs that want a slot, neediest first.
     pub(crate) demand: BTreeSet<Demand>,
     /// Second attempts that run.
@@ -53,6 +55,7 @@ impl Scheduler {
             admitted: BTreeMap::new(),
             workers: Workers::new(&config),
             had_workers: false,
+            draining: BTreeSet::new(),
             demand: BTreeSet::new(),
             seconds: 0,
             due_watches: BTreeSet::new(),
@@ -77,6 +80,7 @@ impl Scheduler {
         }
         self.dispatch();
         self.dispatch_seconds();
+        self.settle_drains();
         self.announce_changes();
         std::mem::swap(&mut self.effects, effects);
     }
@@ -118,6 +122,7 @@ impl Scheduler {
                 Timer::Lease(worker) => self.on_lease_ended(worker),
                 Timer::Exclusion(worker) => self.on_exclusion_ended(worker),
                 Timer::JobExclusion(job, worker) => self.on_job_exclusion_ended(job, worker),
+                Timer::Drain(worker) => self.on_drain_wait_ended(worker),
                 Timer::Backoff(task) => self.on_backoff_ended(task, at),
                 Timer::Deadline(job) => self.on_deadline(job),
                 Timer::NoWorkers(job) => self.on_no_workers(job),

@@ -15,6 +15,8 @@ pub(crate) enum Timer {
     Exclusion(WorkerId),
     /// A worker has been excluded from a job for long enough.
     JobExclusion(JobId, WorkerId),
+    /// A draining worker has waited long enough for the readers of its outputs.
+    Drain(WorkerId),
     /// A task has waited long enough to be tried again.
     Backoff(TaskId),
     /// A job should be done.

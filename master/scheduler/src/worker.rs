@@ -39,7 +39,21 @@ pub(crate) enum Connection {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Stay {
     Staying,
-    Draining,
+    /// It leaves when nothing runs on it and its outputs are not needed; these are waited for until then.
+    Draining {
+        give_up_at: Option<Millis>,
+    },
+    /// It was told that it may leave.
+    Released,
+}
+
+impl Stay {
+    pub(crate) const fn deadline(self) -> Option<Millis> {
+        match self {
+            Self::Draining { give_up_at } => give_up_at,
+            Self::Staying | Self::Released => None,
+        }
+    }
 }
 
 impl Worker {
@@ -59,7 +73,7 @@ impl Worker {
     pub(crate) const fn state(&self) -> WorkerState {
         match (self.connection, self.stay) {
             (Connection::Broken, _) => WorkerState::Disconnected,
-            (Connection::Intact, Stay::Draining) => WorkerState::Draining,
+            (Connection::Intact, Stay::Draining { .. } | Stay::Released) => WorkerState::Draining,
             (Connection::Intact, Stay::Staying) => WorkerState::Alive,
         }
     }

@@ -65,6 +65,7 @@ fn job_of(effect: &Effect) -> Option<JobId> {
     match effect {
         Effect::RejectJob { .. }
         | Effect::FenceWorker { .. }
+        | Effect::ReleaseWorker { .. }
         | Effect::RemoveJobShuffle { .. }
         | Effect::RemoveShuffleOutput { .. }
         | Effect::CancelAttempt { .. } => None,

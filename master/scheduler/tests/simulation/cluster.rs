@@ -80,6 +80,7 @@ pub(crate) enum ToWorker {
     RemoveOutput(AttemptId),
     RemoveJob(JobId),
     Fence,
+    Release,
     Ack(AttemptId),
 }
 

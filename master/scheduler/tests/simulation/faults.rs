@@ -49,12 +49,12 @@ impl World {
     }
 
     /// Where second attempts were lost, nobody is bound to try again: the first one ends after all.
-    fn wake_stragglers(&mut self) {
+    pub(crate) fn wake_stragglers(&mut self) {
         let lives = self.hosts.iter().enumerate().filter_map(|(host, at)| Some((host, at.life.as_ref()?)));
         let running =
             lives.flat_map(|(host, life)| life.running.keys().map(move |attempt| (host, life.worker, *attempt)));
         let is_beyond_help = |attempt: &AttemptId| {
-            self.is_straggler(*attempt) && self.oracle.was_launched(AttemptId { attempt: 2, ..*attempt })
+            self.is_straggler(*attempt) && self.oracle.was_launched(AttemptId { attempt: 1, ..*attempt })
         };
         let woken: Vec<_> = running.filter(|(_, _, attempt)| is_beyond_help(attempt)).collect();
         for (host, worker, attempt) in woken {

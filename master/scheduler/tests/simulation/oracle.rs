@@ -65,6 +65,7 @@ pub(crate) struct SeenWorker {
     pub(crate) slots: usize,
     pub(crate) names: Vec<String>,
     is_draining: bool,
+    is_released: bool,
     is_connected: bool,
 }
 
@@ -209,6 +210,7 @@ impl Oracle {
                 self.on_fence(*worker);
                 Ok(())
             }
+            Effect::ReleaseWorker { worker } => self.on_release(*worker),
             Effect::JobChanged { job } => self.ensure_active(*job, "changed"),
             Effect::JobEnded { job, failure } => self.on_ended(*job, failure.as_ref(), plans),
             Effect::DiscardOutput { job } => {
@@ -241,7 +243,8 @@ impl Oracle {
         self.ensure_active(attempt.task.job, "launched")?;
         self.links.check_launch(&plans[&attempt.task.job], launch)?;
         let mut read = launch.inputs.iter().flat_map(|input| input.winners.iter());
-        let lost = read.find(|winner| !self.workers.contains_key(&winner.worker));
+        let is_there = |id| self.workers.get(id).is_some_and(|worker| !worker.is_released);
+        let lost = read.find(|winner| !is_there(&winner.worker));
         ensure(lost.is_none(), || format!("attempt {attempt}: reads {lost:?}, which is lost with its worker"))?;
         ensure(self.launched.insert(attempt), || format!("attempt {attempt}: launched twice"))?;
         self.check_exclusion(launch)?;
@@ -254,6 +257,15 @@ impl Oracle {
         self.launched_at.insert(attempt, self.now);
         let used = self.open.values().filter(|on| **on == launch.worker).count();
         ensure(used <= worker.slots, || format!("attempt {attempt}: takes slot {used} of {}", worker.slots))
+    }
+
+    fn on_release(&mut self, worker: WorkerId) -> Check {
+        let runs = self.open.iter().find(|(_, on)| **on == worker);
+        ensure(runs.is_none(), || format!("worker {worker}: may leave, but {runs:?}"))?;
+        let seen = self.workers.get_mut(&worker).filter(|seen| seen.is_draining);
+        ensure(seen.is_some(), || format!("worker {worker}: may leave, but does not drain"))?;
+        seen.into_iter().for_each(|seen| seen.is_released = true);
+        Ok(())
     }
 
     fn on_fence(&mut self, worker: WorkerId) {

@@ -95,6 +95,7 @@ impl World {
             Effect::RemoveShuffleOutput { worker, attempt } => self.tell(worker, ToWorker::RemoveOutput(attempt)),
             Effect::RemoveJobShuffle { worker, job } => self.tell(worker, ToWorker::RemoveJob(job)),
             Effect::FenceWorker { worker } => self.tell(worker, ToWorker::Fence),
+            Effect::ReleaseWorker { worker } => self.tell(worker, ToWorker::Release),
             Effect::DiscardOutput { job } => self.staging.retain(|attempt, _| attempt.task.job != job),
             Effect::RejectJob { .. } | Effect::JobChanged { .. } | Effect::JobEnded { .. } => {}
         }

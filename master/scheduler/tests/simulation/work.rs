@@ -73,6 +73,9 @@ impl World {
     pub(crate) fn end_life(&mut self, host: usize) {
         self.break_link(host);
         self.hosts[host].life = None;
+        if self.now >= self.faults_until {
+            self.wake_stragglers();
+        }
         let wait = self.rng.between(100, 8_000);
         self.at(self.now + wait, Happening::OnHost { host, what: OnHost::Start });
     }
@@ -155,6 +158,10 @@ impl World {
             ToWorker::RemoveOutput(attempt) => drop(life.outputs.remove(&attempt)),
             ToWorker::RemoveJob(job) => life.outputs.retain(|attempt, _| attempt.task.job != job),
             ToWorker::Fence => self.end_life(host),
+            ToWorker::Release => {
+                let worker = life.worker;
+                self.leave(host, worker);
+            }
             ToWorker::Ack(attempt) => drop(life.reports.remove(&attempt)),
         }
     }
@@ -314,8 +321,11 @@ impl World {
         if let Some(link) = link {
             self.send(link, ToMaster::Draining(worker));
         }
-        let wait = self.rng.between(500, 10_000);
-        self.at(self.now + wait, Happening::OnHost { host, what: OnHost::Leave(worker) });
+        if self.rng.percent(30) {
+            // Somebody does not wait until it may.
+            let wait = self.rng.between(500, 10_000);
+            self.at(self.now + wait, Happening::OnHost { host, what: OnHost::Leave(worker) });
+        }
     }
 
     fn leave(&mut self, host: usize, worker: WorkerId) {

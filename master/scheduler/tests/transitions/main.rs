@@ -9,6 +9,8 @@ mod commit;
 #[cfg(test)]
 mod doubts;
 #[cfg(test)]
+mod drains;
+#[cfg(test)]
 mod exclusions;
 #[cfg(test)]
 mod failures;
