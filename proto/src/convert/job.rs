@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use hearth_common::{
     ByteSize, ColumnSpec, Compression, CsvOptions, Encoding, ExtraColumns, InputCompression, InputFormat, InputSpec,
-    JobSettings, JobSpec, JobState, MissingColumns, OnError, OutputFormat, OutputMode, OutputSpec, Priority, RejectLimit,
+    JobSettings, JobSpec, JobState, MissingColumns, OnError, OutputFormat, OutputMode, OutputSpec, Priority,
+    RejectLimit,
 };
 
 use super::error::{ConvertError, parsed, required, unknown_value};

@@ -5,8 +5,8 @@ use std::fmt::Debug;
 use hearth_common::{
     AttemptCounts, AttemptId, AttemptMetrics, ByteSize, ColumnSpec, Compression, CsvOptions, Encoding, ExtraColumns,
     FailureCause, InputCompression, InputFormat, InputRecords, InputSpec, InputStatus, JobId, JobSettings, JobSpec,
-    JobState, JobStatus, MissingColumns, OnError, OutputFormat, OutputMode, OutputSpec, OutputStatus, Place, Priority, Reject,
-    RejectLimit, StageId, StageStatus, TaskId, ValueType, WorkerId, WorkerState, WorkerStatus,
+    JobState, JobStatus, MissingColumns, OnError, OutputFormat, OutputMode, OutputSpec, OutputStatus, Place, Priority,
+    Reject, RejectLimit, StageId, StageStatus, TaskId, ValueType, WorkerId, WorkerState, WorkerStatus,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
