@@ -96,6 +96,24 @@ pub struct AttemptCounts {
     pub failed: u64,
 }
 
+/// Where the attempts of a job were launched whose tasks prefer some hosts, because these hold what they read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct LocalityCounts {
+    /// On one of these hosts.
+    pub local: u64,
+    /// Elsewhere.
+    pub remote: u64,
+}
+
+/// Attempts of a job that were launched beside slow ones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct SecondCounts {
+    /// All of them.
+    pub launched: u64,
+    /// Of those, first to end.
+    pub won: u64,
+}
+
 /// State of a worker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

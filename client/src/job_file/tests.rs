@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use hearth_common::{
     ByteSize, ColumnSpec, Compression, CsvOptions, Encoding, ExtraColumns, InputCompression, InputFormat, InputSpec,
-    JobSettings, JobSpec, MissingColumns, OnError, OutputFormat, OutputMode, OutputSpec, ValueType,
+    JobSettings, JobSpec, MissingColumns, OnError, OutputFormat, OutputMode, OutputSpec, Priority, ValueType,
 };
 
 use super::*;
@@ -136,6 +136,9 @@ shuffle_partitions = "${parts}"
 merge_bytes = "1MiB"
 broadcast_bytes_max = 0
 result_bytes_max = "1KiB"
+deadline_seconds = 3600
+slots_max = 3
+priority = "low"
 "##;
     let job = parse(text).unwrap();
     let input = &job.inputs["a"];
@@ -156,6 +159,9 @@ result_bytes_max = "1KiB"
         merge_bytes: ByteSize::mib(1),
         broadcast_bytes_max: ByteSize(0),
         result_bytes_max: ByteSize(1024),
+        deadline_seconds: Some(3600),
+        slots_max: Some(3),
+        priority: Priority::Low,
     };
     assert_eq!(job.settings, settings);
 }
@@ -273,6 +279,11 @@ fn says_what_is_wrong_with_the_job() {
     check_error(
         "query = 'x'\n[settings]\nmerge_byte = 1",
         "daily.toml:3:1: `merge_byte` is not a key of [settings]; did you mean `merge_bytes`?",
+    );
+    check_error("query = 'x'\n[settings]\nslots_max = 0", "daily.toml: slots_max must be at least 1");
+    check_error(
+        "query = 'x'\n[settings]\npriority = 'hihg'",
+        "daily.toml:3:12: `priority` cannot be `hihg`; did you mean `high`?",
     );
     check_error(
         "query = 'x'\n[settings]\nmerge_bytes = 'big'",

@@ -118,6 +118,7 @@ fn in_input(name: &str, cause: FailureCause) -> FailureCause {
         | FailureCause::WorkerLost { .. }
         | FailureCause::Poison { .. }
         | FailureCause::NoWorkers { .. }
+        | FailureCause::DeadlinePassed { .. }
         | FailureCause::Cancelled) => other,
     }
 }

@@ -100,6 +100,7 @@ fn spec_of(stage: &CutStage, cut: &CutPlan) -> Result<StageSpec> {
         shuffle_partitions: u32::try_from(shuffle_partitions)
             .map_err(|_| DataFusionError::Internal("an exchange has too many partitions".to_owned()))?,
         links: Vec::new(),
+        homes: Vec::new(),
         determinate: !is_volatile && is_determinate(stage.plan.as_ref())?,
     })
 }

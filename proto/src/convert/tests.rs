@@ -5,8 +5,8 @@ use std::fmt::Debug;
 use hearth_common::{
     AttemptCounts, AttemptId, AttemptMetrics, ByteSize, ColumnSpec, Compression, CsvOptions, Encoding, ExtraColumns,
     FailureCause, InputCompression, InputFormat, InputRecords, InputSpec, InputStatus, JobId, JobSettings, JobSpec,
-    JobState, JobStatus, MissingColumns, OnError, OutputFormat, OutputMode, OutputSpec, OutputStatus, Place, Reject,
-    RejectLimit, StageId, StageStatus, TaskId, ValueType, WorkerId, WorkerState, WorkerStatus,
+    JobState, JobStatus, MissingColumns, OnError, OutputFormat, OutputMode, OutputSpec, OutputStatus, Place, Priority,
+    Reject, RejectLimit, StageId, StageStatus, TaskId, ValueType, WorkerId, WorkerState, WorkerStatus,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -93,6 +93,7 @@ fn cause() -> impl Strategy<Value = FailureCause> {
             FailureCause::Poison { stage, partition, workers, input }
         }),
         any::<u64>().prop_map(|waited_seconds| FailureCause::NoWorkers { waited_seconds }),
+        any::<u64>().prop_map(|limit_seconds| FailureCause::DeadlinePassed { limit_seconds }),
         Just(FailureCause::Cancelled),
     ]
 }
@@ -212,6 +213,9 @@ fn settings() -> impl Strategy<Value = JobSettings> {
             merge_bytes,
             broadcast_bytes_max,
             result_bytes_max,
+            deadline_seconds: split_bytes.map(|size| size.0),
+            slots_max: shuffle_partitions,
+            priority: shuffle_partitions.map_or_else(Priority::default, |n| Priority::ALL[n as usize % 3]),
         },
     )
 }
