@@ -19,7 +19,7 @@ const HEADER_BYTES: u64 = 64 << 10;
 /// Longest header, with the blank lines and comments before it.
 const HEADER_BYTES_MAX: u64 = 1 << 20;
 const SHOWN_MAX: usize = 20;
-const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
+pub(crate) const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 
 /// What a file begins with.
 #[derive(Debug, Clone, PartialEq, Eq)]

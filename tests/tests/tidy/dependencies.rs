@@ -7,12 +7,13 @@ use anyhow::{Context, Result, ensure};
 use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, Package, PackageId};
 
 /// Workspace crates that each crate may name in `[dependencies]`. `hearth` is the composition root.
-const MAY_NAME: [(&str, &[&str]); 13] = [
+const MAY_NAME: [(&str, &[&str]); 14] = [
     ("hearth-common", &[]),
     ("hearth-proto", &["hearth-common"]),
     ("hearth-storage", &["hearth-common"]),
     ("hearth-scan", &[]),
     ("hearth-csv", &["hearth-common", "hearth-scan", "hearth-storage"]),
+    ("hearth-differential", &["hearth-common", "hearth-csv", "hearth-scan"]),
     ("hearth-plan", &["hearth-common", "hearth-storage", "hearth-csv"]),
     ("hearth-scheduler", &["hearth-common"]),
     (
