@@ -151,7 +151,7 @@ impl Table {
         {
             let is_blank = record.start == record.end;
             let is_comment = options.comment.is_some() && segment.bytes.get(record.start) == options.comment.as_ref();
-            if !is_blank && !is_comment && segment.regular(fields, 1) == 1 {
+            if !is_blank && !is_comment && segment.regular(fields, 1, options.comment) == 1 {
                 let run = Run::new(&segment, fields, 1);
                 for (column, field) in self.columns.iter_mut().zip(&field_of) {
                     column.look_at(field.map(|field| run.field(0, field)), (&rules, options));
@@ -197,7 +197,9 @@ fn records_of(header: &Header, options: &CsvOptions, sample: &Sample) -> Option<
     let fields = header.names.as_ref().map_or_else(|| first_length(&segment, options), Vec::len);
     let mut odd = 0;
     while let Some(record) = segment.peek() {
-        odd += usize::from(record.start < record.end && segment.regular(fields, 1) == 0);
+        let is_comment = options.comment.is_some() && segment.bytes.get(record.start) == options.comment.as_ref();
+        let is_content = record.start < record.end && !is_comment;
+        odd += usize::from(is_content && segment.regular(fields, 1, None) == 0);
         segment.pass(1);
     }
     (odd == 0).then(|| whole_records(sample.bytes.slice(from..), false, options))

@@ -218,10 +218,9 @@ impl SplitRecords {
 
     fn read_records(&mut self, segment: &mut Segment, record: Record, buffer: &Buffer) -> Result<(), Located> {
         let options = &self.table.options;
-        let needs_look =
-            options.comment.is_some() || self.fields == 1 || !segment.is_utf8 && options.encoding == Encoding::Utf8;
+        let needs_look = self.fields == 1 || !segment.is_utf8 && options.encoding == Encoding::Utf8;
         let max = if needs_look { 1 } else { self.table.batch_rows - self.rows };
-        let records = segment.regular(self.fields, max);
+        let records = segment.regular(self.fields, max, options.comment);
         if records == 0 || needs_look {
             match self.look_at(segment, record) {
                 Look::Read => {}

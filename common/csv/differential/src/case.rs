@@ -35,18 +35,20 @@ impl<'a> Choices<'a> {
             quote,
             escape: (quote.is_some() && self.has(0, 4)).then_some(b'\\'),
             comment: self.has(0, 5).then_some(b'#'),
+            trim: self.has(0, 6),
         }
     }
 
     /// What stands before the text, from the second choice.
     pub(crate) fn state(&self) -> State {
-        const STATES: [State; 8] = [
+        const STATES: [State; 9] = [
             State::RecordStart,
             State::FieldStart,
             State::Unquoted,
             State::Quoted,
             State::Escaped,
             State::Closed,
+            State::AfterQuote,
             State::CarriageReturn,
             State::Comment,
         ];

@@ -99,7 +99,7 @@ impl SplitsCase {
             quote: dialect.quote,
             escape: dialect.escape,
             comment: dialect.comment,
-            trim: choices.has(0, 6),
+            trim: dialect.trim,
             encoding: if choices.has(1, 0) { Encoding::Latin1 } else { Encoding::Utf8 },
             missing_columns: MissingColumns::Null,
             extra_columns: ExtraColumns::Ignore,
