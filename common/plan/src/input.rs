@@ -179,10 +179,10 @@ async fn read_samples(files: &[InputFile], runtime: &RuntimeEnv) -> Result<Vec<S
     futures::stream::iter(reads).buffered(SAMPLES_MAX).try_collect().await
 }
 
-/// Where a file is looked into: at its beginning, and if it is large and not compressed, in its middle and at its end.
+/// Where a file is looked into: at its beginning, and if it is large and stored as it is read, in its middle and at its end.
 fn sample_places(file: &InputFile) -> impl Iterator<Item = Range<u64>> + use<> {
     let file_bytes = file.bytes;
-    let has_later = file_bytes > LARGE_BYTES && !file.compression.is_some();
+    let has_later = file_bytes > LARGE_BYTES && !file.is_decoded();
     let start = 0..file_bytes.min(SAMPLE_BYTES_MAX);
     let later = [file_bytes / 2, file_bytes.saturating_sub(LATER_SAMPLE_BYTES)];
     let later = later.into_iter().filter(move |_| has_later);
