@@ -1,6 +1,6 @@
 //! UTF-8, ISO 8859-1, and what is neither.
 
-use super::case::{AB, BARE, Case, TYPED, case, record, whole_file};
+use super::case::{AB, BARE, Case, TYPED, case, nowhere, record, whole_file};
 
 const LATIN1: &str = "encoding = \"latin-1\"";
 
@@ -127,16 +127,16 @@ fn utf16() -> Vec<Case> {
             .gives(&rows),
         case("UTF-16 without a mark that would tell the order", little[2..].to_vec())
             .with(&[TYPED, declared])
-            .fails(whole_file(), &["byte order mark", "utf-16le"]),
+            .fails(nowhere(), &["a.csv: its utf-16", "byte order mark", "utf-16le"]),
         case("UTF-16 of the other byte order", little)
             .with(&[TYPED, "encoding = \"utf-16be\""])
-            .fails(whole_file(), &["other byte order", "encoding = \"utf-16\""]),
+            .fails(nowhere(), &["a.csv: its utf-16", "other byte order", "encoding = \"utf-16\""]),
         case("UTF-16 with an odd number of bytes", odd)
             .with(&[TYPED, declared])
-            .fails(whole_file(), &["middle of a character", "41 bytes"]),
+            .fails(nowhere(), &["a.csv: its utf-16", "middle of a character", "41 bytes"]),
         case("UTF-16 with half a character", half)
             .with(&[TYPED, "encoding = \"utf-16le\""])
-            .fails(whole_file(), &["half a character at byte 20"]),
+            .fails(nowhere(), &["a.csv: its utf-16", "half a character at byte 20"]),
         case("a record of UTF-16 that cannot be read", bad)
             .with(&[TYPED, "encoding = \"utf-16be\""])
             .fails(record(3, 13).column("id"), &["`x` is not of type int64", "UTF-8"]),

@@ -58,6 +58,26 @@ fn first_problem_and_its_place() -> Result<()> {
 }
 
 #[test]
+fn records_are_put_aside_where_the_flags_say_so() -> Result<()> {
+    let directory = tempfile::tempdir()?;
+    let path = directory.path().join("numbers");
+    std::fs::write(&path, "n,text\n1,a\nx,b\n3,c\n")?;
+    let flags = ["--format", "csv", "--schema", "n int64, text string", "--on-error", "reject"];
+    let told = check(&path, &flags)?.success()?.stdout;
+    for text in ["records  2 (", "rejects  1, among them", "numbers, line 3, byte 11, column `n`"] {
+        ensure!(told.contains(text), "expected `{text}` in {told}");
+    }
+    let told = check(&path, &[&flags[..], &["--compression", "none", "--json"]].concat())?.success()?.json()?;
+    assert_eq!(number(&told, "/inputs/0/rejected"), 1, "{told:#}");
+    check(&path, &[&flags[..], &["--max-rejects", "0"]].concat())?.with_code(UNREADABLE)?.says(&["max_rejects"])?;
+    let input = format!("t={}", path.display());
+    let submit = ["submit", "--master", "local[1]", "--input", &input, "--sql", "SELECT sum(n) AS s FROM t", "--json"];
+    let told = run_hearth(&[&submit[..], &flags].concat())?.success()?.json()?;
+    assert_eq!((number(&told, "/result/0/s"), number(&told, "/inputs/0/rejected")), (4, 1), "{told:#}");
+    Ok(())
+}
+
+#[test]
 fn what_is_missing_or_mistyped() -> Result<()> {
     let directory = tempfile::tempdir()?;
     std::fs::write(directory.path().join("actions.csv"), "a,b\n1,2\n")?;

@@ -1,6 +1,6 @@
 //! What a check found, for people and as JSON.
 
-use hearth_common::{ByteSize, FailureCause, InputFormat, InputSpec};
+use hearth_common::{ByteSize, FailureCause, InputFormat, InputSpec, InputStatus};
 use serde_json::{Value, json};
 
 use crate::columns::lay_out;
@@ -21,7 +21,10 @@ pub(super) struct Found {
     pub(super) columns: Vec<Column>,
     /// Bytes of the files that were read whole.
     pub(super) bytes: Option<u64>,
+    /// Records that can be read.
     pub(super) records: Option<u64>,
+    /// The figures of the input, with the first records that were put aside.
+    pub(super) rejects: Option<InputStatus>,
     /// Why it cannot be read.
     pub(super) problem: Option<FailureCause>,
 }
@@ -53,6 +56,11 @@ impl Report {
         if let (Some(records), Some(bytes)) = (found.records, found.bytes) {
             lines.push(format!("records  {} ({})", count(records), ByteSize(bytes)));
         }
+        let rejects = found.rejects.as_ref().filter(|status| status.records.rejected > 0);
+        if let Some(status) = rejects {
+            lines.push(format!("rejects  {}, among them", count(status.records.rejected)));
+            lines.extend(status.first_rejects.iter().map(|reject| format!("  {reject}")));
+        }
         if let Some(problem) = &found.problem {
             lines.push(format!("problem  {problem}"));
         }
@@ -77,6 +85,8 @@ impl Report {
             "columns": found.columns.iter().map(column).collect::<Vec<_>>(),
             "columns_origin": self.origin(),
             "records": found.records,
+            "rejected": found.rejects.as_ref().map(|status| status.records.rejected),
+            "first_rejects": found.rejects.as_ref().map(|status| &status.first_rejects),
             "bytes": found.bytes,
             "problem": found.problem,
             "problem_message": found.problem.as_ref().map(ToString::to_string),
