@@ -24,7 +24,7 @@ const MAY_NAME: [(&str, &[&str]); 14] = [
     ("hearth-client", &["hearth-common", "hearth-proto"]),
     ("hearth", &["hearth-client", "hearth-common", "hearth-master", "hearth-proto", "hearth-worker"]),
     ("hearth-tests", &[]),
-    ("hearth-bench", &["hearth-tests"]),
+    ("hearth-bench", &["hearth-common", "hearth-plan", "hearth-scan", "hearth-storage", "hearth-tests"]),
 ];
 
 /// Crates that a crate must not see, not even through another one. A name that ends in `*` stands for all that begin so.
