@@ -29,7 +29,10 @@ pub use job::{
 };
 pub use rejects::{AttemptRecords, FoundReject, InputRecords, Reject, RejectLimit, RejectLimitError, RejectsFile};
 pub use size::{ByteSize, ByteSizeError};
-pub use status::{AttemptCounts, InputStatus, JobStatus, OutputStatus, StageStatus, WorkerState, WorkerStatus};
+pub use status::{
+    AttemptCounts, InferredColumn, InferredInput, InputStatus, JobStatus, OutputStatus, StageStatus, WorkerState,
+    WorkerStatus,
+};
 pub use task::{
     AttemptMetrics, InputSplit, LeafInput, LeafKey, OutputFile, ShuffleInput, ShuffleSource, SplitLink, TaskInputs,
 };

@@ -21,7 +21,8 @@ fn check(path: &Path, arguments: &[&str]) -> Result<Outcome> {
 fn good_data() -> Result<()> {
     let data = UserActions::SMALL.directory()?;
     let told = check(&data, &["--format", "csv"])?.success()?.stdout;
-    for text in ["columns  3, inferred from samples", "records  300,000 (", "email      string", "timestamp  timestamp"]
+    for text in
+        ["columns  3, inferred from samples of ", "records  300,000 (", "email      string", "timestamp  timestamp"]
     {
         ensure!(told.contains(text), "expected `{text}` in {told}");
     }
@@ -33,6 +34,7 @@ fn good_data() -> Result<()> {
     assert_eq!(number(&told, "/inputs/0/records"), 3);
     assert_eq!(told["inputs"][0]["columns"][1]["name"], "a \"b\" | c");
     assert_eq!(told["inputs"][0]["columns"][0]["type"], "int64");
+    assert_eq!(number(&told, "/inputs/0/inferred/records"), 3);
     let nulls: Vec<u64> = (0..3).map(|column| number(&told, &format!("/inputs/0/columns/{column}/nulls"))).collect();
     assert_eq!(nulls, [0, 2, 1]);
     ensure!(part_files(directory.path())?.len() == 1, "a check writes nothing");
@@ -54,6 +56,24 @@ fn first_problem_and_its_place() -> Result<()> {
     let told = check(&path, &["--schema", "n int64, text string", "--json"])?.with_code(UNREADABLE)?.json()?;
     assert_eq!(told["readable"], false);
     assert_eq!(told["inputs"][0]["problem"]["place"]["line"], 400_002, "{told:#}");
+    Ok(())
+}
+
+#[test]
+fn a_job_tells_what_was_inferred() -> Result<()> {
+    let directory = tempfile::tempdir()?;
+    let path = directory.path().join("a.csv");
+    std::fs::write(&path, "n,text,day\n1,a,2026-01-15\n,b,\n3,,\n")?;
+    let input = format!("t={}", path.display());
+    let submit = ["submit", "--master", "local[1]", "--input", &input, "--sql", "SELECT count(*) AS c FROM t"];
+    let expected = "inferred   t, from 3 records: n int64 (1 NULL), text string (1 NULL), day date (2 NULLs)";
+    let outcome = run_hearth(&submit)?.success()?;
+    ensure!(outcome.stderr.contains(expected), "expected `{expected}` in {}", outcome.stderr);
+    let told = run_hearth(&[&submit[..], &["--json"]].concat())?.success()?.json()?;
+    assert_eq!(told["inferred"][0]["columns"][2]["type"], "date", "{told:#}");
+    assert_eq!(number(&told, "/inferred/0/columns/2/nulls"), 2);
+    let told = run_hearth(&[&submit[..], &["--json", "--schema", "n int64, text string, day date"]].concat())?;
+    assert_eq!(told.success()?.json()?["inferred"].as_array().map(Vec::len), Some(0));
     Ok(())
 }
 

@@ -175,6 +175,7 @@ async fn check(client: &Client, name: &str, input: &InputSpec) -> Result<Result<
         return Ok(Ok(Found { problem: Some(problem), ..Found::default() }));
     }
     let rows = fetch(client, looked.id, ResultFormat::Schema).await?;
+    let inferred = looked.inferred.into_iter().next();
     let text = |row: &Value, key: &str| row[key].as_str().unwrap_or_default().to_owned();
     let mut columns: Vec<Column> =
         rows.iter().map(|row| Column { name: text(row, "name"), kind: text(row, "type"), nulls: None }).collect();
@@ -189,7 +190,7 @@ async fn check(client: &Client, name: &str, input: &InputSpec) -> Result<Result<
     };
     let bytes = Some(read.metrics.input_bytes);
     if let Some(problem) = problem_of(&read) {
-        return Ok(Ok(Found { columns, bytes, problem: Some(problem), ..Found::default() }));
+        return Ok(Ok(Found { columns, inferred, bytes, problem: Some(problem), ..Found::default() }));
     }
     if read.state == JobState::Cancelled {
         return Ok(Err(Exit::Cancelled));
@@ -202,7 +203,7 @@ async fn check(client: &Client, name: &str, input: &InputSpec) -> Result<Result<
         column.nulls = records.zip(values).map(|(records, values)| records.saturating_sub(values));
     }
     let rejects = read.inputs.into_iter().find(|status| status.records.input == name);
-    Ok(Ok(Found { columns, bytes, records, rejects, problem: None }))
+    Ok(Ok(Found { columns, inferred, bytes, records, rejects, problem: None }))
 }
 
 async fn submit(client: &Client, job: JobSpec) -> Result<JobId, CliError> {
