@@ -38,6 +38,32 @@ pub struct JobStatus {
     /// What became of the records of its inputs, by name; empty until its tasks are done.
     #[serde(default)]
     pub inputs: Vec<InputStatus>,
+    /// What was inferred about inputs without a declared schema; empty until the job is planned, and after a restart.
+    #[serde(default)]
+    pub inferred: Vec<InferredInput>,
+}
+
+/// The columns of an input as samples of its files tell them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InferredInput {
+    /// Name of the input.
+    pub input: String,
+    /// Records that were looked at.
+    pub records: u64,
+    /// Its columns.
+    pub columns: Vec<InferredColumn>,
+}
+
+/// An inferred column.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InferredColumn {
+    /// Its name.
+    pub name: String,
+    /// Its type, as a job file names it.
+    #[serde(rename = "type")]
+    pub type_name: String,
+    /// Records in which it was NULL; `None` where they were not counted.
+    pub nulls: Option<u64>,
 }
 
 /// What became of the records of one input, added up over the winning attempts.

@@ -364,7 +364,10 @@ fn says_what_is_wrong_with_csv_options() {
         "daily.toml:4:15: `null_values` must be a string or a list of strings, not a number",
     );
     check_csv_error("encoding = 'utf8'", "daily.toml:4:12: `encoding` cannot be `utf8`; did you mean `utf-8`?");
-    check_csv_error("encoding = 'cp1252'", "daily.toml:4:12: `encoding` cannot be `cp1252`; write utf-8, latin-1");
+    check_csv_error(
+        "encoding = 'cp1252'",
+        "daily.toml:4:12: `encoding` cannot be `cp1252`; write utf-8, latin-1, utf-16, utf-16le, utf-16be",
+    );
     check_csv_error(
         "missing_columns = 'nul'",
         "daily.toml:4:19: `missing_columns` cannot be `nul`; did you mean `null`?",

@@ -9,6 +9,7 @@ mod glob;
 mod listing;
 mod location;
 mod source;
+mod transcode;
 mod writer;
 
 pub use commit_fs::{CommitFs, EntryKind, Exchange, ListedFile, LocalCommitFs, commit_fs};

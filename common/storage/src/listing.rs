@@ -8,7 +8,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use hearth_common::{FileCompression, InputCompression, InputFormat, InputSpec, OnError};
+use hearth_common::{Encoding, FileCompression, InputCompression, InputFormat, InputSpec, OnError};
 
 use crate::glob::Pattern;
 use crate::{Location, StorageError};
@@ -34,9 +34,17 @@ pub struct InputFile {
     pub modified_ms: i64,
     /// How it is compressed; never so for a format that compresses inside.
     pub compression: FileCompression,
+    /// How its characters become bytes; UTF-8 for a format that has its own rules.
+    pub encoding: Encoding,
 }
 
 impl InputFile {
+    /// Whether its content is not what is stored: then it can be read from its first byte alone.
+    #[must_use]
+    pub const fn is_decoded(&self) -> bool {
+        self.compression.is_some() || self.encoding.is_transcoded()
+    }
+
     /// About how many bytes its content has: five times its size where it is compressed.
     #[must_use]
     pub const fn content_bytes_estimated(&self) -> u64 {
@@ -56,7 +64,12 @@ pub async fn list_input(input: &InputSpec) -> Result<Vec<InputFile>, StorageErro
         InputFormat::Parquet => InputCompression::None,
     };
     let listing = tokio::task::spawn_blocking(move || list_all(&paths, compression));
-    listing.await.map_err(|error| StorageError::from_io("list", "inputs", io::Error::other(error)))?
+    let listing = listing.await.map_err(|error| StorageError::from_io("list", "inputs", io::Error::other(error)))?;
+    let mut files = listing?;
+    if let InputFormat::Csv(options) = &input.format {
+        files.iter_mut().for_each(|file| file.encoding = options.encoding);
+    }
+    Ok(files)
 }
 
 /// Every file behind `paths`, sorted by URL, and compressed as its extension says.
@@ -141,6 +154,7 @@ impl Walk<'_> {
             bytes: metadata.len(),
             modified_ms: milliseconds(modified),
             compression: FileCompression::None,
+            encoding: Encoding::Utf8,
         };
         if let Some((first, _)) = self.found.insert(path.to_owned(), (self.from.to_owned(), file)) {
             let problem = format!("both `{first}` and `{}` match it; its records would be read twice", self.from);

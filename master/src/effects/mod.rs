@@ -108,7 +108,8 @@ impl Owner {
         };
         let event = match planned {
             Ok(planned) => {
-                let PlannedJob { graph, stages } = *planned;
+                let PlannedJob { graph, stages, inferred } = *planned;
+                job.inferred = inferred;
                 job.plan = Some(Plan::new(&graph, stages));
                 Event::JobPlanned { job: id, graph }
             }

@@ -33,7 +33,7 @@ macro_rules! wire_enum {
 pub(super) use wire_enum;
 
 wire_enum!(InputCompression, input_compression_of, { Auto, None, Gzip, Bzip2, Zstd });
-wire_enum!(Encoding, encoding_of, { Utf8, Latin1 });
+wire_enum!(Encoding, encoding_of, { Utf8, Latin1, Utf16, Utf16Le, Utf16Be });
 wire_enum!(MissingColumns, missing_columns_of, { Error, Null });
 wire_enum!(ExtraColumns, extra_columns_of, { Error, Ignore });
 wire_enum!(OutputFormat, output_format_of, { Parquet, Csv, Json });
