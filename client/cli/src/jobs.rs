@@ -1,7 +1,7 @@
 //! `hearth status`, `list` and `cancel`.
 
 use hearth_client::ListJobs;
-use hearth_common::{ByteSize, InputRecords, JobStatus};
+use hearth_common::{AttemptCounts, ByteSize, InputRecords, JobStatus};
 use serde_json::{Value, json};
 
 use crate::args::{JobArgs, ListArgs};
@@ -122,8 +122,8 @@ fn describe(job: &JobStatus) -> String {
     if let Some(rejects) = job.output.as_ref().and_then(|output| output.rejects.as_ref()) {
         lines.push(format!("rejects    {rejects}"));
     }
-    let attempts = job.attempts;
-    lines.push(format!("attempts   {}, {} lost, {} failed", attempts.launched, attempts.lost, attempts.failed));
+    let AttemptCounts { launched, lost, failed, second, .. } = job.attempts;
+    lines.push(format!("attempts   {launched}, {lost} lost, {failed} failed, {second} beside slow ones"));
     for stage in &job.stages {
         let tasks = format!("{}/{} tasks, {} running", stage.tasks_done, stage.tasks, stage.tasks_running);
         lines.push(format!("stage {:<4} {tasks}: {}", stage.id, stage.label));
