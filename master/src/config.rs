@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use hearth_common::duration;
 use hearth_scheduler::SchedulerConfig;
+use hearth_storage::HdfsSettings;
 use serde::{Deserialize, Serialize};
 
 /// Settings of one master.
@@ -43,6 +44,8 @@ pub struct MasterConfig {
     /// How long a stop waits for commits that have begun.
     #[serde(with = "duration")]
     pub stop_timeout: Duration,
+    /// How HDFS is listed, and how output is committed there.
+    pub hdfs: HdfsSettings,
 }
 
 impl Default for MasterConfig {
@@ -62,6 +65,7 @@ impl Default for MasterConfig {
             slots_assumed: 8,
             request_bytes_max: 4 << 20,
             stop_timeout: Duration::from_secs(20),
+            hdfs: HdfsSettings::default(),
         }
     }
 }
@@ -104,7 +108,8 @@ impl MasterConfig {
         if self.rpc.port() != 0 && self.rpc.port() == self.http.port() {
             return refuse("http", "must have another port than rpc");
         }
-        Ok(())
+        let hdfs = self.hdfs.validate();
+        hdfs.map_err(|error| ConfigError { setting: "hdfs", problem: error.to_string() })
     }
 
     pub(crate) fn scheduler(&self) -> SchedulerConfig {
@@ -136,6 +141,7 @@ mod tests {
         check(|config| config.heartbeat_interval = Duration::ZERO, Some("heartbeat_interval"));
         check(|config| config.running_jobs_max = 0, Some("running_jobs_max"));
         check(|config| config.http.set_port(7077), Some("http"));
+        check(|config| config.hdfs.rpc_tries = 0, Some("hdfs"));
         check(
             |config| {
                 config.rpc.set_port(0);

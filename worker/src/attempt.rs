@@ -15,6 +15,7 @@ use hearth_plan::{
     scans_so_far, specialize, task_context,
 };
 use hearth_proto::convert::control::{LaunchOrder, Report, ReportOutcome};
+use hearth_storage::Storage;
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::memory::AttemptMemory;
@@ -26,6 +27,7 @@ use crate::shuffle::{AttemptReader, Fetcher, ShuffleSpec, ShuffleStore, ShuffleW
 #[derive(Debug)]
 pub(crate) struct AttemptHost {
     pub(crate) memory: AttemptMemory,
+    pub(crate) storage: Storage,
     pub(crate) store: Arc<ShuffleStore>,
     pub(crate) fetcher: Arc<Fetcher>,
 }
@@ -95,7 +97,7 @@ fn prepare(
         inputs: order.inputs,
         shuffle: Arc::new(reader),
         scans: LinkScans::default(),
-        records: RecordLog::new(attempt),
+        records: RecordLog::new(attempt, host.storage.clone()),
     };
     let context = task_context(TaskContextParts { runtime, binding, name: attempt.to_string() });
     let StageProgram { plan, sink } = decode_stage(&order.program, &context)?;
@@ -117,7 +119,7 @@ async fn run_program(
     let mut batches = plan.execute(partition, Arc::clone(context)).map_err(|error| cause_of(&error))?;
     while let Some(batch) = batches.next().await {
         let batch = batch.map_err(|error| cause_of(&error))?;
-        rows.push(&batch)?;
+        rows.push(&batch).await?;
         progress.add_output_rows(batch.num_rows());
         progress.set_output_bytes(rows.bytes_written());
         // Plans whose operators never wait would keep their thread from everything else, cancellation included.
@@ -126,8 +128,11 @@ async fn run_program(
     drop(batches);
     let scans = complete_scans(&plan, context).await?;
     let log = TaskBinding::of(context).map(|binding| binding.records.clone());
-    let records = log.as_ref().map_or(Ok(AttemptRecords::default()), RecordLog::finish)?;
-    let (outcome, bytes) = rows.finish()?;
+    let records = match &log {
+        Some(log) => log.finish().await?,
+        None => AttemptRecords::default(),
+    };
+    let (outcome, bytes) = rows.finish().await?;
     log.iter().for_each(RecordLog::keep);
     progress.set_output_bytes(bytes);
     Ok(Ended { outcome, scans, records })
@@ -161,7 +166,10 @@ impl RowSink {
         };
         Ok(match sink {
             Sink::Shuffle(sink) => Self::Shuffle(shuffle(sink.hash_exprs, sink.partitions)?),
-            Sink::Output(sink) => Self::Output(Box::new(OutputWriter::create(sink, attempt, &parts.schema)?)),
+            Sink::Output(sink) => {
+                let storage = host.storage.clone();
+                Self::Output(Box::new(OutputWriter::create(storage, sink, attempt, &parts.schema)?))
+            }
             Sink::Result(sink) => Self::Result {
                 writer: shuffle(Vec::new(), 1)?,
                 schema: parts.schema,
@@ -172,10 +180,10 @@ impl RowSink {
         })
     }
 
-    fn push(&mut self, batch: &RecordBatch) -> Result<(), FailureCause> {
+    async fn push(&mut self, batch: &RecordBatch) -> Result<(), FailureCause> {
         match self {
             Self::Shuffle(writer) => writer.push(batch),
-            Self::Output(writer) => writer.push(batch),
+            Self::Output(writer) => writer.push(batch).await,
             Self::Result { writer, rows, bytes, bytes_max, .. } => {
                 *rows += batch.num_rows() as u64;
                 *bytes += crate::shuffle::row_bytes(batch) as u64;
@@ -198,7 +206,7 @@ impl RowSink {
     }
 
     /// Completes everything. Answers with what is reported, and its bytes.
-    fn finish(self) -> Result<(ReportOutcome, u64), FailureCause> {
+    async fn finish(self) -> Result<(ReportOutcome, u64), FailureCause> {
         match self {
             Self::Shuffle(writer) => shuffle_outcome(writer),
             Self::Result { mut writer, schema, rows, .. } => {
@@ -208,7 +216,7 @@ impl RowSink {
                 shuffle_outcome(writer)
             }
             Self::Output(writer) => {
-                let files = writer.finish()?;
+                let files = writer.finish().await?;
                 let bytes = files.iter().map(|file| file.bytes).sum();
                 Ok((ReportOutcome::Output { files }, bytes))
             }

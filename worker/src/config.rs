@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use hearth_common::ByteSize;
 use hearth_proto::convert::control::SLOTS_MAX;
+use hearth_storage::HdfsSettings;
 use serde::{Deserialize, Serialize};
 
 use crate::StartError;
@@ -38,6 +39,8 @@ pub struct WorkerConfig {
     /// How long a drain may take, attempts and shuffle outputs that are still needed included.
     #[serde(with = "hearth_common::duration")]
     pub drain_timeout: Duration,
+    /// How HDFS is read and written.
+    pub hdfs: HdfsSettings,
 }
 
 impl Default for WorkerConfig {
@@ -52,6 +55,7 @@ impl Default for WorkerConfig {
             spill_bytes_max: ByteSize::gib(256),
             master_timeout: Duration::from_secs(60),
             drain_timeout: Duration::from_secs(60),
+            hdfs: HdfsSettings::default(),
         }
     }
 }
@@ -81,7 +85,7 @@ impl WorkerConfig {
             let problem = format!("master must be host:port, such as node1:7077, found `{}`", self.master);
             return Err(StartError::Config(problem));
         }
-        Ok(())
+        self.hdfs.validate().map_err(|error| StartError::Config(error.to_string()))
     }
 
     /// The memory of one attempt, in bytes.
@@ -112,5 +116,6 @@ mod tests {
             |config| config.master = "node1".into(),
             Some("start the worker: master must be host:port, such as node1:7077, found `node1`"),
         );
+        check(|config| config.hdfs.rpc_tries = 0, Some("start the worker: hdfs.rpc_tries must be between 1 and 20"));
     }
 }

@@ -11,6 +11,7 @@ use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use hearth_common::FailureCause;
+use hearth_storage::Storage;
 
 use crate::{StartError, WorkerConfig};
 
@@ -25,15 +26,15 @@ pub(crate) struct AttemptMemory {
 }
 
 impl AttemptMemory {
-    pub(crate) fn new(config: &WorkerConfig, spill: PathBuf) -> Result<Self, StartError> {
+    pub(crate) fn new(config: &WorkerConfig, spill: PathBuf, storage: &Storage) -> Result<Self, StartError> {
         let disk = DiskManagerBuilder::default()
             .with_mode(DiskManagerMode::Directories(vec![spill]))
             .with_max_temp_directory_size(config.spill_bytes_max.0);
         let shared = RuntimeEnvBuilder::new()
             .with_disk_manager_builder(disk)
+            .with_object_store_registry(storage.stores())
             .build()
             .map_err(|error| StartError::Runtime(error.to_string()))?;
-        hearth_storage::register_stores(&shared);
         Ok(Self { shared, attempt_bytes_max: config.attempt_memory_bytes() })
     }
 

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use hearth_common::WorkerId;
+use hearth_storage::Storage;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -59,6 +60,7 @@ impl RunningWorker {
             store: CurrentStore::default(),
             fetcher: Workshop::fetcher(),
             registered: registered_sender,
+            storage: Storage::new(config.hdfs.clone()),
             config,
         };
         // The first life begins here, so that a work directory that cannot be used is told to whoever starts the worker.

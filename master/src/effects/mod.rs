@@ -81,7 +81,8 @@ impl Owner {
         match staging {
             Ok(staging) => {
                 let attempts_url = staging.as_ref().map(|staging| staging.attempts().url()).unwrap_or_default();
-                let request = PlanRequest { job: id, spec: (*job.spec).clone(), slots, attempts_url };
+                let storage = self.services.storage.clone();
+                let request = PlanRequest { job: id, spec: (*job.spec).clone(), slots, attempts_url, storage };
                 self.services.plan(request, staging);
             }
             Err(error) => self.feed_later(Event::PlanFailed { job: id, cause: error.into_cause() }),

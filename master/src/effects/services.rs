@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use hearth_common::{FailureCause, JobId, JobStatus};
-use hearth_storage::commit_fs;
+use hearth_storage::Storage;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -25,6 +25,7 @@ const SECOND_SWEEP: Duration = Duration::from_secs(15);
 #[derive(Debug, Clone)]
 pub(crate) struct Services {
     pub store: Store,
+    pub storage: Storage,
     pub inputs: mpsc::Sender<Input>,
     /// Every task that was started here.
     pub tasks: TaskTracker,
@@ -94,11 +95,11 @@ impl Services {
 
     /// Removes a job's staging, and a while later what a late attempt may have left there.
     pub(crate) fn discard(&self, staging: Staging) {
-        let stop = self.stop.clone();
+        let (storage, stop) = (self.storage.clone(), self.stop.clone());
         self.tasks.spawn(async move {
-            sweep(&staging).await;
+            sweep(&storage, &staging).await;
             let _ = tokio::time::timeout(SECOND_SWEEP, stop.cancelled()).await;
-            sweep(&staging).await;
+            sweep(&storage, &staging).await;
         });
     }
 
@@ -113,8 +114,8 @@ impl Services {
     }
 }
 
-async fn sweep(staging: &Staging) {
-    let fs = commit_fs(staging.destination());
+async fn sweep(storage: &Storage, staging: &Staging) {
+    let fs = storage.commit_fs(staging.destination());
     if let Err(error) = commit::clean_up(&*fs, staging).await {
         tracing::warn!(%error, "could not remove a staging directory");
     }

@@ -26,9 +26,9 @@ mod thread;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use datafusion::execution::runtime_env::RuntimeEnv;
+use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use hearth_common::{FailureCause, JobId, JobSpec};
-use hearth_storage::register_stores;
+use hearth_storage::Storage;
 use tokio::runtime::Handle;
 
 pub use planned::{PlannedJob, PlannedStage};
@@ -48,6 +48,8 @@ pub struct PlanRequest {
     pub slots: u32,
     /// URL of the `attempts/` directory in the job's staging; unused without an output.
     pub attempts_url: String,
+    /// Where the inputs are.
+    pub storage: Storage,
 }
 
 /// Plans a job.
@@ -79,8 +81,8 @@ fn plan_on_this_thread(request: &PlanRequest, tuning: Tuning, handle: &Handle) -
     let names: BTreeSet<&str> = spec.inputs.keys().map(String::as_str).collect();
     query.check_tables(&spec.query, &names, session::is_table_function)?;
 
-    let runtime = Arc::new(RuntimeEnv::default());
-    register_stores(&runtime);
+    let runtime = RuntimeEnvBuilder::new().with_object_store_registry(request.storage.stores()).build();
+    let runtime = Arc::new(runtime.map_err(|error| FailureCause::internal(error.to_string()))?);
     let inputs = handle.block_on(load_inputs(&runtime, request))?;
     let session = PlanningSession::new(runtime, request, tuning, &inputs);
     let plan = handle.block_on(session.plan(query, &spec.query))?;

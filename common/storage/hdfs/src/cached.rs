@@ -39,13 +39,18 @@ impl CachedFiles {
         &self.hdfs
     }
 
-    /// What stands under the name of a file.
+    /// What stands under the name of a file, or stood there a moment ago.
     pub(crate) async fn entry(&self, url: &HdfsUrl) -> Result<Entry, HdfsError> {
-        let known = self.known(url);
-        if let Some(known) = known.as_ref().filter(|known| known.looked.elapsed() < FRESH) {
-            return Ok(known.entry.clone());
+        match self.known(url).filter(|known| known.looked.elapsed() < FRESH) {
+            Some(known) => Ok(known.entry),
+            None => self.look(url).await,
         }
-        let entry = self.hdfs.stat(url).await;
+    }
+
+    /// What stands under the name of a file now. Later reads are of that file. A `NameNode` that does not answer is waited for.
+    pub(crate) async fn look(&self, url: &HdfsUrl) -> Result<Entry, HdfsError> {
+        let known = self.known(url);
+        let entry = self.hdfs.wait_quietly(|| self.hdfs.stat(url)).await;
         let action = Action { verb: "read", path: url };
         let entry = match entry {
             Ok(entry) if entry.kind == Kind::File => entry,
@@ -66,7 +71,7 @@ impl CachedFiles {
         if let Some(file) = self.known(url).filter(|known| known.entry == entry).and_then(|known| known.file) {
             return Ok((entry, file));
         }
-        let file = HdfsFile::open(&self.hdfs, url).await?;
+        let file = self.hdfs.wait_quietly(|| HdfsFile::open(&self.hdfs, url)).await?;
         if file.bytes() != entry.bytes {
             lock(&self.files).remove(url.path());
             return Err(HdfsError::Changed { path: url.to_string(), before: entry.bytes, now: file.bytes() });

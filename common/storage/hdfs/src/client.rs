@@ -166,7 +166,7 @@ impl Hdfs {
     }
 
     /// Runs a task on the threads for HDFS. They live as long as this handle.
-    pub(crate) fn spawn<T: Send + 'static>(
+    pub fn spawn<T: Send + 'static>(
         &self,
         work: impl Future<Output = T> + Send + 'static,
     ) -> tokio::task::JoinHandle<T> {

@@ -71,7 +71,9 @@ impl ObjectStore for HdfsStore {
     async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
         let url = self.url(location)?;
         let fail = |error| store_error(location.as_ref(), error);
-        let entry = self.files.entry(&url).await.map_err(fail)?;
+        // Whoever asks for the metadata alone wants to know what is there now.
+        let entry = if options.head { self.files.look(&url).await } else { self.files.entry(&url).await };
+        let entry = entry.map_err(fail)?;
         let meta = meta_of(location.clone(), &entry);
         options.check_preconditions(&meta)?;
         let range = match options.range.as_ref().filter(|_| entry.bytes > 0) {
