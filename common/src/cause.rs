@@ -113,6 +113,12 @@ pub enum FailureCause {
         /// How long the job waited, in seconds.
         waited_seconds: u64,
     },
+    /// The job was not done in the time that it was given.
+    #[error("not done within {limit_seconds} s, its deadline")]
+    DeadlinePassed {
+        /// The time it was given, from its submission, in seconds.
+        limit_seconds: u64,
+    },
     /// Somebody cancelled it, or the master no longer wants it.
     #[error("cancelled")]
     Cancelled,
@@ -150,6 +156,7 @@ impl FailureCause {
             Self::WorkerLost { .. } => "worker_lost",
             Self::Poison { .. } => "poison",
             Self::NoWorkers { .. } => "no_workers",
+            Self::DeadlinePassed { .. } => "deadline_passed",
             Self::Cancelled => "cancelled",
         }
     }

@@ -22,7 +22,7 @@ pub struct CsvOptions {
     pub comment: Option<u8>,
     /// Unquoted fields that are NULL. For columns that are not text, quoted ones too.
     pub null_values: Vec<String>,
-    /// Spaces and tabs around unquoted fields are no part of them.
+    /// Spaces and tabs around unquoted fields are no part of them, and may follow a closing quote.
     pub trim: bool,
     /// How characters become bytes.
     pub encoding: Encoding,
@@ -39,7 +39,7 @@ pub struct CsvOptions {
 }
 
 /// How characters become bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
 pub enum Encoding {
     /// UTF-8, with or without a byte order mark.
     #[default]
@@ -48,6 +48,41 @@ pub enum Encoding {
     /// ISO 8859-1: every byte is the character of its number.
     #[serde(rename = "latin-1")]
     Latin1,
+    /// UTF-16 with a byte order mark, which tells the order of its bytes.
+    #[serde(rename = "utf-16")]
+    Utf16,
+    /// UTF-16, the lower byte of a pair first, with or without a byte order mark.
+    #[serde(rename = "utf-16le")]
+    Utf16Le,
+    /// UTF-16, the higher byte of a pair first, with or without a byte order mark.
+    #[serde(rename = "utf-16be")]
+    Utf16Be,
+}
+
+impl Encoding {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::Utf8, Self::Latin1, Self::Utf16, Self::Utf16Le, Self::Utf16Be];
+
+    /// Its name in a job file.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Utf8 => "utf-8",
+            Self::Latin1 => "latin-1",
+            Self::Utf16 => "utf-16",
+            Self::Utf16Le => "utf-16le",
+            Self::Utf16Be => "utf-16be",
+        }
+    }
+
+    /// Whether a file has to be turned into UTF-8 before anything is looked for in it.
+    #[must_use]
+    pub const fn is_transcoded(self) -> bool {
+        match self {
+            Self::Utf8 | Self::Latin1 => false,
+            Self::Utf16 | Self::Utf16Le | Self::Utf16Be => true,
+        }
+    }
 }
 
 /// What a column of the table that a file's header does not name means.
@@ -257,6 +292,9 @@ mod tests {
 
     #[test]
     fn options_are_kept_as_they_are_written() {
+        for encoding in Encoding::ALL {
+            assert_eq!(serde_json::to_value(encoding).unwrap(), encoding.name());
+        }
         let text = r#"{"quote": null, "encoding": "latin-1", "missing_columns": "null", "extra_columns": "ignore",
                        "null_values": ["", "NA"], "date_format": "%d.%m.%Y", "max_record_bytes": "2MiB"}"#;
         let options = CsvOptions {

@@ -133,6 +133,42 @@ pub struct JobSettings {
     pub broadcast_bytes_max: ByteSize,
     /// Limit of a result without an output.
     pub result_bytes_max: ByteSize,
+    /// The job fails when it is not done so long after it was submitted; the time that it waits for its turn counts. A commit
+    /// that has begun decides first.
+    pub deadline_seconds: Option<u64>,
+    /// Attempts that it runs at once, at most.
+    pub slots_max: Option<u32>,
+    /// How much it counts beside other jobs.
+    pub priority: Priority,
+}
+
+/// How much a job counts beside others: it has its turn as if it had been submitted earlier or later, and gets a larger or
+/// smaller share of the slots. No job waits for ever because of others' priority.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Priority {
+    /// Half of the share of a normal one.
+    Low,
+    /// As most jobs.
+    #[default]
+    Normal,
+    /// Twice the share of a normal one.
+    High,
+}
+
+impl Priority {
+    /// Every priority, lowest first.
+    pub const ALL: [Self; 3] = [Self::Low, Self::Normal, Self::High];
+
+    /// Stable lower-case name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Low => "low",
+            Self::Normal => "normal",
+            Self::High => "high",
+        }
+    }
 }
 
 impl Default for JobSettings {
@@ -143,6 +179,9 @@ impl Default for JobSettings {
             merge_bytes: ByteSize::mib(64),
             broadcast_bytes_max: ByteSize::mib(16),
             result_bytes_max: ByteSize::mib(16),
+            deadline_seconds: None,
+            slots_max: None,
+            priority: Priority::Normal,
         }
     }
 }
@@ -308,6 +347,12 @@ impl JobSettings {
             }
             Some(_) | None => Ok(()),
         }?;
+        if self.deadline_seconds == Some(0) {
+            return Err(JobError::Invalid("deadline_seconds must be at least 1".into()));
+        }
+        if self.slots_max == Some(0) {
+            return Err(JobError::Invalid("slots_max must be at least 1".into()));
+        }
         if self.split_bytes.is_some_and(|size| size.0 == 0) {
             return Err(JobError::Invalid("split_bytes must be at least 1".into()));
         }

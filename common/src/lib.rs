@@ -25,11 +25,14 @@ pub use csv_options::{CsvOptions, Encoding, ExtraColumns, MissingColumns};
 pub use id::{AttemptId, IdError, JobId, StageId, TaskId, WorkerId};
 pub use job::{
     Compression, InputFormat, InputSpec, JobError, JobSettings, JobSpec, JobState, OnError, OutputFormat, OutputMode,
-    OutputSpec,
+    OutputSpec, Priority,
 };
 pub use rejects::{AttemptRecords, FoundReject, InputRecords, Reject, RejectLimit, RejectLimitError, RejectsFile};
 pub use size::{ByteSize, ByteSizeError};
-pub use status::{AttemptCounts, InputStatus, JobStatus, OutputStatus, StageStatus, WorkerState, WorkerStatus};
+pub use status::{
+    AttemptCounts, InferredColumn, InferredInput, InputStatus, JobStatus, LocalityCounts, OutputStatus, SecondCounts,
+    StageStatus, WorkerState, WorkerStatus,
+};
 pub use task::{
     AttemptMetrics, InputSplit, LeafInput, LeafKey, OutputFile, ShuffleInput, ShuffleSource, SplitLink, TaskInputs,
 };

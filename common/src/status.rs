@@ -38,6 +38,32 @@ pub struct JobStatus {
     /// What became of the records of its inputs, by name; empty until its tasks are done.
     #[serde(default)]
     pub inputs: Vec<InputStatus>,
+    /// What was inferred about inputs without a declared schema; empty until the job is planned, and after a restart.
+    #[serde(default)]
+    pub inferred: Vec<InferredInput>,
+}
+
+/// The columns of an input as samples of its files tell them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InferredInput {
+    /// Name of the input.
+    pub input: String,
+    /// Records that were looked at.
+    pub records: u64,
+    /// Its columns.
+    pub columns: Vec<InferredColumn>,
+}
+
+/// An inferred column.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InferredColumn {
+    /// Its name.
+    pub name: String,
+    /// Its type, as a job file names it.
+    #[serde(rename = "type")]
+    pub type_name: String,
+    /// Records in which it was NULL; `None` where they were not counted.
+    pub nulls: Option<u64>,
 }
 
 /// What became of the records of one input, added up over the winning attempts.
@@ -94,6 +120,24 @@ pub struct AttemptCounts {
     pub lost: u64,
     /// Of those, failed.
     pub failed: u64,
+}
+
+/// Where the attempts of a job were launched whose tasks prefer some hosts, because these hold what they read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct LocalityCounts {
+    /// On one of these hosts.
+    pub local: u64,
+    /// Elsewhere.
+    pub remote: u64,
+}
+
+/// Attempts of a job that were launched beside slow ones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct SecondCounts {
+    /// All of them.
+    pub launched: u64,
+    /// Of those, first to end.
+    pub won: u64,
 }
 
 /// State of a worker.

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use hearth_common::{
-    AttemptCounts, AttemptId, AttemptRecords, FailureCause, InputStatus, JobId, JobSpec, JobState, JobStatus,
-    OutputFile, OutputStatus, ShuffleSource, StageId,
+    AttemptCounts, AttemptId, AttemptRecords, FailureCause, InferredInput, InputStatus, JobId, JobSpec, JobState,
+    JobStatus, OutputFile, OutputStatus, ShuffleSource, StageId,
 };
 use hearth_scheduler::{FinalOutput, JobGraph, Launch, ShuffleInputs, Winner};
 
@@ -31,6 +31,8 @@ pub(crate) struct Job {
     pub records: BTreeMap<AttemptId, AttemptRecords>,
     /// What became of the records of the inputs, once its tasks are done.
     pub inputs: Vec<InputStatus>,
+    /// What was inferred about them.
+    pub inferred: Vec<InferredInput>,
     pub committed: Option<Committed>,
     /// A commit failed in a way that needs its staging to be kept until the next start.
     pub keeps_staging: bool,
@@ -64,6 +66,7 @@ impl Job {
             files: BTreeMap::new(),
             records: BTreeMap::new(),
             inputs: Vec::new(),
+            inferred: Vec::new(),
             committed: None,
             keeps_staging: false,
         }
@@ -128,6 +131,7 @@ impl Job {
             attempts: self.attempts,
             query: self.spec.query.clone(),
             inputs: self.inputs.clone(),
+            inferred: self.inferred.clone(),
         }
     }
 }

@@ -147,6 +147,7 @@ fn ended(accepted: &AcceptedJob) -> JobStatus {
         attempts: AttemptCounts::default(),
         query: accepted.spec.query.clone(),
         inputs: Vec::new(),
+        inferred: Vec::new(),
     }
 }
 

@@ -123,6 +123,7 @@ pub(crate) mod tests {
             attempts: hearth_common::AttemptCounts::default(),
             query: "SELECT 1".to_owned(),
             inputs: Vec::new(),
+            inferred: Vec::new(),
         })
     }
 

@@ -8,6 +8,7 @@ use crate::args::{JobArgs, ListArgs};
 use crate::columns::lay_out;
 use crate::exit::{CliError, Exit};
 use crate::figures::{count, counted, job_time, moment, span};
+use crate::inferred::inferred;
 use crate::place::MasterPlace;
 use crate::terminal::{note, say, say_json};
 
@@ -111,6 +112,7 @@ fn describe(job: &JobStatus) -> String {
         lines.push(format!("written    {} in {}, {size}", counted(output.rows, "row"), counted(output.files, "file")));
         lines.push(format!("output     {}", output.path));
     }
+    lines.extend(job.inferred.iter().map(inferred));
     for status in &job.inputs {
         let InputRecords { input, records, used, rejected } = &status.records;
         let read = counted(*records, "record");

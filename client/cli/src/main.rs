@@ -6,6 +6,7 @@ mod columns;
 mod exit;
 mod figures;
 mod generate;
+mod inferred;
 mod jobs;
 mod log;
 mod place;

@@ -59,6 +59,11 @@ fn usage_errors_exit_with_2() {
     check_error(here, &["check", "a.csv", "--input", "t"], 2, "cannot be used with");
     check_error(here, &["check", "data"], 2, "the format of input `data` is not clear from its path");
     check_error(here, &["check", "a.csv", "--format", "cvs"], 2, "did you mean `csv`?");
+    check_error(here, &["check", "a.csv", "--compression", "gzp"], 2, "did you mean `gzip`?");
+    check_error(here, &["check", "a.csv", "--max-rejects", "5"], 2, "--on-error");
+    let submit = ["submit", "--sql", "SELECT 1", "--input", "t=a.csv", "--on-error"];
+    check_error(here, &[&submit[..], &["t=skip"]].concat(), 2, "use fail, reject");
+    check_error(here, &[&submit[..], &["u=reject"]].concat(), 2, "there is no input `u`");
 }
 
 #[test]

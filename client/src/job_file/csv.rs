@@ -50,7 +50,7 @@ fn read_marks(table: &Table<'_>, options: &mut CsvOptions) -> Result<()> {
 
 /// What fields mean.
 fn read_values(table: &Table<'_>, options: &mut CsvOptions) -> Result<()> {
-    let encodings = [("utf-8", Encoding::Utf8), ("latin-1", Encoding::Latin1)];
+    let encodings = Encoding::ALL.map(|encoding| (encoding.name(), encoding));
     let format = |key: &str| table.get(key).map(|value| value.text()).transpose();
     if let Some(values) = table.get("null_values") {
         options.null_values = values.texts()?;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use hearth_common::{InputSpec, JobSettings, JobSpec};
+use hearth_common::{InputSpec, JobSettings, JobSpec, Priority};
 
 use super::document::Table;
 use super::input::input_of;
@@ -65,15 +65,30 @@ fn inputs_of(root: &Table<'_>) -> Result<BTreeMap<String, InputSpec>> {
 }
 
 fn settings_of(table: &Table<'_>) -> Result<JobSettings> {
-    let known = ["split_bytes", "shuffle_partitions", "merge_bytes", "broadcast_bytes_max", "result_bytes_max"];
-    table.check_keys(&known)?;
+    table.check_keys(&[
+        "split_bytes",
+        "shuffle_partitions",
+        "merge_bytes",
+        "broadcast_bytes_max",
+        "result_bytes_max",
+        "deadline_seconds",
+        "slots_max",
+        "priority",
+    ])?;
     let default = JobSettings::default();
     let size = |key: &str| table.get(key).map(|value| value.size()).transpose();
+    let number = |key: &str| table.get(key).map(|value| value.number()).transpose();
     Ok(JobSettings {
         split_bytes: size("split_bytes")?,
-        shuffle_partitions: table.get("shuffle_partitions").map(|value| value.number()).transpose()?,
+        shuffle_partitions: number("shuffle_partitions")?,
         merge_bytes: size("merge_bytes")?.unwrap_or(default.merge_bytes),
         broadcast_bytes_max: size("broadcast_bytes_max")?.unwrap_or(default.broadcast_bytes_max),
         result_bytes_max: size("result_bytes_max")?.unwrap_or(default.result_bytes_max),
+        deadline_seconds: number("deadline_seconds")?.map(u64::from),
+        slots_max: number("slots_max")?,
+        priority: match table.get("priority") {
+            Some(value) => value.choice(&Priority::ALL.map(|priority| (priority.name(), priority)))?,
+            None => default.priority,
+        },
     })
 }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use hearth_common::{
     ByteSize, ColumnSpec, Compression, CsvOptions, Encoding, ExtraColumns, InputCompression, InputFormat, InputSpec,
-    JobSettings, JobSpec, MissingColumns, OnError, OutputFormat, OutputMode, OutputSpec, ValueType,
+    JobSettings, JobSpec, MissingColumns, OnError, OutputFormat, OutputMode, OutputSpec, Priority, ValueType,
 };
 
 use super::*;
@@ -136,6 +136,9 @@ shuffle_partitions = "${parts}"
 merge_bytes = "1MiB"
 broadcast_bytes_max = 0
 result_bytes_max = "1KiB"
+deadline_seconds = 3600
+slots_max = 3
+priority = "low"
 "##;
     let job = parse(text).unwrap();
     let input = &job.inputs["a"];
@@ -156,6 +159,9 @@ result_bytes_max = "1KiB"
         merge_bytes: ByteSize::mib(1),
         broadcast_bytes_max: ByteSize(0),
         result_bytes_max: ByteSize(1024),
+        deadline_seconds: Some(3600),
+        slots_max: Some(3),
+        priority: Priority::Low,
     };
     assert_eq!(job.settings, settings);
 }
@@ -274,6 +280,11 @@ fn says_what_is_wrong_with_the_job() {
         "query = 'x'\n[settings]\nmerge_byte = 1",
         "daily.toml:3:1: `merge_byte` is not a key of [settings]; did you mean `merge_bytes`?",
     );
+    check_error("query = 'x'\n[settings]\nslots_max = 0", "daily.toml: slots_max must be at least 1");
+    check_error(
+        "query = 'x'\n[settings]\npriority = 'hihg'",
+        "daily.toml:3:12: `priority` cannot be `hihg`; did you mean `high`?",
+    );
     check_error(
         "query = 'x'\n[settings]\nmerge_bytes = 'big'",
         "daily.toml:3:15: `big` is not a size; write for example 512MiB, 4GiB or 1000000",
@@ -353,7 +364,10 @@ fn says_what_is_wrong_with_csv_options() {
         "daily.toml:4:15: `null_values` must be a string or a list of strings, not a number",
     );
     check_csv_error("encoding = 'utf8'", "daily.toml:4:12: `encoding` cannot be `utf8`; did you mean `utf-8`?");
-    check_csv_error("encoding = 'cp1252'", "daily.toml:4:12: `encoding` cannot be `cp1252`; write utf-8, latin-1");
+    check_csv_error(
+        "encoding = 'cp1252'",
+        "daily.toml:4:12: `encoding` cannot be `cp1252`; write utf-8, latin-1, utf-16, utf-16le, utf-16be",
+    );
     check_csv_error(
         "missing_columns = 'nul'",
         "daily.toml:4:19: `missing_columns` cannot be `nul`; did you mean `null`?",

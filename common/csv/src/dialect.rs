@@ -10,5 +10,6 @@ pub(crate) fn of(options: &CsvOptions) -> Dialect {
         quote: options.quote,
         escape: options.escape.filter(|escape| options.quote.is_some_and(|quote| quote != *escape)),
         comment: options.comment,
+        trim: options.trim,
     }
 }

@@ -144,6 +144,7 @@ mod tests {
         check(CsvOptions { escape: Some(b'\\'), ..CsvOptions::default() }, "\"a\\\"b\\\\\"", "a\"b\\");
         check(CsvOptions { escape: Some(b'\\'), ..CsvOptions::default() }, "\"C:\\new\"", "C:\\new");
         check(CsvOptions { trim: true, ..CsvOptions::default() }, " \"a\"\"b\" ", "a\"b");
+        check(CsvOptions { trim: true, ..CsvOptions::default() }, "\" a \" \t", " a ");
         check(CsvOptions { trim: true, ..CsvOptions::default() }, " \"a\"b\"", "\"a\"b\"");
         check(CsvOptions { quote: None, ..CsvOptions::default() }, "\"a\"", "\"a\"");
     }

@@ -19,7 +19,7 @@ const HEADER_BYTES: u64 = 64 << 10;
 /// Longest header, with the blank lines and comments before it.
 const HEADER_BYTES_MAX: u64 = 1 << 20;
 const SHOWN_MAX: usize = 20;
-const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
+pub(crate) const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 
 /// What a file begins with.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -103,10 +103,10 @@ pub(crate) fn parse(
     Ok(is_whole.then(|| Header { names: None, end: bytes.len() as u64, lines: 0 }))
 }
 
-/// A file that cannot be read in any of the encodings says so in its first bytes.
+/// A file in an encoding that was not declared may say so in its first bytes.
 pub(crate) fn check_encoding(start: &[u8], file: &str) -> Result<(), FailureCause> {
     if start.starts_with(b"\xFF\xFE") || start.starts_with(b"\xFE\xFF") {
-        return Err(problem::of_file(file, "the file is UTF-16; convert it to UTF-8"));
+        return Err(problem::of_file(file, "the file is UTF-16; set encoding = \"utf-16\""));
     }
     Ok(())
 }

@@ -40,6 +40,8 @@ pub struct Inferred {
     pub record_bytes: Option<u64>,
     /// Records that were looked at.
     pub records: u64,
+    /// For each column, how many of them it was NULL in.
+    pub nulls: Vec<u64>,
 }
 
 /// Infers the columns of all samples.
@@ -92,6 +94,7 @@ struct Table {
 struct Candidate {
     name: String,
     kind: Option<Kind>,
+    nulls: u64,
 }
 
 /// What the values of a column have in common.
@@ -111,7 +114,7 @@ impl Table {
         let Some(names) = &header.names else { return Ok(()) };
         let Some(first) = &self.first else {
             self.first = Some(file.to_owned());
-            self.columns = names.iter().map(|name| Candidate { name: name.clone(), kind: None }).collect();
+            self.columns = names.iter().map(|name| Candidate::new(name.clone())).collect();
             return Ok(());
         };
         let known: BTreeSet<&str> = self.columns.iter().map(|column| column.name.as_str()).collect();
@@ -135,7 +138,7 @@ impl Table {
         if self.columns.is_empty() {
             let fields = first_length(&segment, options);
             let name = |number: usize| format!("column_{}", number + 1);
-            self.columns = (0..fields).map(|number| Candidate { name: name(number), kind: None }).collect();
+            self.columns = (0..fields).map(|number| Candidate::new(name(number))).collect();
         }
         let fields = header.names.as_ref().map_or(self.columns.len(), Vec::len);
         let field_of: Vec<Option<usize>> = match &header.names {
@@ -151,7 +154,7 @@ impl Table {
         {
             let is_blank = record.start == record.end;
             let is_comment = options.comment.is_some() && segment.bytes.get(record.start) == options.comment.as_ref();
-            if !is_blank && !is_comment && segment.regular(fields, 1) == 1 {
+            if !is_blank && !is_comment && segment.regular(fields, 1, options.comment) == 1 {
                 let run = Run::new(&segment, fields, 1);
                 for (column, field) in self.columns.iter_mut().zip(&field_of) {
                     column.look_at(field.map(|field| run.field(0, field)), (&rules, options));
@@ -165,18 +168,27 @@ impl Table {
     }
 
     fn into_inferred(self) -> Inferred {
+        let nulls = self.columns.iter().map(|column| column.nulls).collect();
         let fields: Vec<Field> =
             self.columns.into_iter().map(|column| Field::new(column.name, data_type_of(column.kind), true)).collect();
         let record_bytes = self.bytes.checked_div(self.records).map(|bytes| bytes.max(1));
-        Inferred { schema: Schema::new(fields), record_bytes, records: self.records }
+        Inferred { schema: Schema::new(fields), record_bytes, records: self.records, nulls }
     }
 }
 
 impl Candidate {
+    const fn new(name: String) -> Self {
+        Self { name, kind: None, nulls: 0 }
+    }
+
     fn look_at(&mut self, raw: Option<&[u8]>, (rules, options): (&FieldRules, &CsvOptions)) {
-        let Some(raw) = raw else { return };
-        let field = rules.read(raw);
+        let Some(field) = raw.map(|raw| rules.read(raw)) else {
+            self.nulls += 1;
+            return;
+        };
         if rules.is_null(&field.text) {
+            // A quoted field of text that is empty is not NULL; of another type, it is.
+            self.nulls += u64::from(!field.was_quoted);
             return;
         }
         let kind = kind_of(&field.text, options);
@@ -197,7 +209,9 @@ fn records_of(header: &Header, options: &CsvOptions, sample: &Sample) -> Option<
     let fields = header.names.as_ref().map_or_else(|| first_length(&segment, options), Vec::len);
     let mut odd = 0;
     while let Some(record) = segment.peek() {
-        odd += usize::from(record.start < record.end && segment.regular(fields, 1) == 0);
+        let is_comment = options.comment.is_some() && segment.bytes.get(record.start) == options.comment.as_ref();
+        let is_content = record.start < record.end && !is_comment;
+        odd += usize::from(is_content && segment.regular(fields, 1, None) == 0);
         segment.pass(1);
     }
     (odd == 0).then(|| whole_records(sample.bytes.slice(from..), false, options))
@@ -315,7 +329,9 @@ mod tests {
         let sample = Sample { file: "f".into(), is_start: true, bytes: Bytes::from_static(b"a\n12\n3x"), whole: false };
         let inferred = infer(&CsvOptions::default(), &[sample]).unwrap();
         assert_eq!(inferred.schema.field(0).data_type(), &DataType::Int64);
-        assert_eq!((inferred.record_bytes, inferred.records), (Some(3), 1));
+        assert_eq!((inferred.record_bytes, inferred.records, inferred.nulls), (Some(3), 1, vec![0]));
+        let inferred = infer(&CsvOptions::default(), &samples(&["a,b\n1,\n2,x\n,\n"])).unwrap();
+        assert_eq!((inferred.records, inferred.nulls), (3, vec![1, 2]));
     }
 
     #[test]

@@ -29,6 +29,7 @@ pub(crate) fn states(context: &[u8], dialect: &Dialect) -> (State, State) {
 pub(crate) struct Quoted {
     scanner: Scanner,
     quote: u8,
+    escape: Option<u8>,
     index: Index,
     split_end: u64,
     bytes_max: u64,
@@ -53,6 +54,7 @@ impl Quoted {
         dialect.quote.map(|quote| Self {
             scanner: Scanner::new(dialect, state),
             quote,
+            escape: dialect.escape,
             index: Index::new(),
             split_end,
             bytes_max,
@@ -83,8 +85,9 @@ impl Quoted {
             self.progress = Progress::None;
             return;
         }
-        // Most files hold no quotes: then nothing can be scanned but their absence.
-        if self.scanner.state() == State::Quoted && !chunk.contains(&self.quote) {
+        // Most files hold no quotes: then nothing can be scanned but their absence. An escape may have its effect on the next chunk.
+        let is_quiet = !chunk.contains(&self.quote) && self.escape.is_none_or(|escape| !chunk.contains(&escape));
+        if self.scanner.state() == State::Quoted && is_quiet {
             if self.start.is_some() {
                 self.lines += count_line_feeds(chunk);
             }

@@ -9,7 +9,7 @@ use arrow::datatypes::{Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
 use datafusion::execution::runtime_env::RuntimeEnv;
 use hearth_common::{CsvOptions, Encoding, FailureCause, InputSplit, LinkScan};
-use hearth_storage::{content_end, file_of, open_content};
+use hearth_storage::{InputFile, content_end, file_of, open_content};
 
 use crate::column::{Column, column, type_name};
 use crate::dialect;
@@ -77,7 +77,7 @@ impl CsvTable {
         split: &InputSplit,
         runtime: &RuntimeEnv,
     ) -> Result<SplitRecords, FailureCause> {
-        let file = file_of(split);
+        let file = InputFile { encoding: self.options.encoding, ..file_of(split) };
         let header = header::read(&self.options, &file, runtime).await?;
         let layout = Layout::find(&header, &self.schema, (&self.options, &split.url))?;
         let known = match split.link {
@@ -98,7 +98,7 @@ impl CsvTable {
             Begin::Guess => split.start.saturating_sub(CONTEXT_BYTES),
         };
         let source = open_content(runtime, &file, from).await?;
-        let split = InputSplit { end: content_end(split), ..split.clone() };
+        let split = InputSplit { end: content_end(&file, split.end), ..split.clone() };
         let rules = (dialect::of(&self.options), self.options.max_record_bytes.0);
         let schema = match &self.projection {
             Some(columns) => {
@@ -218,10 +218,9 @@ impl SplitRecords {
 
     fn read_records(&mut self, segment: &mut Segment, record: Record, buffer: &Buffer) -> Result<(), Located> {
         let options = &self.table.options;
-        let needs_look =
-            options.comment.is_some() || self.fields == 1 || !segment.is_utf8 && options.encoding == Encoding::Utf8;
+        let needs_look = self.fields == 1 || !segment.is_utf8 && options.encoding != Encoding::Latin1;
         let max = if needs_look { 1 } else { self.table.batch_rows - self.rows };
-        let records = segment.regular(self.fields, max);
+        let records = segment.regular(self.fields, max, options.comment);
         if records == 0 || needs_look {
             match self.look_at(segment, record) {
                 Look::Read => {}
@@ -286,7 +285,7 @@ impl SplitRecords {
             None if record.fields != self.fields => {
                 Some(Reason::Fields { found: record.fields, expected: self.fields })
             }
-            None if options.encoding == Encoding::Utf8 => first_not_utf8(raw).map(|byte| Reason::Encoding { byte }),
+            None if options.encoding != Encoding::Latin1 => first_not_utf8(raw).map(|byte| Reason::Encoding { byte }),
             None => None,
         };
         reason.map_or(Look::Read, Look::Bad)

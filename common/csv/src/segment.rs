@@ -74,16 +74,18 @@ impl Segment {
         self.skip_problems();
     }
 
-    /// How many of the next records have that many fields and nothing against them that the scan saw, `max` at most.
-    pub(crate) fn regular(&self, fields: usize, max: usize) -> usize {
-        let ends = self.index.record_ends();
+    /// How many of the next records have that many fields and nothing against them that the scan saw, `max` at most. One that
+    /// begins with `comment` is none.
+    pub(crate) fn regular(&self, fields: usize, max: usize, comment: Option<u8>) -> usize {
+        let (ends, separators) = (self.index.record_ends(), self.index.separators());
         let mut last = self.next + max.min(self.end - self.next);
         if let Some(problem) = self.problem() {
             last = last.min(self.record_of(problem.position));
         }
         let mut before = self.entry_before(self.next);
         let regular = ends[self.next..last].iter().take_while(|end| {
-            let is_regular = **end as usize - before == fields;
+            let begins = || self.bytes.get(separators[before].wrapping_add(1) as usize).copied();
+            let is_regular = **end as usize - before == fields && (comment.is_none() || begins() != comment);
             before = **end as usize;
             is_regular
         });

@@ -33,6 +33,8 @@ pub(crate) struct Segments {
     position: u64,
     /// The bytes before a guessed beginning have to be looked at.
     needs_context: bool,
+    /// The first bytes of `source`, until there are enough to begin with.
+    first: BytesMut,
     /// First record start; what is before it belongs to the split before.
     start: Option<u64>,
     /// Line feeds from `start` to `position`.
@@ -61,6 +63,7 @@ impl Segments {
             scanner: Scanner::new(dialect, State::RecordStart),
             position,
             needs_context: begin == Begin::Guess,
+            first: BytesMut::new(),
             end: start.filter(|start| *start >= split.end).map(|byte| LinkEnd { byte, lines: 0 }),
             split,
             start,
@@ -84,10 +87,32 @@ impl Segments {
                 return Ok(None);
             }
             match self.source.next().await.map_err(FailureCause::from)? {
-                Some(chunk) => self.take(chunk)?,
-                None => self.end_file()?,
+                Some(chunk) => {
+                    if let Some(chunk) = self.gather(chunk) {
+                        self.take(chunk)?;
+                    }
+                }
+                None if self.first.is_empty() => self.end_file()?,
+                None => {
+                    let rest = self.first.split().freeze();
+                    self.take(rest)?;
+                }
             }
         }
+    }
+
+    /// Joins chunks until they hold the context of a guess, or a byte order mark: a storage may give single bytes.
+    fn gather(&mut self, chunk: Bytes) -> Option<Bytes> {
+        let wanted = match self.position {
+            _ if self.needs_context => usize::try_from(self.split.start - self.position).unwrap_or_default(),
+            0 => header::BYTE_ORDER_MARK.len(),
+            _ => 0,
+        };
+        if self.first.is_empty() && chunk.len() >= wanted {
+            return Some(chunk);
+        }
+        self.first.extend_from_slice(&chunk);
+        (self.first.len() >= wanted).then(|| self.first.split().freeze())
     }
 
     /// Takes back the index of a segment that has been read.

@@ -13,7 +13,7 @@ use datafusion::datasource::physical_plan::parquet::metadata::DFParquetMetadata;
 use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::parquet::arrow::parquet_to_arrow_schema;
 use futures::{StreamExt, TryStreamExt};
-use hearth_common::{ColumnSpec, FailureCause, InputFormat, InputSpec, Place, ValueType};
+use hearth_common::{ColumnSpec, FailureCause, InferredColumn, InputFormat, InputSpec, Place, ValueType};
 use hearth_csv::{SAMPLE_BYTES_MAX, Sample};
 use hearth_storage::{InputFile, Location, StorageError, check_unchanged, read_range, read_start};
 
@@ -37,6 +37,26 @@ pub struct InputShape {
     pub schema: SchemaRef,
     /// About how many rows all files have.
     pub rows_estimated: Option<u64>,
+    /// What was inferred from samples; `None` for declared columns, and for files that know their own.
+    pub inferred: Option<Inference>,
+}
+
+/// Columns as samples tell them.
+#[derive(Debug, Clone)]
+pub struct Inference {
+    /// Records that were looked at.
+    pub records: u64,
+    /// The columns.
+    pub columns: Vec<InferredColumn>,
+}
+
+/// What samples of text tell.
+struct Sampled {
+    schema: Schema,
+    record_bytes: Option<u64>,
+    records: u64,
+    /// By column; empty where they were not counted.
+    nulls: Vec<u64>,
 }
 
 /// Looks into the files of an input; declared columns are taken as they are.
@@ -56,7 +76,13 @@ pub async fn inspect_input(
         InputFormat::Csv(options) => {
             let samples = read_samples(files, runtime).await?;
             let inferred = hearth_csv::infer(options, &samples);
-            text_shape(declared.as_ref(), inferred.map(|found| (found.schema, found.record_bytes)), files)?
+            let sampled = inferred.map(|hearth_csv::Inferred { schema, record_bytes, records, nulls }| Sampled {
+                schema,
+                record_bytes,
+                records,
+                nulls,
+            });
+            text_shape(declared.as_ref(), sampled, files)?
         }
         InputFormat::Json => {
             let samples = read_samples(files, runtime).await?;
@@ -65,7 +91,7 @@ pub async fn inspect_input(
         InputFormat::Parquet => inspect_parquet(files, runtime).await?,
     };
     let schema = declared.unwrap_or(inferred.schema);
-    Ok(InputShape { schema, rows_estimated: inferred.rows_estimated })
+    Ok(InputShape { schema, ..inferred })
 }
 
 /// The columns of an input that declares none.
@@ -151,15 +177,32 @@ pub fn type_name(data_type: &DataType) -> String {
 /// Puts declared columns before inferred ones: samples then only tell the length of a record, and may fail to.
 fn text_shape(
     declared: Option<&SchemaRef>,
-    inferred: Result<(Schema, Option<u64>), FailureCause>,
+    sampled: Result<Sampled, FailureCause>,
     files: &[InputFile],
 ) -> Result<InputShape, FailureCause> {
-    let (schema, record_bytes) = match (declared, inferred) {
-        (Some(declared), inferred) => (Arc::clone(declared), inferred.ok().and_then(|(_, bytes)| bytes)),
-        (None, inferred) => inferred.map(|(schema, bytes)| (Arc::new(schema), bytes))?,
+    let (schema, record_bytes, inferred) = match (declared, sampled) {
+        (Some(declared), sampled) => {
+            (Arc::clone(declared), sampled.ok().and_then(|sampled| sampled.record_bytes), None)
+        }
+        (None, sampled) => {
+            let sampled = sampled?;
+            let inference = sampled.inference();
+            (Arc::new(sampled.schema), sampled.record_bytes, Some(inference))
+        }
     };
     let bytes: u64 = files.iter().map(InputFile::content_bytes_estimated).sum();
-    Ok(InputShape { schema, rows_estimated: record_bytes.map(|record| bytes / record.max(1)) })
+    Ok(InputShape { schema, rows_estimated: record_bytes.map(|record| bytes / record.max(1)), inferred })
+}
+
+impl Sampled {
+    fn inference(&self) -> Inference {
+        let column = |(number, field): (usize, &Arc<Field>)| InferredColumn {
+            name: field.name().clone(),
+            type_name: type_name(field.data_type()),
+            nulls: self.nulls.get(number).copied(),
+        };
+        Inference { records: self.records, columns: self.schema.fields().iter().enumerate().map(column).collect() }
+    }
 }
 
 /// The beginnings of some files, the first and the last among them.
@@ -179,17 +222,17 @@ async fn read_samples(files: &[InputFile], runtime: &RuntimeEnv) -> Result<Vec<S
     futures::stream::iter(reads).buffered(SAMPLES_MAX).try_collect().await
 }
 
-/// Where a file is looked into: at its beginning, and if it is large and not compressed, in its middle and at its end.
+/// Where a file is looked into: at its beginning, and if it is large and stored as it is read, in its middle and at its end.
 fn sample_places(file: &InputFile) -> impl Iterator<Item = Range<u64>> + use<> {
     let file_bytes = file.bytes;
-    let has_later = file_bytes > LARGE_BYTES && !file.compression.is_some();
+    let has_later = file_bytes > LARGE_BYTES && !file.is_decoded();
     let start = 0..file_bytes.min(SAMPLE_BYTES_MAX);
     let later = [file_bytes / 2, file_bytes.saturating_sub(LATER_SAMPLE_BYTES)];
     let later = later.into_iter().filter(move |_| has_later);
     std::iter::once(start).chain(later.map(|start| start..start + LATER_SAMPLE_BYTES))
 }
 
-fn infer_json(samples: &[Sample]) -> Result<(Schema, Option<u64>), FailureCause> {
+fn infer_json(samples: &[Sample]) -> Result<Sampled, FailureCause> {
     let mut lines = Vec::new();
     for sample in samples {
         lines.extend_from_slice(&whole_lines(sample));
@@ -203,7 +246,9 @@ fn infer_json(samples: &[Sample]) -> Result<(Schema, Option<u64>), FailureCause>
     if schema.fields().is_empty() {
         return Err(at_file(file, "cannot infer the columns: the files hold no JSON object; declare a schema".into()));
     }
-    Ok((text_as_views(&schema), (lines.len() as u64).checked_div(records as u64)))
+    let records = records as u64;
+    let record_bytes = (lines.len() as u64).checked_div(records);
+    Ok(Sampled { schema: text_as_views(&schema), record_bytes, records, nulls: Vec::new() })
 }
 
 /// At most [`JSON_RECORDS_MAX`] lines, without a first and a last one that the sample cuts off.
@@ -240,7 +285,7 @@ async fn inspect_parquet(files: &[InputFile], runtime: &RuntimeEnv) -> Result<In
         })?;
         rows += file_rows;
     }
-    Ok(InputShape { schema: Arc::new(text_as_views(&merged)), rows_estimated: Some(rows) })
+    Ok(InputShape { schema: Arc::new(text_as_views(&merged)), rows_estimated: Some(rows), inferred: None })
 }
 
 async fn read_footer(file: &InputFile, runtime: &RuntimeEnv) -> Result<(Schema, u64), FailureCause> {

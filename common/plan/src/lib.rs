@@ -24,7 +24,7 @@ pub use binding::{ShuffleReader, TaskBinding};
 pub use codec::{decode_stage, encode_stage};
 pub use error::{PlanError, cause_of};
 pub use groups::specialize;
-pub use input::{InputShape, data_type_of, declared_schema, infer_schema, inspect_input, type_name};
+pub use input::{Inference, InputShape, data_type_of, declared_schema, infer_schema, inspect_input, type_name};
 pub use records::RecordLog;
 pub use rejects::{WinnerRejects, gather_rejects};
 pub use scan::{ScanExec, ScanSpec};

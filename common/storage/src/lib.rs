@@ -12,6 +12,7 @@ mod location;
 mod source;
 mod storage;
 mod stores;
+mod transcode;
 mod writer;
 
 pub use commit_fs::{CommitFs, EntryKind, Exchange, ListedFile, LocalCommitFs};

@@ -8,7 +8,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use hearth_common::{FileCompression, InputCompression, InputFormat, InputSpec, OnError};
+use hearth_common::{Encoding, FileCompression, InputCompression, InputFormat, InputSpec, OnError};
 
 use crate::glob::Pattern;
 use crate::location::Place;
@@ -38,9 +38,17 @@ pub struct InputFile {
     pub modified_ms: i64,
     /// How it is compressed; never so for a format that compresses inside.
     pub compression: FileCompression,
+    /// How its characters become bytes; UTF-8 for a format that has its own rules.
+    pub encoding: Encoding,
 }
 
 impl InputFile {
+    /// Whether its content is not what is stored: then it can be read from its first byte alone.
+    #[must_use]
+    pub const fn is_decoded(&self) -> bool {
+        self.compression.is_some() || self.encoding.is_transcoded()
+    }
+
     /// About how many bytes its content has: five times its size where it is compressed.
     #[must_use]
     pub const fn content_bytes_estimated(&self) -> u64 {
@@ -88,7 +96,11 @@ impl Storage {
                 Place::Hdfs(url) => hdfs::list(&self.hdfs(url)?, path, url, found).await?,
             };
         }
-        files_of(found, compression)
+        let mut files = files_of(found, compression)?;
+        if let InputFormat::Csv(options) = &input.format {
+            files.iter_mut().for_each(|file| file.encoding = options.encoding);
+        }
+        Ok(files)
     }
 }
 
@@ -181,6 +193,7 @@ impl Walk<'_> {
             bytes: metadata.len(),
             modified_ms: milliseconds(modified),
             compression: FileCompression::None,
+            encoding: Encoding::Utf8,
         };
         self.found.add(self.from, at, file)
     }

@@ -1,6 +1,6 @@
 //! Reads the bytes of input splits: whole lines for formats made of lines, from a file proven to be the planned one.
 //!
-//! The content of a compressed file is what it decodes to, and every position in it counts decoded bytes. What a line means is
+//! The content of a compressed file or one in UTF-16 is what it decodes to, and every position in it counts decoded bytes. What a line means is
 //! not known here; quoting belongs to `hearth-csv`.
 
 use std::fs::File;
@@ -13,9 +13,10 @@ use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::object_store::{GetOptions, GetResultPayload, ObjectMeta, ObjectStore, ObjectStoreExt};
 use futures::StreamExt;
 use futures::stream::BoxStream;
-use hearth_common::{FileCompression, InputSplit};
+use hearth_common::{Encoding, InputSplit};
 
 use crate::decompress::Decompressor;
+use crate::transcode::Transcoder;
 use crate::{InputFile, Location, StorageError};
 
 /// Bytes asked for at once: little enough to stay near the processor until they are decoded.
@@ -25,6 +26,7 @@ const CHUNK_BYTES: u64 = 128 << 10;
 pub struct ByteSource {
     stored: Stored,
     decompressor: Option<Box<Decompressor>>,
+    transcoder: Option<Box<Transcoder>>,
 }
 
 /// Bytes of a range of one file as it is stored.
@@ -44,8 +46,24 @@ impl ByteSource {
     /// The next bytes; `None` after the last one.
     ///
     /// # Errors
-    /// What the storage says, and [`StorageError::Unusable`] for compressed data that is truncated, corrupt or expands too far.
+    /// What the storage says, and [`StorageError::Unusable`] for compressed data that is truncated, corrupt or expands too far, and
+    /// for UTF-16 that is none.
     pub async fn next(&mut self) -> Result<Option<Bytes>, StorageError> {
+        if self.transcoder.is_none() {
+            return self.next_decompressed().await;
+        }
+        while let Some(chunk) = self.next_decompressed().await? {
+            let Some(transcoder) = &mut self.transcoder else { return Ok(Some(chunk)) };
+            let text = transcoder.take(chunk)?;
+            if !text.is_empty() {
+                return Ok(Some(text));
+            }
+        }
+        self.transcoder.as_ref().map_or(Ok(()), |transcoder| transcoder.end())?;
+        Ok(None)
+    }
+
+    async fn next_decompressed(&mut self) -> Result<Option<Bytes>, StorageError> {
         let Some(decompressor) = &mut self.decompressor else { return self.stored.next().await };
         loop {
             if let Some(chunk) = decompressor.next()? {
@@ -108,12 +126,13 @@ pub struct SplitLines {
 /// # Errors
 /// What the storage says, and [`StorageError::Changed`] for a file that is not the planned one.
 pub async fn open_split(runtime: &RuntimeEnv, split: &InputSplit) -> Result<SplitLines, StorageError> {
-    let end = content_end(split);
+    let file = file_of(split);
+    let end = content_end(&file, split.end);
     let from = split.start.saturating_sub(1);
     if split.start >= end {
         return Ok(SplitLines { source: None, position: from, end, skipping: false });
     }
-    let source = open_content(runtime, &file_of(split), from).await?;
+    let source = open_content(runtime, &file, from).await?;
     Ok(SplitLines { source: Some(source), position: from, end, skipping: split.start > 0 })
 }
 
@@ -190,7 +209,7 @@ pub struct FileStart {
 /// # Errors
 /// As [`open_split`] and [`ByteSource::next`].
 pub async fn read_start(runtime: &RuntimeEnv, file: &InputFile, bytes_max: u64) -> Result<FileStart, StorageError> {
-    if !file.compression.is_some() {
+    if !file.is_decoded() {
         let bytes = read_range(runtime, file, 0..file.bytes.min(bytes_max)).await?;
         return Ok(FileStart { bytes, is_whole: file.bytes <= bytes_max });
     }
@@ -234,28 +253,27 @@ pub async fn check_unchanged(runtime: &RuntimeEnv, file: &InputFile) -> Result<O
 
 /// Opens the content of a file from a position in it.
 ///
-/// A compressed file is decoded from its first byte.
+/// A file whose content is not what is stored is decoded from its first byte.
 ///
 /// # Errors
 /// As [`open_range`].
 pub async fn open_content(runtime: &RuntimeEnv, file: &InputFile, from: u64) -> Result<ByteSource, StorageError> {
-    if !file.compression.is_some() {
+    if !file.is_decoded() {
         return open_range(runtime, file, from.min(file.bytes)..file.bytes).await;
     }
     let source = open_range(runtime, file, 0..file.bytes).await?;
-    let decompressor = Decompressor::new(file.compression, file.url.clone(), from);
-    Ok(ByteSource { decompressor: Some(Box::new(decompressor)), ..source })
+    let transcoder = Transcoder::new(file.encoding, file.url.clone(), from).map(Box::new);
+    // Positions count what is read in the end.
+    let skip = if transcoder.is_some() { 0 } else { from };
+    let decompressor = || Box::new(Decompressor::new(file.compression, file.url.clone(), skip));
+    Ok(ByteSource { decompressor: file.compression.is_some().then(decompressor), transcoder, ..source })
 }
 
-/// The position in the content of a split's file before which its records start.
+/// The position in the content of a file before which the records of a split start that ends at `split_end`.
 #[must_use]
-pub const fn content_end(split: &InputSplit) -> u64 {
-    match split.compression {
-        FileCompression::None if split.end < split.file_bytes => split.end,
-        FileCompression::None => split.file_bytes,
-        // Nobody knows how much there is before it is decoded, and it is one split.
-        FileCompression::Gzip | FileCompression::Bzip2 | FileCompression::Zstd => u64::MAX,
-    }
+pub fn content_end(file: &InputFile, split_end: u64) -> u64 {
+    // Nobody knows how much there is before it is decoded, and it is one split.
+    if file.is_decoded() { u64::MAX } else { split_end.min(file.bytes) }
 }
 
 /// Opens a range of a file as it is stored.
@@ -267,7 +285,7 @@ pub async fn open_range(runtime: &RuntimeEnv, file: &InputFile, range: Range<u64
         check_unchanged(runtime, file).await?;
         let payload = Payload::Stream(futures::stream::empty().boxed());
         let stored = Stored { url: file.url.clone(), payload, remaining: 0 };
-        return Ok(ByteSource { stored, decompressor: None });
+        return Ok(ByteSource { stored, decompressor: None, transcoder: None });
     }
     let location = Location::parse(&file.url)?;
     if location.local_path().is_none() {
@@ -287,7 +305,7 @@ pub async fn open_range(runtime: &RuntimeEnv, file: &InputFile, range: Range<u64
         GetResultPayload::Stream(stream) => Payload::Stream(stream),
     };
     let stored = Stored { url: file.url.clone(), payload, remaining: range.end - range.start };
-    Ok(ByteSource { stored, decompressor: None })
+    Ok(ByteSource { stored, decompressor: None, transcoder: None })
 }
 
 fn store_of(runtime: &RuntimeEnv, location: &Location) -> Result<Arc<dyn ObjectStore>, StorageError> {
@@ -304,7 +322,7 @@ fn compare(file: &InputFile, meta: &ObjectMeta) -> Result<(), StorageError> {
     Err(StorageError::Changed { path: file.url.clone(), before: file.bytes, now: meta.size })
 }
 
-/// The file that a split is a piece of.
+/// The file that a split is a piece of, as UTF-8: the encoding of text is its reader's to know.
 #[must_use]
 pub fn file_of(split: &InputSplit) -> InputFile {
     InputFile {
@@ -312,11 +330,14 @@ pub fn file_of(split: &InputSplit) -> InputFile {
         bytes: split.file_bytes,
         modified_ms: split.modified_ms,
         compression: split.compression,
+        encoding: Encoding::Utf8,
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use hearth_common::FileCompression;
+
     use super::*;
 
     async fn lines(file: &InputFile, start: u64, end: u64) -> String {

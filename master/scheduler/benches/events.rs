@@ -24,6 +24,7 @@ fn graph() -> JobGraph {
         shuffle_partitions: SHUFFLE_PARTITIONS,
         determinate: true,
         links: Vec::new(),
+        homes: Vec::new(),
     };
     let reduce = StageSpec {
         tasks: TaskLayout::Merged { partitions: SHUFFLE_PARTITIONS },
@@ -31,6 +32,7 @@ fn graph() -> JobGraph {
         shuffle_partitions: 1,
         determinate: true,
         links: Vec::new(),
+        homes: Vec::new(),
     };
     JobGraph::new(vec![map, reduce], FinalOutput::Files).unwrap_or_else(|error| unreachable!("{error}"))
 }
@@ -41,10 +43,10 @@ fn run_jobs() -> u64 {
     let mut inbox = VecDeque::new();
     for worker in 1..=WORKERS {
         let worker = WorkerId::from_u128(worker);
-        inbox.push_back(Event::WorkerConnected { worker, slots: 4, held: Held::default() });
+        inbox.push_back(Event::WorkerConnected { worker, slots: 4, names: Vec::new(), held: Held::default() });
     }
     for job in 1..=JOBS {
-        let limits = JobLimits { slots_max: None, merge_bytes: 1 };
+        let limits = JobLimits { slots_max: None, merge_bytes: 1, ..JobLimits::default() };
         inbox.push_back(Event::JobSubmitted { job: JobId::from_u128(job), limits });
     }
     let (mut effects, mut reports, mut now) = (Vec::new(), 0, 0);
@@ -73,6 +75,7 @@ fn answer(effect: Effect) -> Option<Event> {
         | Effect::RemoveShuffleOutput { .. }
         | Effect::RemoveJobShuffle { .. }
         | Effect::FenceWorker { .. }
+        | Effect::ReleaseWorker { .. }
         | Effect::JobChanged { .. }
         | Effect::JobEnded { .. } => None,
     }

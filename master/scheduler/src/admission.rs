@@ -1,10 +1,11 @@
-//! The life of a job: queued, planned, ended. Jobs have their turn in the order of their submission.
+//! The life of a job: queued, planned, ended. Jobs have their turn in the order of their submission, moved by
+//! their priority.
 
-use hearth_common::{FailureCause, JobId};
+use hearth_common::{FailureCause, JobId, Priority};
 
 use crate::effect::{Effect, RejectReason};
 use crate::graph::JobGraph;
-use crate::job::{CancelWish, Execution, Job, Phase, Progress, count_tasks};
+use crate::job::{EndWish, Execution, Job, Phase, Progress, Turn, count_tasks};
 use crate::mutation::Mutation;
 use crate::task::TaskState;
 use crate::timer::Timer;
@@ -18,8 +19,17 @@ impl Scheduler {
         }
         let sequence = self.sequence;
         self.sequence += 1;
-        self.jobs.insert(job, Job::new(sequence, limits));
-        self.queue.insert(sequence, job);
+        let steps = match limits.priority {
+            Priority::High => 0,
+            Priority::Normal => 1,
+            Priority::Low => 2,
+        };
+        let steps = if self.has_mutation(Mutation::IgnorePriority) { 0 } else { steps };
+        let turn = Turn { rank: self.now.after(self.config.priority_lead * steps), sequence };
+        let deadline = limits.deadline.map(|limit| self.now.after(limit));
+        deadline.into_iter().for_each(|at| self.timers.set(at, Timer::Deadline(job)));
+        self.jobs.insert(job, Job::new(turn, deadline, limits));
+        self.queue.insert(turn, job);
         self.touch(job);
         self.admit_jobs();
     }
@@ -39,11 +49,11 @@ impl Scheduler {
 
     fn admit_jobs(&mut self) {
         while self.has_turn()
-            && let Some((sequence, id)) = self.queue.pop_first()
+            && let Some((turn, id)) = self.queue.pop_first()
         {
             let Some(job) = self.jobs.get_mut(&id) else { continue };
             job.phase = Phase::Planning;
-            self.admitted.insert(sequence, id);
+            self.admitted.insert(turn.sequence, id);
             self.touch(id);
             self.effects.push(Effect::Plan { job: id });
         }
@@ -61,6 +71,7 @@ impl Scheduler {
             return;
         }
         job.phase = Phase::Executing(Box::new(Execution::new(graph)));
+        self.settle_hosts_of(id);
         self.touch(id);
     }
 
@@ -72,16 +83,31 @@ impl Scheduler {
 
     pub(crate) fn on_cancel_requested(&mut self, id: JobId) {
         let is_ignored = self.has_mutation(Mutation::CancelDuringCommit);
-        let Some(job) = self.jobs.get_mut(&id) else { return };
-        let execution = job.execution_mut();
-        if let Some(Execution { progress: Progress::Committing { cancel }, .. }) = execution
-            && !is_ignored
-        {
-            // The output may be visible already: the commit decides how the job ends.
-            *cancel = CancelWish::Asked;
+        if !self.jobs.contains_key(&id) || !is_ignored && self.note_wish(id, EndWish::Cancelled) {
             return;
         }
         self.end_job(id, Some(FailureCause::Cancelled));
+    }
+
+    /// The time that a job was given is over.
+    pub(crate) fn on_deadline(&mut self, id: JobId) {
+        let is_ignored = self.has_mutation(Mutation::IgnoreDeadline);
+        let Some(job) = self.jobs.get_mut(&id) else { return };
+        job.deadline = None;
+        let cause = job.deadline_cause();
+        if !is_ignored && !self.note_wish(id, EndWish::DeadlinePassed) {
+            self.end_job(id, Some(cause));
+        }
+    }
+
+    /// The output of a job that commits may be visible already: the commit decides how it ends. `false` for other jobs.
+    fn note_wish(&mut self, id: JobId, wanted: EndWish) -> bool {
+        let execution = self.jobs.get_mut(&id).and_then(Job::execution_mut);
+        let Some(Execution { progress: Progress::Committing { wish }, .. }) = execution else { return false };
+        if *wish == EndWish::None {
+            *wish = wanted;
+        }
+        true
     }
 
     pub(crate) fn on_no_workers(&mut self, id: JobId) {
@@ -99,10 +125,19 @@ impl Scheduler {
         if let Some(demand) = job.demand {
             self.demand.remove(&demand);
         }
+        for (at, timer) in Self::locality_deadlines(id, &job).chain(Self::exclusion_deadlines(id, &job)) {
+            self.timers.unset(at, timer);
+        }
+        if let Some(at) = job.watch {
+            self.timers.unset(at, Timer::Stragglers(id));
+        }
         if let Some(since) = job.starving_since {
             self.timers.unset(since.after(self.config.no_worker_timeout), Timer::NoWorkers(id));
         }
-        self.queue.remove(&job.sequence);
+        if let Some(at) = job.deadline {
+            self.timers.unset(at, Timer::Deadline(id));
+        }
+        self.queue.remove(&job.turn);
         self.admitted.remove(&job.sequence);
         if failure.is_some() && was_admitted {
             self.effects.push(Effect::DiscardOutput { job: id });
@@ -117,7 +152,7 @@ impl Scheduler {
         let backing_off: Vec<_> = execution.backing_off.iter().map(|key| key.in_job(id)).collect();
         for task in running {
             if !self.has_mutation(Mutation::KeepAttemptsOfEndedJob) {
-                self.cancel_attempt_of(task);
+                self.cancel_attempts_of(task);
             }
             self.set_task(task, TaskState::Waiting);
         }

@@ -31,8 +31,8 @@ pub(crate) struct LinkFacts {
     pub(crate) start: Option<RecordStart>,
     /// Where the first record of the next link starts; only where its own start is known.
     end: Option<RecordStart>,
-    /// The last attempt of its task was told the start.
-    pub(crate) is_told: bool,
+    /// The first attempt of its task that was told the start; so were all later ones.
+    told_since: Option<u32>,
     /// What was reported while the end is not known, at most `SPANS_KEPT_MAX`, the last ones.
     spans: Vec<(u64, LinkEnd)>,
 }
@@ -59,7 +59,7 @@ impl Chains {
         let mut end_before = None;
         for (number, link) in (0..).zip(links) {
             let start = if link.follows { end_before } else { Some(RecordStart { byte: link.start, line: 1 }) };
-            let mut facts = LinkFacts { link: *link, start, end: None, is_told: false, spans: Vec::new() };
+            let mut facts = LinkFacts { link: *link, start, end: None, told_since: None, spans: Vec::new() };
             facts.end = facts.start.filter(|start| facts.is_empty_from(*start));
             end_before = facts.end;
             chains.links.push(facts);
@@ -82,24 +82,35 @@ impl Chains {
     }
 
     /// The starts that an attempt of the task is told.
-    pub(crate) fn tell_starts(&mut self, task: u32) -> Vec<KnownStart> {
+    pub(crate) fn tell_starts(&mut self, task: u32, attempt: u32) -> Vec<KnownStart> {
         let mut starts = Vec::new();
         for &link in self.of_task.get(&task).into_iter().flatten() {
             let Some(facts) = self.links.get_mut(link as usize) else { continue };
-            facts.is_told = facts.start.is_some();
+            facts.told_since = facts.told_since.or(facts.start.map(|_| attempt));
             starts.extend(facts.start.map(|start| KnownStart { link, start }));
         }
         starts
     }
 
+    /// The attempt was told all that is known about its links by now.
+    pub(crate) fn is_fully_told(&self, task: u32, attempt: u32) -> bool {
+        let mut links = self.links_of(task).iter().filter_map(|link| self.get(*link));
+        links.all(|facts| facts.start.is_none() || facts.is_told(attempt))
+    }
+
     /// Takes in what an attempt found out, and follows the chains as far as that leads. Gives the links whose start
     /// became known, in their order. Each link is passed once in the life of the stage.
-    pub(crate) fn learn(&mut self, scans: &[LinkScan], mutation: Option<Mutation>) -> Result<Vec<u32>, Conflict> {
+    pub(crate) fn learn(
+        &mut self,
+        (attempt, scans): (u32, &[LinkScan]),
+        mutation: Option<Mutation>,
+    ) -> Result<Vec<u32>, Conflict> {
         let mut news = Vec::new();
         for scan in scans {
             let Some(facts) = self.get_mut(scan.link) else { continue };
             // Where an attempt was told the start, it had nothing to guess.
-            let quoted = scan.quoted.filter(|_| !facts.is_told && mutation != Some(Mutation::IgnoreQuotedSpans));
+            let quoted =
+                scan.quoted.filter(|_| !facts.is_told(attempt) && mutation != Some(Mutation::IgnoreQuotedSpans));
             for span in [Some(scan.read), quoted].into_iter().flatten() {
                 facts.note(scan.link, span)?;
             }
@@ -152,9 +163,14 @@ impl LinkFacts {
         start.byte >= self.link.end
     }
 
-    /// Lines before its first record, if the last attempt did not know them.
-    pub(crate) fn untold_lines(&self) -> u64 {
-        self.start.filter(|_| !self.is_told).map_or(0, |start| start.line.saturating_sub(1))
+    /// That attempt of its task was told the start.
+    pub(crate) fn is_told(&self, attempt: u32) -> bool {
+        self.told_since.is_some_and(|first| first <= attempt)
+    }
+
+    /// Lines before its first record, if that attempt did not know them.
+    pub(crate) fn untold_lines(&self, attempt: u32) -> u64 {
+        self.start.filter(|_| !self.is_told(attempt)).map_or(0, |start| start.line.saturating_sub(1))
     }
 
     fn note(&mut self, number: u32, span: LinkSpan) -> Result<(), Conflict> {

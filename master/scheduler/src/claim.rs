@@ -38,6 +38,7 @@ impl Ending {
 /// An attempt that ended, and waits for its proof.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Claim {
+    pub(crate) attempt: u32,
     /// The guesses that nothing is known about yet; never empty.
     pub(crate) guesses: Guesses,
     pub(crate) ending: Ending,
@@ -99,7 +100,7 @@ impl Claims {
     pub(crate) fn decide(&mut self, link: u32, facts: &LinkFacts) -> Option<Decided> {
         let partition = facts.link.task;
         let claim = self.0.get_mut(&partition)?;
-        let is_right = claim.guesses.remove(&link)?.is_right(facts)?;
+        let is_right = claim.guesses.remove(&link)?.is_right(claim.attempt, facts)?;
         if is_right && !claim.guesses.is_empty() {
             return None;
         }
@@ -110,11 +111,11 @@ impl Claims {
 
 impl Chains {
     /// Compares what an attempt reports with what is known.
-    pub(crate) fn prove(&self, scans: &[LinkScan]) -> Proof {
+    pub(crate) fn prove(&self, attempt: u32, scans: &[LinkScan]) -> Proof {
         let mut open = Guesses::new();
         for scan in scans {
             let guess = Guess { start: scan.read.start, has_end: scan.read.end.is_some() };
-            match self.get(scan.link).and_then(|facts| guess.is_right(facts)) {
+            match self.get(scan.link).and_then(|facts| guess.is_right(attempt, facts)) {
                 Some(true) => {}
                 Some(false) => return Proof::Wrong,
                 None => {
@@ -128,14 +129,14 @@ impl Chains {
 
 impl Guess {
     /// `None` where nothing is known.
-    pub(crate) fn is_right(self, facts: &LinkFacts) -> Option<bool> {
+    pub(crate) fn is_right(self, attempt: u32, facts: &LinkFacts) -> Option<bool> {
         let start = facts.start?;
         Some(match (facts.is_empty_from(start), self.has_end) {
             (false, _) => start.byte == self.start,
             // Without records either way, it does not matter how far beyond the link the start is.
             (true, true) => self.start >= facts.link.end,
             // It failed in a link without records: while it guessed, unless it was told.
-            (true, false) => facts.is_told,
+            (true, false) => facts.is_told(attempt),
         })
     }
 }

@@ -21,13 +21,53 @@ pub struct SchedulerConfig {
     pub lease: Duration,
     /// How long a worker whose connection broke may take to come back.
     pub disconnect_grace: Duration,
+    /// How long the readers of a draining worker's outputs are waited for after its last attempt; then they are made again.
+    pub drain_wait: Duration,
     /// How long a job with tasks to run waits while there is no worker.
     pub no_worker_timeout: Duration,
+    /// A job of higher priority has its turn as if it had been submitted so much earlier, one of lower priority later. So every
+    /// job has its turn: none that is submitted later than that overtakes it for each step of priority.
+    pub priority_lead: Duration,
+    /// How long the tasks of a stage wait for slots on the hosts that hold what they read, while others are free. Zero: they
+    /// take such a slot where there is one, and wait for none.
+    pub locality_wait: Duration,
+    /// When an attempt gets a second one beside it.
+    pub stragglers: StragglerPolicy,
+    /// When a worker gets no more attempts, because they fail there.
+    pub exclusion: ExclusionPolicy,
     /// When a failed task is tried again.
     pub retry: RetryPolicy,
     /// A planted bug. `None` outside the test that shows that planted bugs are caught.
     #[doc(hidden)]
     pub mutation: Option<Mutation>,
+}
+
+/// When an attempt gets a second one beside it, on another worker.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StragglerPolicy {
+    /// Stragglers are looked for that often, while slots are left over.
+    pub interval: Duration,
+    /// It has run at least that long,
+    pub runtime_min: Duration,
+    /// and longer than that many percent of the median of the finished attempts of its stage,
+    pub slowness_percent: u32,
+    /// and that many percent of the tasks of its stage are done.
+    pub done_percent_min: u32,
+    /// Second attempts take no more than that many percent of all slots, but always one. With 0, there are no others.
+    pub slots_percent_max: u32,
+    /// Second attempts of one task; 0 switches them off.
+    pub seconds_per_task_max: u32,
+}
+
+/// When a worker gets no more attempts, because they fail there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExclusionPolicy {
+    /// Tasks of one job that may fail on a worker, more than succeed, until it gets no more of that job; 0 for any number.
+    pub tasks_per_job_max: u32,
+    /// Jobs that exclude a worker until it gets no attempts of any job.
+    pub jobs_max: u32,
+    /// How long it gets none, of that job or of any.
+    pub duration: Duration,
 }
 
 /// How often a task is tried, by the cause of its failure.
@@ -60,9 +100,33 @@ impl Default for SchedulerConfig {
             lost_workers_remembered_max: 10_000,
             lease: Duration::from_secs(10),
             disconnect_grace: Duration::from_secs(3),
+            drain_wait: Duration::from_secs(60),
             no_worker_timeout: Duration::from_secs(120),
+            priority_lead: Duration::from_secs(600),
+            locality_wait: Duration::from_secs(3),
+            stragglers: StragglerPolicy::default(),
+            exclusion: ExclusionPolicy::default(),
             retry: RetryPolicy::default(),
             mutation: None,
+        }
+    }
+}
+
+impl Default for ExclusionPolicy {
+    fn default() -> Self {
+        Self { tasks_per_job_max: 3, jobs_max: 2, duration: Duration::from_secs(300) }
+    }
+}
+
+impl Default for StragglerPolicy {
+    fn default() -> Self {
+        Self {
+            interval: Duration::from_millis(500),
+            runtime_min: Duration::from_secs(3),
+            slowness_percent: 150,
+            done_percent_min: 50,
+            slots_percent_max: 10,
+            seconds_per_task_max: 3,
         }
     }
 }

@@ -60,6 +60,11 @@ pub enum Effect {
         /// The worker.
         worker: WorkerId,
     },
+    /// Tell a draining worker that it may leave: nothing runs on it, and nothing on its disk is needed.
+    ReleaseWorker {
+        /// The worker.
+        worker: WorkerId,
+    },
     /// Something about the job changed that people can see.
     JobChanged {
         /// The job.

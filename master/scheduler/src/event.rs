@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use hearth_common::{AttemptId, FailureCause, JobId, LinkScan, WorkerId};
+use hearth_common::{AttemptId, FailureCause, JobId, JobSettings, LinkScan, Priority, WorkerId};
 
 use crate::JobGraph;
 
@@ -19,12 +19,30 @@ impl Millis {
 }
 
 /// What a job may use.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct JobLimits {
     /// Attempts of the job that may run at once; `None` for as many as its fair share allows.
     pub slots_max: Option<u32>,
     /// Neighbouring shuffle partitions are merged into one task up to this many bytes.
     pub merge_bytes: u64,
+    /// It fails when it is not done so long after its submission, unless its commit has begun. After a restart of the master,
+    /// what is left of that time.
+    pub deadline: Option<Duration>,
+    /// Orders the queue, and weighs its share of the slots.
+    pub priority: Priority,
+}
+
+impl JobLimits {
+    /// The limits among a job's settings.
+    #[must_use]
+    pub fn of(settings: &JobSettings) -> Self {
+        Self {
+            slots_max: settings.slots_max,
+            merge_bytes: settings.merge_bytes.0,
+            deadline: settings.deadline_seconds.map(Duration::from_secs),
+            priority: settings.priority,
+        }
+    }
 }
 
 /// Something that happened.
@@ -62,6 +80,8 @@ pub enum Event {
         worker: WorkerId,
         /// Room for attempts.
         slots: u32,
+        /// Names and addresses of its host, as inputs may name it. Those of its first hello count.
+        names: Vec<String>,
         /// What it runs and holds.
         held: Held,
     },

@@ -2,6 +2,7 @@
 
 use hearth_common::StageId;
 
+use crate::home::{HOSTS_PER_TASK_MAX, HostBytes};
 use crate::link::{Link, LinkFault, check_links};
 
 /// A job's stages. Stage `i` is at index `i` and reads only earlier ones; the last one is the final stage.
@@ -34,6 +35,8 @@ pub struct StageSpec {
     pub determinate: bool,
     /// The links that its tasks read, those of a file one after the other; empty where its tasks read no file that was cut.
     pub links: Vec<Link>,
+    /// By task: the hosts that hold most of its input splits, at most three. Shorter, or empty, where later tasks prefer none.
+    pub homes: Vec<Vec<HostBytes>>,
 }
 
 /// How the tasks of a stage come about.
@@ -92,6 +95,9 @@ pub enum GraphError {
     /// A stage whose output nobody reads.
     #[error("nothing reads stage {0}")]
     Unread(StageId),
+    /// A stage names hosts for tasks that it does not have, or too many for one.
+    #[error("stage {0} names hosts for a task that it does not have, or too many")]
+    Homes(StageId),
     /// A link that does not fit.
     #[error("stage {stage}, link {link}: {fault}")]
     Link {
@@ -117,6 +123,7 @@ impl JobGraph {
         for (index, stage) in stages.iter().enumerate() {
             let id = stage_id(index);
             check_tasks(id, stage, &stages)?;
+            check_homes(id, stage)?;
             check_links(stage).map_err(|(link, fault)| GraphError::Link { stage: id, link, fault })?;
             for input in &stage.inputs {
                 if input.stage >= id {
@@ -158,6 +165,15 @@ fn check_tasks(id: StageId, stage: &StageSpec, stages: &[StageSpec]) -> Result<(
             if has_none || !fits { Err(GraphError::Partitions(id)) } else { Ok(()) }
         }
     }
+}
+
+fn check_homes(id: StageId, stage: &StageSpec) -> Result<(), GraphError> {
+    let tasks = match stage.tasks {
+        TaskLayout::Fixed { tasks } => tasks,
+        TaskLayout::Merged { .. } => 0,
+    };
+    let fits = stage.homes.len() <= tasks as usize && stage.homes.iter().all(|hosts| hosts.len() <= HOSTS_PER_TASK_MAX);
+    if fits { Ok(()) } else { Err(GraphError::Homes(id)) }
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "a job has far fewer stages than 2^32")]

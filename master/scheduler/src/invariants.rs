@@ -6,9 +6,10 @@ use hearth_common::{AttemptId, JobId, TaskId, WorkerId};
 
 use crate::Scheduler;
 use crate::job::{Job, Phase};
+use crate::run::{Run, Runs};
 use crate::task::{TaskKey, TaskState};
 use crate::timer::Timer;
-use crate::worker::Worker;
+use crate::worker::{Stay, Worker};
 
 impl Scheduler {
     /// Compares every counter and index with a recount.
@@ -25,9 +26,19 @@ impl Scheduler {
                 execution.check().map_err(|problem| format!("job {id}: {problem}"))?;
             }
             self.check_tasks(*id, job)?;
+            self.check_homes(job).map_err(|problem| format!("job {id}: {problem}"))?;
         }
         for (id, worker) in self.workers.iter() {
             self.check_worker(id, worker)?;
+        }
+        let doubled = self.jobs.values().filter_map(Job::execution).map(|execution| execution.doubled.len() as u64);
+        if doubled.sum::<u64>() != self.seconds {
+            return Err(format!("{} second attempts are counted", self.seconds));
+        }
+        let drains = |worker: &Worker| matches!(worker.stay, Stay::Draining { .. });
+        let draining = self.workers.iter().filter(|(_, worker)| drains(worker)).map(|(id, _)| id);
+        if !draining.eq(self.draining.iter().copied()) {
+            return Err(format!("draining are not {:?}", self.draining));
         }
         self.check_timers()
     }
@@ -36,8 +47,9 @@ impl Scheduler {
         let is_queued = |job: &Job| job.phase == Phase::Queued;
         let queued = self.jobs.values().filter(|job| is_queued(job)).count();
         let is_indexed = |(id, job): (&JobId, &Job)| {
-            let index = if is_queued(job) { &self.queue } else { &self.admitted };
-            index.get(&job.sequence) == Some(id)
+            let queued = self.queue.get(&job.turn);
+            let index = if is_queued(job) { queued } else { self.admitted.get(&job.sequence) };
+            index == Some(id)
         };
         let (in_queue, admitted) = (self.queue.len(), self.admitted.len());
         if queued != in_queue || in_queue + admitted != self.jobs.len() || !self.jobs.iter().all(is_indexed) {
@@ -54,7 +66,7 @@ impl Scheduler {
 
     fn check_tasks(&self, id: JobId, job: &Job) -> Result<(), String> {
         let Some(execution) = job.execution() else { return Ok(()) };
-        let (mut running, mut backing_off) = (BTreeSet::new(), BTreeSet::new());
+        let (mut running, mut doubled, mut backing_off) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
         for stage in execution.stages() {
             for (partition, task) in (0..).zip(stage.tasks()) {
                 let key = TaskKey { stage: stage.id, partition };
@@ -64,22 +76,29 @@ impl Scheduler {
                         backing_off.insert(key);
                         None
                     }
-                    TaskState::Running { attempt, worker } => {
+                    TaskState::Running(runs) => {
                         running.insert(key);
-                        let attempt = AttemptId { task: key.in_job(id), attempt };
-                        let is_indexed =
-                            self.workers.get(worker).is_some_and(|worker| worker.running.contains(&attempt));
-                        (!is_indexed).then(|| format!("{attempt} runs on {worker}, which does not know it"))
+                        doubled.extend(runs.second().map(|_| key));
+                        self.find_unindexed_run(key.in_job(id), runs)
                     }
                     TaskState::Unproved { .. } | TaskState::Done { .. } => self.find_unindexed(key.in_job(id)),
                 };
                 problem.map_or(Ok(()), Err)?;
             }
         }
-        if running != execution.running || backing_off != execution.backing_off {
+        if running != execution.running || doubled != execution.doubled || backing_off != execution.backing_off {
             return Err(format!("job {id}: {running:?} run and {backing_off:?} back off, but others are indexed"));
         }
         Ok(())
+    }
+
+    fn find_unindexed_run(&self, task: TaskId, runs: Runs) -> Option<String> {
+        let is_indexed = |run: &Run| {
+            let attempt = AttemptId { task, attempt: run.attempt };
+            self.workers.get(run.worker).is_some_and(|worker| worker.running.contains(&attempt))
+        };
+        let run = runs.iter().find(|run| !is_indexed(run))?;
+        Some(format!("{run:?} of {task:?} is not indexed on its worker"))
     }
 
     fn find_unindexed(&self, task: TaskId) -> Option<String> {
@@ -111,7 +130,16 @@ impl Scheduler {
     fn check_timers(&self) -> Result<(), String> {
         let mut expected = BTreeSet::new();
         expected.extend(self.workers.iter().map(|(id, worker)| (worker.lease_end, Timer::Lease(id))));
+        let exclusion = |worker: &Worker| worker.reputation.exclusion.as_ref().map(|exclusion| exclusion.until);
+        expected
+            .extend(self.workers.iter().filter_map(|(id, worker)| Some((exclusion(worker)?, Timer::Exclusion(id)))));
+        expected
+            .extend(self.workers.iter().filter_map(|(id, worker)| Some((worker.stay.deadline()?, Timer::Drain(id)))));
         for (id, job) in &self.jobs {
+            expected.extend(job.deadline.map(|at| (at, Timer::Deadline(*id))));
+            expected.extend(job.watch.map(|at| (at, Timer::Stragglers(*id))));
+            expected.extend(Self::locality_deadlines(*id, job));
+            expected.extend(Self::exclusion_deadlines(*id, job));
             let deadline = job.starving_since.map(|since| since.after(self.config.no_worker_timeout));
             expected.extend(deadline.map(|at| (at, Timer::NoWorkers(*id))));
             let backing_off = job.execution().into_iter().flat_map(|execution| &execution.backing_off);

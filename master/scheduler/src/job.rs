@@ -2,9 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use hearth_common::{AttemptCounts, AttemptId, JobId, JobState, StageId, TaskId, WorkerId};
+use hearth_common::{
+    AttemptCounts, AttemptId, FailureCause, JobId, JobState, LocalityCounts, Priority, SecondCounts, StageId, TaskId,
+    WorkerId,
+};
 
 use crate::claim::Ending;
+use crate::exclusion::Exclusions;
 use crate::graph::{FinalOutput, JobGraph, StageSpec, TaskLayout};
 use crate::merge::{group_partitions, limit_for};
 use crate::mutation::Mutation;
@@ -17,9 +21,17 @@ use crate::{JobLimits, Millis, Winner};
 pub(crate) struct Job {
     /// Its place in the order of submissions.
     pub(crate) sequence: u64,
+    /// Its place in the queue.
+    pub(crate) turn: Turn,
+    /// When it should be done; gone when that time has come.
+    pub(crate) deadline: Option<Millis>,
     pub(crate) limits: JobLimits,
     pub(crate) phase: Phase,
     pub(crate) counts: AttemptCounts,
+    pub(crate) locality: LocalityCounts,
+    pub(crate) seconds: SecondCounts,
+    /// When stragglers are looked for.
+    pub(crate) watch: Option<Millis>,
     /// Its place among the jobs that want a slot.
     pub(crate) demand: Option<Demand>,
     /// Since when it has tasks to run but no worker takes attempts.
@@ -34,10 +46,19 @@ pub(crate) enum Phase {
     Executing(Box<Execution>),
 }
 
-/// A place among the jobs that want a slot: fewest running attempts first, then the oldest.
+/// A place in the queue: by the time of submission, moved by the priority, then by the order of submissions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Turn {
+    pub(crate) rank: Millis,
+    pub(crate) sequence: u64,
+}
+
+/// A place among the jobs that want a slot: fewest running attempts for its weight first, then the oldest. One that runs
+/// nothing comes before all that do, whatever its priority.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Demand {
-    pub(crate) running: usize,
+    /// Running attempts, times 1 to 4 by priority.
+    pub(crate) share: usize,
     pub(crate) sequence: u64,
     pub(crate) job: JobId,
 }
@@ -46,14 +67,15 @@ pub(crate) struct Demand {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Progress {
     Running,
-    Committing { cancel: CancelWish },
+    Committing { wish: EndWish },
 }
 
-/// Whether somebody asked for the end of a job when it was too late to stop it.
+/// Whether a job should have ended when it was too late to stop it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum CancelWish {
+pub(crate) enum EndWish {
     None,
-    Asked,
+    Cancelled,
+    DeadlinePassed,
 }
 
 /// The stages of a planned job.
@@ -64,8 +86,12 @@ pub(crate) struct Execution {
     stages: Vec<Stage>,
     /// Open stages with waiting tasks, in the order in which they get slots.
     ready_stages: BTreeSet<(Urgency, StageId)>,
+    /// Tasks that run,
     pub(crate) running: BTreeSet<TaskKey>,
+    /// and those of them with two attempts.
+    pub(crate) doubled: BTreeSet<TaskKey>,
     pub(crate) backing_off: BTreeSet<TaskKey>,
+    pub(crate) exclusions: Exclusions,
     /// Workers that got an attempt, and may hold something of the job.
     pub(crate) workers: BTreeSet<WorkerId>,
     /// A stage became complete or incomplete since stages were last opened.
@@ -73,12 +99,17 @@ pub(crate) struct Execution {
 }
 
 impl Job {
-    pub(crate) fn new(sequence: u64, limits: JobLimits) -> Self {
+    pub(crate) fn new(turn: Turn, deadline: Option<Millis>, limits: JobLimits) -> Self {
         Self {
-            sequence,
+            sequence: turn.sequence,
+            turn,
+            deadline,
             limits,
             phase: Phase::Queued,
             counts: AttemptCounts::default(),
+            locality: LocalityCounts::default(),
+            seconds: SecondCounts::default(),
+            watch: None,
             demand: None,
             starving_since: None,
         }
@@ -117,6 +148,25 @@ impl Job {
         self.execution_mut()?.stage_mut(key.stage)?.task_mut(key.partition)
     }
 
+    /// Attempts that it runs.
+    pub(crate) fn slots_held(&self) -> usize {
+        self.execution().map_or(0, |execution| execution.running.len() + execution.doubled.len())
+    }
+
+    /// Its share of the slots, for the order in which jobs get the next one.
+    pub(crate) fn share(&self) -> usize {
+        self.slots_held().saturating_mul(match self.limits.priority {
+            Priority::High => 1,
+            Priority::Normal => 2,
+            Priority::Low => 4,
+        })
+    }
+
+    /// What it fails of when its time is over.
+    pub(crate) fn deadline_cause(&self) -> FailureCause {
+        FailureCause::DeadlinePassed { limit_seconds: self.limits.deadline.unwrap_or_default().as_secs() }
+    }
+
     /// Attempts it may run at once.
     pub(crate) fn slots_max(&self) -> usize {
         self.limits.slots_max.map_or(usize::MAX, |max| max.max(1) as usize)
@@ -147,7 +197,9 @@ impl Execution {
             stages: stage_ids().zip(graph.stages()).map(|(id, spec)| Stage::new(id, spec, of(id))).collect(),
             ready_stages: BTreeSet::new(),
             running: BTreeSet::new(),
+            doubled: BTreeSet::new(),
             backing_off: BTreeSet::new(),
+            exclusions: Exclusions::default(),
             workers: BTreeSet::new(),
             is_stale: true,
         };
@@ -167,6 +219,10 @@ impl Execution {
 
     pub(crate) fn stages(&self) -> &[Stage] {
         &self.stages
+    }
+
+    pub(crate) fn stages_mut(&mut self) -> &mut [Stage] {
+        &mut self.stages
     }
 
     pub(crate) fn stage(&self, id: StageId) -> Option<&Stage> {
@@ -204,7 +260,7 @@ impl Execution {
                 Ending::Finished { .. } => on(attempt, worker),
                 Ending::Failed { .. } => None,
             },
-            TaskState::Waiting | TaskState::BackingOff { .. } | TaskState::Running { .. } => None,
+            TaskState::Waiting | TaskState::BackingOff { .. } | TaskState::Running(_) => None,
         }
     }
 
@@ -247,12 +303,12 @@ impl Execution {
 
     /// Forms the groups of merged stages whose inputs are all there, and opens the stages that can run.
     ///
-    /// Groups are of at most `merge_bytes`, and so small that there is one for each slot; `slots` counts those.
-    pub(crate) fn open_stages(&mut self, (merge_bytes, slots): (u64, impl Fn() -> u32), mutation: Option<Mutation>) {
+    /// Groups are of at most `merge_bytes`, and so small that there is one for each of the slots.
+    pub(crate) fn open_stages(&mut self, (merge_bytes, slots): (u64, u64), mutation: Option<Mutation>) {
         for id in stage_ids().take(self.stages.len()) {
             let can_run = self.stage(id).is_some_and(|stage| stage.is_wanted && self.has_inputs(stage, mutation));
             if can_run {
-                self.form_groups(id, (merge_bytes, &slots), mutation);
+                self.form_groups(id, (merge_bytes, slots), mutation);
             }
             if let Some(stage) = self.stage_mut(id) {
                 stage.is_open = can_run;
@@ -269,7 +325,7 @@ impl Execution {
         stage.inputs.iter().all(|input| self.stage(input.stage).is_some_and(is_there))
     }
 
-    fn form_groups(&mut self, id: StageId, (merge_bytes, slots): (u64, impl Fn() -> u32), mutation: Option<Mutation>) {
+    fn form_groups(&mut self, id: StageId, (merge_bytes, slots): (u64, u64), mutation: Option<Mutation>) {
         let Some(partitions) = self.stage(id).and_then(Stage::unformed_partitions) else { return };
         let mut sums = vec![0_u64; partitions as usize];
         for input in self.stage(id).into_iter().flat_map(Stage::partitioned_inputs).filter_map(|id| self.stage(id)) {
@@ -281,7 +337,7 @@ impl Execution {
             sums.pop();
         }
         if let Some(stage) = self.stage_mut(id) {
-            stage.form(group_partitions(&sums, limit_for(&sums, slots(), merge_bytes)));
+            stage.form(group_partitions(&sums, limit_for(&sums, slots, merge_bytes)));
         }
     }
 

@@ -2,12 +2,20 @@
 
 use hearth_common::{AttemptId, FailureCause, TaskId, WorkerId};
 
+use crate::home::host_names;
 use crate::mutation::Mutation;
 use crate::retry::{Verdict, judge_internal, judge_lost_worker};
 use crate::task::{TaskKey, TaskState};
 use crate::timer::Timer;
 use crate::worker::{Connection, Stay, Worker};
 use crate::{Effect, Held, Millis, Scheduler};
+
+/// What a worker offers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Room<'a> {
+    pub(crate) slots: u32,
+    pub(crate) names: &'a [String],
+}
 
 /// How a worker was lost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,7 +27,7 @@ enum Loss {
 }
 
 impl Scheduler {
-    pub(crate) fn on_worker_connected(&mut self, id: WorkerId, slots: u32, held: &Held) {
+    pub(crate) fn on_worker_connected(&mut self, id: WorkerId, room: Room<'_>, held: &Held) {
         if self.workers.is_lost(id) {
             self.fence(id);
             return;
@@ -27,15 +35,16 @@ impl Scheduler {
         if self.workers.contains(id) {
             self.workers.update(id, |worker| {
                 worker.connection = Connection::Intact;
-                worker.slots = slots;
+                worker.slots = room.slots;
             });
             self.renew_lease(id, self.now.after(self.config.lease));
         } else {
             let lease_end = self.now.after(self.config.lease);
-            self.workers.add(id, Worker::new(slots, lease_end));
+            self.workers.add(id, Worker::new(room.slots, host_names(room.names), lease_end));
             self.timers.set(lease_end, Timer::Lease(id));
         }
         self.reconcile(id, held);
+        self.repeat_release(id);
     }
 
     pub(crate) fn on_heartbeat(&mut self, id: WorkerId) {
@@ -61,12 +70,6 @@ impl Scheduler {
         let lease_end = worker.lease_end.min(self.now.after(self.config.disconnect_grace));
         self.workers.update(id, |worker| worker.connection = Connection::Broken);
         self.renew_lease(id, lease_end);
-    }
-
-    pub(crate) fn on_worker_draining(&mut self, id: WorkerId) {
-        if self.hear_from(id) {
-            self.workers.update(id, |worker| worker.stay = Stay::Draining);
-        }
     }
 
     pub(crate) fn on_worker_gone(&mut self, id: WorkerId) {
@@ -97,8 +100,12 @@ impl Scheduler {
 
     /// Forgets a worker: what ran on it runs elsewhere, and what it held is lost.
     fn lose_worker(&mut self, id: WorkerId, loss: Loss) {
+        self.set_stay(id, Stay::Staying);
         let Some(worker) = self.workers.lose(id) else { return };
         self.timers.unset(worker.lease_end, Timer::Lease(id));
+        if let Some(exclusion) = worker.reputation.exclusion {
+            self.timers.unset(exclusion.until, Timer::Exclusion(id));
+        }
         for (job, keys) in worker.outputs {
             for key in keys {
                 self.lose_output(key.in_job(job));
@@ -119,7 +126,7 @@ impl Scheduler {
             Loss::LeaseEnded => self.judge_lost_worker(task),
         };
         match verdict {
-            Verdict::RetryNow | Verdict::RetryAfter(_) => self.set_lost(task),
+            Verdict::RetryNow | Verdict::RetryAfter(_) => self.set_attempt_lost(attempt),
             Verdict::FailJob(cause) => self.end_job(task.job, Some(cause)),
         }
     }
@@ -135,6 +142,15 @@ impl Scheduler {
             return judge_internal(retry, &mut lost.history, cause);
         }
         judge_lost_worker(retry, &mut lost.history, task)
+    }
+
+    /// An attempt that ran is gone with its worker. Its task waits again, unless another attempt of it runs.
+    pub(crate) fn set_attempt_lost(&mut self, attempt: AttemptId) {
+        if self.leave_to_other(attempt).is_none() {
+            self.set_lost(attempt.task);
+        } else if let Some(job) = self.jobs.get_mut(&attempt.task.job) {
+            job.counts.lost += 1;
+        }
     }
 
     /// What the task had is gone with its worker: it waits again, without blame.

@@ -6,11 +6,11 @@ use std::ops::Range;
 const TASK_BYTES_MIN: u64 = 4 << 20;
 
 /// The limit for [`group_partitions`] with which every slot gets a task, if that is not too small; `merge_bytes` at most.
-pub(crate) fn limit_for(partition_bytes: &[u64], slots: u32, merge_bytes: u64) -> u64 {
+pub(crate) fn limit_for(partition_bytes: &[u64], slots: u64, merge_bytes: u64) -> u64 {
     let total = partition_bytes.iter().fold(0_u64, |total, bytes| total.saturating_add(*bytes));
     let largest = partition_bytes.iter().copied().max().unwrap_or_default();
     // No group but the last is smaller than the limit less one partition: so there are never more groups than slots.
-    let per_slot = (total / u64::from(slots.max(1))).saturating_add(largest);
+    let per_slot = (total / slots.max(1)).saturating_add(largest);
     merge_bytes.min(per_slot.max(TASK_BYTES_MIN))
 }
 
@@ -80,9 +80,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn there_are_not_more_tasks_than_slots(bytes in prop::collection::vec(0..200_u64 << 20, 1..50), slots in 1..20_u32) {
+        fn there_are_not_more_tasks_than_slots(bytes in prop::collection::vec(0..200_u64 << 20, 1..50), slots in 1..20_u64) {
             let groups = group_partitions(&bytes, limit_for(&bytes, slots, u64::MAX));
-            prop_assert!(groups.len() <= slots as usize, "{} groups", groups.len());
+            prop_assert!(groups.len() as u64 <= slots, "{} groups", groups.len());
         }
 
         #[test]

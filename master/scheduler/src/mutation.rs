@@ -84,11 +84,45 @@ pub enum Mutation {
     ForgetUnprovedOnReconnect,
     /// The loss of an indeterminate output invalidates finished readers, but not unproved ones.
     KeepUnprovedReaders,
+    /// Tasks do not wait for slots on their hosts.
+    IgnoreLocality,
+    /// They wait for ever.
+    WaitForLocalityForever,
+    /// They wait for hosts that have no worker any more.
+    WaitForDeadHosts,
+    /// Slow attempts get no second one.
+    IgnoreStragglers,
+    /// They get one on any worker.
+    LaunchSecondBesideFirst,
+    /// They get one although tasks wait for a slot.
+    LaunchSecondsFirst,
+    /// They get as many as there are slots.
+    LaunchManySeconds,
+    /// The loser of two attempts runs on.
+    KeepLoser,
+    /// The loss or failure of one of two attempts makes the task wait.
+    ForgetSecond,
+    /// Failures on a worker have no consequences for it.
+    ForgetBlame,
+    /// A job launches attempts on workers that it has excluded.
+    LaunchOnExcluded,
+    /// The last worker that takes attempts may be excluded.
+    ExcludeLastWorker,
+    /// An excluded worker stays so.
+    ExcludeForever,
+    /// Jobs have their turn in the order of their submission.
+    IgnorePriority,
+    /// Nothing happens when the time of a job is over.
+    IgnoreDeadline,
+    /// A draining worker may leave at once.
+    ReleaseTooEarly,
+    /// It may never leave.
+    NeverRelease,
 }
 
 impl Mutation {
     /// Every planted bug.
-    pub const ALL: [Self; 39] = [
+    pub const ALL: [Self; 56] = [
         Self::AcceptStaleFinish,
         Self::CountFinishTwice,
         Self::CommitEarly,
@@ -128,6 +162,23 @@ impl Mutation {
         Self::ForgetUnprovedOfLostWorker,
         Self::ForgetUnprovedOnReconnect,
         Self::KeepUnprovedReaders,
+        Self::IgnoreLocality,
+        Self::WaitForLocalityForever,
+        Self::WaitForDeadHosts,
+        Self::IgnoreStragglers,
+        Self::LaunchSecondBesideFirst,
+        Self::LaunchSecondsFirst,
+        Self::LaunchManySeconds,
+        Self::KeepLoser,
+        Self::ForgetSecond,
+        Self::ForgetBlame,
+        Self::LaunchOnExcluded,
+        Self::ExcludeLastWorker,
+        Self::ExcludeForever,
+        Self::IgnorePriority,
+        Self::IgnoreDeadline,
+        Self::ReleaseTooEarly,
+        Self::NeverRelease,
     ];
 
     /// It makes more happen than the completion of a stage lets happen, so stages are looked at after every event.

@@ -71,9 +71,9 @@ impl Scheduler {
         stage.has_lost_version = false;
         for (task, state) in begun_tasks(job, stage) {
             match state {
-                TaskState::Running { .. } if self.has_mutation(Mutation::KeepRunningReaders) => continue,
+                TaskState::Running(_) if self.has_mutation(Mutation::KeepRunningReaders) => continue,
                 TaskState::Unproved { .. } if self.has_mutation(Mutation::KeepUnprovedReaders) => continue,
-                TaskState::Running { .. } => self.cancel_attempt_of(task),
+                TaskState::Running(_) => self.cancel_attempts_of(task),
                 TaskState::Unproved { .. } | TaskState::Done { .. } => self.remove_output_of(task),
                 TaskState::Waiting | TaskState::BackingOff { .. } => {}
             }
@@ -104,7 +104,7 @@ fn note_lost_version(execution: &mut Execution, id: StageId) {
 fn begun_tasks(job: JobId, stage: &Stage) -> Vec<(TaskId, TaskState)> {
     let id = stage.id;
     let is_begun = |state: &TaskState| {
-        matches!(state, TaskState::Running { .. } | TaskState::Unproved { .. } | TaskState::Done { .. })
+        matches!(state, TaskState::Running(_) | TaskState::Unproved { .. } | TaskState::Done { .. })
     };
     (0..)
         .zip(stage.tasks())

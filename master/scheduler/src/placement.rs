@@ -7,6 +7,8 @@ use hearth_common::{AttemptId, JobId, TaskId, WorkerId};
 use crate::effect::{Effect, Launch};
 use crate::job::{Demand, Job, Progress};
 use crate::mutation::Mutation;
+use crate::run::{Run, Runs};
+use crate::stage::Stage;
 use crate::task::{TaskKey, TaskState};
 use crate::timer::Timer;
 use crate::{Millis, Scheduler, ShuffleInputs};
@@ -24,6 +26,7 @@ impl Scheduler {
             match self.choose(neediest.job) {
                 Some((task, worker)) => self.launch(task, worker),
                 None => {
+                    self.begin_locality_wait(neediest.job);
                     self.demand.remove(&neediest);
                     without_place.push(neediest);
                 }
@@ -35,35 +38,75 @@ impl Scheduler {
     /// The task of the job that runs next, and where.
     fn choose(&self, id: JobId) -> Option<(TaskId, WorkerId)> {
         let execution = self.jobs.get(&id).and_then(Job::execution)?;
-        execution.ready_stages().find_map(|stage| {
-            let place = |partition| {
-                let worker = self.workers.pick(&stage.task(partition)?.history.avoid)?;
-                Some((TaskKey { stage: stage.id, partition }.in_job(id), worker))
-            };
-            stage.picky().take(PICKY_TASKS_TRIED_MAX).find_map(place).or_else(|| stage.next_ready().and_then(place))
-        })
+        let barred = self.barred(id);
+        let (partition, stage, worker) = execution.ready_stages().find_map(|stage| {
+            let (partition, worker) = self.choose_in(stage, &barred)?;
+            Some((partition, stage.id, worker))
+        })?;
+        Some((TaskKey { stage, partition }.in_job(id), worker))
     }
 
-    fn launch(&mut self, task: TaskId, worker: WorkerId) {
+    fn choose_in(&self, stage: &Stage, barred: &[WorkerId]) -> Option<(u32, WorkerId)> {
+        let place = |partition| Some((partition, self.place((stage, partition), barred)?));
+        if let Some(picky) = stage.picky().take(PICKY_TASKS_TRIED_MAX).find_map(place) {
+            return Some(picky);
+        }
+        let local = self.choose_local(stage, barred);
+        let anywhere = stage.next_ready(self.config.mutation);
+        match (local, anywhere) {
+            (Some(((urgency, partition), worker)), anywhere) if anywhere.is_none_or(|(other, _)| urgency <= other) => {
+                Some((partition, worker))
+            }
+            (_, Some((_, partition))) => place(partition),
+            (_, None) => None,
+        }
+    }
+
+    /// The worker on which the task runs best, if one has a free slot.
+    fn place(&self, (stage, partition): (&Stage, u32), barred: &[WorkerId]) -> Option<WorkerId> {
+        let avoid = &stage.task(partition)?.history.avoid;
+        let no = [avoid, barred].concat();
+        self.find_home(stage, partition, &no).or_else(|| self.workers.pick(avoid, barred))
+    }
+
+    /// Launches an attempt: the only one, or a second one beside another.
+    pub(crate) fn launch(&mut self, task: TaskId, worker: WorkerId) {
         let key = TaskKey::of(task);
+        self.count_locality(task, worker);
         let Some(job) = self.jobs.get_mut(&task.job) else { return };
         job.counts.launched += 1;
         let Some(counted) = job.task_mut(key) else { return };
         let attempt = counted.attempts;
+        let run = Run { attempt, worker, since: self.now };
+        let runs = match counted.state() {
+            TaskState::Running(first) if self.config.mutation == Some(Mutation::LaunchSecondBesideFirst) => {
+                first.iter().next().map(|first| Runs::Two { first, second: run })
+            }
+            TaskState::Running(first) => first.with_second(run),
+            TaskState::Waiting | TaskState::BackingOff { .. } | TaskState::Unproved { .. } | TaskState::Done { .. } => {
+                Some(Runs::One(run))
+            }
+        };
+        let Some(runs) = runs else { return };
         counted.attempts += 1;
+        if runs.second().is_some() {
+            counted.seconds += 1;
+            job.seconds.launched += 1;
+        }
         let Some(execution) = job.execution_mut() else { return };
         execution.workers.insert(worker);
         let Some(stage) = execution.stage_mut(task.stage) else { return };
         stage.has_begun = true;
         let merged = stage.group(task.partition);
-        let mut starts = stage.chains.tell_starts(task.partition);
+        let mut starts = stage.chains.tell_starts(task.partition, attempt);
         if self.config.mutation == Some(Mutation::ForgetKnownStarts) {
             starts.clear();
         }
         let inputs = self.shuffle_inputs(task);
-        self.set_task(task, TaskState::Running { attempt, worker });
+        self.set_task(task, TaskState::Running(runs));
         self.unsettled.remove(&task.job);
         self.settle_demand(task.job);
+        self.settle_watch(task.job);
         let attempt = AttemptId { task, attempt };
         self.effects.push(Effect::Launch(Launch { worker, attempt, merged, inputs, starts }));
     }
@@ -85,9 +128,10 @@ impl Scheduler {
         let Some(job) = self.jobs.get_mut(&id) else { return };
         let ready = job.execution().filter(|execution| execution.progress == Progress::Running);
         let has_ready_tasks = ready.is_some_and(|execution| execution.has_ready_tasks());
-        let running = ready.map_or(0, |execution| execution.running.len());
+        let running = ready.map_or(0, |_| job.slots_held());
         let wants_slot = has_ready_tasks && running < job.slots_max();
-        let demand = wants_slot.then_some(Demand { running, sequence: job.sequence, job: id });
+        let share = ready.map_or(0, |_| job.share());
+        let demand = wants_slot.then_some(Demand { share, sequence: job.sequence, job: id });
         let demand_before = std::mem::replace(&mut job.demand, demand);
         let starving_since =
             if has_ready_tasks && is_without_workers { job.starving_since.or(Some(now)) } else { None };
@@ -107,7 +151,7 @@ impl Scheduler {
     /// Compares the list of jobs that want a slot with a recount; for tests.
     pub(crate) fn check_demand(&self) -> Result<(), String> {
         let mut wanting: Vec<_> = self.jobs.values().filter_map(|job| job.demand).collect();
-        wanting.sort_unstable_by_key(|demand| (demand.running, Reverse(demand.job)));
+        wanting.sort_unstable_by_key(|demand| (demand.share, Reverse(demand.job)));
         let listed = wanting.iter().filter(|demand| self.demand.contains(demand)).count();
         if listed == wanting.len() && listed == self.demand.len() {
             return Ok(());

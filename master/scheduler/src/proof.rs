@@ -3,7 +3,7 @@
 //! A right one counts at once, a wrong one runs again without blame. Where too little is known, the attempt stays
 //! unproved until the link before is read: it holds no slot, nothing reads its output, and its failure is not believed.
 
-use hearth_common::{AttemptId, FailureCause, JobId, LinkScan, StageId, TaskId};
+use hearth_common::{AttemptId, FailureCause, JobId, LinkScan, StageId};
 
 use crate::claim::{Claim, Decided, Ending, Proof};
 use crate::job::Job;
@@ -18,15 +18,20 @@ impl Scheduler {
     pub(crate) fn conclude(&mut self, report: &Report, ending: Ending) {
         let Report { attempt, worker, scans } = report;
         let task = attempt.task;
-        let Some(news) = self.learn(task, scans) else { return };
+        let Some(news) = self.learn(*attempt, scans) else { return };
         let ended = Winner { attempt: *attempt, worker: *worker };
-        match self.prove(task, scans, &ending) {
+        self.note_duration(ended, &ending);
+        if matches!(ending, Ending::Finished { .. }) {
+            self.forgive_worker(task.job, *worker);
+        }
+        match self.prove(*attempt, scans, &ending) {
             Proof::Right => self.accept(ended, ending),
             Proof::Wrong => self.run_again(ended, &ending),
             Proof::Open(_) if self.is_rash(&ending) => self.accept(ended, ending),
             Proof::Open(guesses) => {
+                self.cancel_others(*attempt);
                 if let Some(stage) = self.find_stage_mut(task.job, task.stage) {
-                    stage.claims.enter(task.partition, Claim { guesses, ending });
+                    stage.claims.enter(task.partition, Claim { attempt: attempt.attempt, guesses, ending });
                 }
                 self.set_task(task, TaskState::Unproved { attempt: attempt.attempt, worker: *worker });
             }
@@ -36,12 +41,14 @@ impl Scheduler {
 
     /// Enters what an attempt found out, and gives the links whose start became known. Reports that contradict each
     /// other end the job: no output of this file could be trusted.
-    fn learn(&mut self, task: TaskId, scans: &[LinkScan]) -> Option<Vec<u32>> {
+    fn learn(&mut self, attempt: AttemptId, scans: &[LinkScan]) -> Option<Vec<u32>> {
+        let task = attempt.task;
         let mutation = self.config.mutation;
-        match self.find_stage_mut(task.job, task.stage)?.chains.learn(scans, mutation) {
+        match self.find_stage_mut(task.job, task.stage)?.chains.learn((attempt.attempt, scans), mutation) {
             Ok(news) => Some(news),
             Err(conflict) => {
                 let cause = FailureCause::internal(format!("stage {}, {conflict}", task.stage));
+                self.cancel_others(attempt);
                 self.set_task(task, TaskState::Waiting);
                 self.end_job(task.job, Some(cause));
                 None
@@ -49,10 +56,23 @@ impl Scheduler {
         }
     }
 
-    fn prove(&self, task: TaskId, scans: &[LinkScan], ending: &Ending) -> Proof {
+    /// An attempt that came to an end of its own tells how long attempts of its stage take. One that failed in doubt does so
+    /// too: it may wait for the very attempt that is slow.
+    fn note_duration(&mut self, ended: Winner, ending: &Ending) {
+        let task = ended.attempt.task;
+        let run = self.find_task(task).and_then(|task| task.find_run(ended.attempt, ended.worker));
+        let now = self.now;
+        if let Some(run) = run.filter(|_| ending.depends_on_links())
+            && let Some(stage) = self.find_stage_mut(task.job, task.stage)
+        {
+            stage.durations.enter(now.0.saturating_sub(run.since.0));
+        }
+    }
+
+    fn prove(&self, AttemptId { task, attempt }: AttemptId, scans: &[LinkScan], ending: &Ending) -> Proof {
         let stage = self.jobs.get(&task.job).and_then(Job::execution).and_then(|execution| execution.stage(task.stage));
         match stage {
-            Some(stage) if ending.depends_on_links() => stage.chains.prove(scans),
+            Some(stage) if ending.depends_on_links() => stage.chains.prove(attempt, scans),
             Some(_) | None => Proof::Right,
         }
     }
@@ -78,7 +98,7 @@ impl Scheduler {
                 self.set_task(task, TaskState::Done { attempt, worker });
             }
             Ending::Failed { cause, link } => {
-                let cause = self.count_lines(task, cause, link);
+                let cause = self.count_lines(ended.attempt, cause, link);
                 self.conclude_failed(ended, cause);
             }
             Ending::Finished { partition_bytes } => {
@@ -87,6 +107,7 @@ impl Scheduler {
                 if stage.task(task.partition).is_some_and(|task| !task.had_winner()) {
                     stage.add_bytes(&partition_bytes);
                 }
+                self.cancel_others(ended.attempt);
                 self.set_task(task, TaskState::Done { attempt, worker });
             }
         }
@@ -102,16 +123,27 @@ impl Scheduler {
         if is_finished && leaves_output && self.workers.contains(worker) && !is_kept {
             self.effects.push(Effect::RemoveShuffleOutput { worker, attempt });
         }
-        self.set_task(attempt.task, TaskState::Waiting);
+        // Another attempt that knows no better would only be wrong again.
+        let other = self.leave_to_other(attempt).map(|run| AttemptId { attempt: run.attempt, ..attempt });
+        let chains = self.find_stage_mut(attempt.task.job, attempt.task.stage).map(|stage| &stage.chains);
+        if !other.zip(chains).is_some_and(|(other, chains)| chains.is_fully_told(other.task.partition, other.attempt)) {
+            other.into_iter().for_each(|other| self.cancel_attempts_of(other.task));
+            self.set_task(attempt.task, TaskState::Waiting);
+        }
     }
 
     /// An attempt that guessed counted lines from its guess: adds those before it.
-    fn count_lines(&mut self, task: TaskId, mut cause: FailureCause, link: Option<u32>) -> FailureCause {
+    fn count_lines(
+        &mut self,
+        AttemptId { task, attempt }: AttemptId,
+        mut cause: FailureCause,
+        link: Option<u32>,
+    ) -> FailureCause {
         if self.has_mutation(Mutation::ForgetLineBase) {
             return cause;
         }
         let facts = self.find_stage_mut(task.job, task.stage).and_then(|stage| stage.chains.get(link?));
-        let lines = facts.map_or(0, |facts| facts.untold_lines());
+        let lines = facts.map_or(0, |facts| facts.untold_lines(attempt));
         if let FailureCause::Task { place: Some(place), .. } = &mut cause {
             place.line = place.line.map(|line| line.saturating_add(lines));
         }

@@ -24,7 +24,7 @@ impl Scheduler {
             return;
         }
         for attempt in missing {
-            self.set_lost(attempt.task);
+            self.set_attempt_lost(attempt);
         }
     }
 
@@ -39,7 +39,7 @@ impl Scheduler {
         }
     }
 
-    fn find_output(&self, task: TaskId) -> Option<AttemptId> {
+    pub(crate) fn find_output(&self, task: TaskId) -> Option<AttemptId> {
         self.jobs.get(&task.job)?.execution()?.find_output(task).map(|output| output.attempt)
     }
 

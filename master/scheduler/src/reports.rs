@@ -101,16 +101,26 @@ impl Scheduler {
     /// Enters a failure that counts, and draws its consequences.
     pub(crate) fn conclude_failed(&mut self, failed: Winner, cause: FailureCause) {
         let task = failed.attempt.task;
+        self.blame_worker(failed, &cause);
         match self.judge_failed(task, failed.worker, cause.clone()) {
             Verdict::FailJob(cause) => {
-                self.set_task(task, TaskState::Waiting);
+                self.leave_failed(failed.attempt, TaskState::Waiting);
                 self.end_job(task.job, Some(cause));
             }
-            Verdict::RetryAfter(wait) => self.set_task(task, TaskState::BackingOff { until: self.now.after(wait) }),
+            Verdict::RetryAfter(wait) => {
+                self.leave_failed(failed.attempt, TaskState::BackingOff { until: self.now.after(wait) });
+            }
             Verdict::RetryNow => {
-                self.set_task(task, TaskState::Waiting);
+                self.leave_failed(failed.attempt, TaskState::Waiting);
                 self.on_unreadable_output(task.job, cause);
             }
+        }
+    }
+
+    /// Changes the state of a task whose attempt failed, unless another attempt of it runs.
+    fn leave_failed(&mut self, failed: AttemptId, next: TaskState) {
+        if self.leave_to_other(failed).is_none() {
+            self.set_task(failed.task, next);
         }
     }
 
@@ -123,15 +133,17 @@ impl Scheduler {
     }
 
     fn judge_failed(&mut self, task: TaskId, worker: WorkerId, cause: FailureCause) -> Verdict {
-        let is_worker_leaving = self.workers.get(worker).is_some_and(|worker| worker.stay == Stay::Draining);
+        let is_worker_leaving = self.workers.get(worker).is_some_and(|worker| worker.stay != Stay::Staying);
+        let barred = self.barred(task.job);
         let is_reader_blamed = self.has_mutation(Mutation::BlameReader);
         let Some(job) = self.jobs.get_mut(&task.job) else { return Verdict::RetryNow };
         job.counts.failed += 1;
         let Some(failed) = job.task_mut(TaskKey::of(task)) else { return Verdict::RetryNow };
         let mut tried = failed.history.avoid.clone();
-        if !tried.contains(&worker) {
-            tried.push(worker);
-        }
+        tried.extend(barred);
+        tried.push(worker);
+        tried.sort_unstable();
+        tried.dedup();
         let has_untried_worker = self.workers.has_untried(&tried);
         if is_reader_blamed && matches!(cause, FailureCause::LostShuffleOutput { .. }) {
             return judge_internal(&self.config.retry, &mut failed.history, cause);
@@ -162,7 +174,7 @@ impl Scheduler {
         let task = report.attempt.task;
         let execution = self.jobs.get(&task.job).and_then(|job| job.execution());
         let Some(stage) = execution.and_then(|execution| execution.stage(task.stage)) else { return Ok(()) };
-        stage.chains.check_scans(task.partition, &report.scans, extent)
+        stage.chains.check_scans((task.partition, report.attempt.attempt), &report.scans, extent)
     }
 
     /// A worker that names an output which the task does not read is not to be believed.

@@ -42,12 +42,13 @@ pub(crate) fn judge_failure(policy: &RetryPolicy, history: &mut History, failure
         // The reader is not blamed; `outputs` deals with the producer.
         FailureCause::LostShuffleOutput { .. } => Verdict::RetryNow,
         FailureCause::Cancelled if is_worker_leaving => Verdict::RetryNow,
-        // A worker does not report the last four of a wanted attempt: that is a fault of ours as well.
+        // A worker does not report the last five of a wanted attempt: that is a fault of ours as well.
         FailureCause::Internal { .. }
         | FailureCause::Cancelled
         | FailureCause::WorkerLost { .. }
         | FailureCause::Poison { .. }
-        | FailureCause::NoWorkers { .. } => {
+        | FailureCause::NoWorkers { .. }
+        | FailureCause::DeadlinePassed { .. } => {
             history.avoid(worker);
             judge_internal(policy, history, cause)
         }

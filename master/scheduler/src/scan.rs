@@ -29,8 +29,13 @@ pub(crate) enum ScanFault {
 }
 
 impl Chains {
-    /// Checks the report of the last attempt of a task.
-    pub(crate) fn check_scans(&self, task: u32, scans: &[LinkScan], extent: Extent) -> Result<(), ScanFault> {
+    /// Checks the report of an attempt of a task.
+    pub(crate) fn check_scans(
+        &self,
+        (task, attempt): (u32, u32),
+        scans: &[LinkScan],
+        extent: Extent,
+    ) -> Result<(), ScanFault> {
         let links = self.links_of(task);
         if scans.len() > links.len() || (extent == Extent::Whole && scans.len() < links.len()) {
             return Err(ScanFault::Count { found: scans.len(), expected: links.len() });
@@ -44,15 +49,15 @@ impl Chains {
                 return Err(ScanFault::Order { found: scan.link, expected: *expected });
             }
             if let Some(facts) = self.get(scan.link) {
-                check_scan(facts, scan)?;
+                check_scan(facts, attempt, scan)?;
             }
         }
         Ok(())
     }
 }
 
-fn check_scan(facts: &LinkFacts, scan: &LinkScan) -> Result<(), ScanFault> {
-    if facts.is_told && facts.start.is_some_and(|told| told.byte != scan.read.start) {
+fn check_scan(facts: &LinkFacts, attempt: u32, scan: &LinkScan) -> Result<(), ScanFault> {
+    if facts.is_told(attempt) && facts.start.is_some_and(|told| told.byte != scan.read.start) {
         return Err(ScanFault::NotAsTold(scan.link));
     }
     let is_within = |span: &LinkSpan| span.start >= facts.link.start && is_end_possible(facts, span);

@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use hearth_common::JobId;
+use hearth_common::{JobId, WorkerId};
 
 use crate::config::SchedulerConfig;
-use crate::job::{Demand, Job};
+use crate::job::{Demand, Job, Turn};
+use crate::lease::Room;
 use crate::mutation::Mutation;
 use crate::reports::Report;
 use crate::timer::{Timer, Timers};
@@ -20,14 +21,20 @@ pub struct Scheduler {
     /// Jobs that have not ended.
     pub(crate) jobs: BTreeMap<JobId, Job>,
     pub(crate) sequence: u64,
-    /// Jobs that wait for their turn, oldest first.
-    pub(crate) queue: BTreeMap<u64, JobId>,
+    /// Jobs that wait for their turn, in its order.
+    pub(crate) queue: BTreeMap<Turn, JobId>,
     /// Jobs that had their turn, oldest first.
     pub(crate) admitted: BTreeMap<u64, JobId>,
     pub(crate) workers: Workers,
     pub(crate) had_workers: bool,
+    /// Workers that drain, and were not told to leave.
+    pub(crate) draining: BTreeSet<WorkerId>,
     /// Jobs that want a slot, neediest first.
     pub(crate) demand: BTreeSet<Demand>,
+    /// Second attempts that run.
+    pub(crate) seconds: u64,
+    /// Jobs in which stragglers are to be looked for at the end of the event at hand.
+    pub(crate) due_watches: BTreeSet<JobId>,
     pub(crate) timers: Timers,
     /// Jobs changed by the event at hand, not settled yet.
     pub(crate) unsettled: BTreeSet<JobId>,
@@ -48,7 +55,10 @@ impl Scheduler {
             admitted: BTreeMap::new(),
             workers: Workers::new(&config),
             had_workers: false,
+            draining: BTreeSet::new(),
             demand: BTreeSet::new(),
+            seconds: 0,
+            due_watches: BTreeSet::new(),
             timers: Timers::default(),
             unsettled: BTreeSet::new(),
             changed: BTreeSet::new(),
@@ -65,7 +75,12 @@ impl Scheduler {
         std::mem::swap(&mut self.effects, effects);
         self.apply(event);
         self.settle();
+        if self.has_mutation(Mutation::LaunchSecondsFirst) {
+            self.dispatch_seconds();
+        }
         self.dispatch();
+        self.dispatch_seconds();
+        self.settle_drains();
         self.announce_changes();
         std::mem::swap(&mut self.effects, effects);
     }
@@ -83,7 +98,9 @@ impl Scheduler {
             Event::JobPlanned { job, graph } => self.on_job_planned(job, &graph),
             Event::PlanFailed { job, cause } => self.on_plan_failed(job, cause),
             Event::CancelRequested { job } => self.on_cancel_requested(job),
-            Event::WorkerConnected { worker, slots, held } => self.on_worker_connected(worker, slots, &held),
+            Event::WorkerConnected { worker, slots, names, held } => {
+                self.on_worker_connected(worker, Room { slots, names: &names }, &held);
+            }
             Event::Heartbeat { worker } => self.on_heartbeat(worker),
             Event::WorkerDisconnected { worker } => self.on_worker_disconnected(worker),
             Event::WorkerDraining { worker } => self.on_worker_draining(worker),
@@ -103,8 +120,14 @@ impl Scheduler {
         while let Some((at, timer)) = self.timers.pop_due(self.now) {
             match timer {
                 Timer::Lease(worker) => self.on_lease_ended(worker),
+                Timer::Exclusion(worker) => self.on_exclusion_ended(worker),
+                Timer::JobExclusion(job, worker) => self.on_job_exclusion_ended(job, worker),
+                Timer::Drain(worker) => self.on_drain_wait_ended(worker),
                 Timer::Backoff(task) => self.on_backoff_ended(task, at),
+                Timer::Deadline(job) => self.on_deadline(job),
                 Timer::NoWorkers(job) => self.on_no_workers(job),
+                Timer::Stragglers(job) => self.on_watch_ended(job),
+                Timer::Locality(job, stage) => self.on_locality_wait_ended(job, stage),
             }
         }
     }

@@ -4,21 +4,24 @@ use hearth_common::{JobId, StageId, TaskId};
 
 use crate::Scheduler;
 use crate::effect::Effect;
-use crate::job::{CancelWish, Job, Progress};
+use crate::job::{EndWish, Job, Progress};
 use crate::mutation::Mutation;
 use crate::task::{TaskKey, TaskState};
 
 impl Scheduler {
     /// Settles every job that the event at hand changed.
     pub(crate) fn settle(&mut self) {
+        self.settle_exclusions();
         let has_workers = self.workers.usable() > 0;
         if self.had_workers != has_workers {
             self.had_workers = has_workers;
             self.unsettled.extend(self.admitted.values());
         }
+        self.settle_hosts();
         while let Some(job) = self.unsettled.pop_first() {
             self.settle_stages(job);
             self.settle_demand(job);
+            self.settle_watch(job);
         }
     }
 
@@ -35,7 +38,7 @@ impl Scheduler {
         let Some(job) = self.jobs.get_mut(&id) else { return };
         let merge_bytes = job.limits.merge_bytes;
         if let Some(execution) = job.execution_mut() {
-            execution.open_stages((merge_bytes, || self.workers.slots()), mutation);
+            execution.open_stages((merge_bytes, self.workers.slots()), mutation);
             execution.is_stale = false;
         }
         self.begin_commit(id);
@@ -57,7 +60,7 @@ impl Scheduler {
             unwanted.extend(execution.running.range(first..=last).map(|key| key.in_job(id)));
         }
         for task in unwanted {
-            self.cancel_attempt_of(task);
+            self.cancel_attempts_of(task);
             self.set_task(task, TaskState::Waiting);
         }
     }
@@ -69,7 +72,7 @@ impl Scheduler {
         if execution.progress != Progress::Running || !is_complete {
             return;
         }
-        execution.progress = Progress::Committing { cancel: CancelWish::None };
+        execution.progress = Progress::Committing { wish: EndWish::None };
         let winners = execution.final_stage_mut().map(|stage| stage.winners(id).to_vec()).unwrap_or_default();
         self.effects.push(Effect::Commit { job: id, winners });
     }

@@ -10,9 +10,13 @@ use hearth_common::{JobId, StageId};
 
 use crate::chain::Chains;
 use crate::claim::{Claims, Decided};
+use crate::durations::Durations;
 use crate::graph::{InputKind, StageInput, StageSpec, TaskLayout};
+use crate::home::Homes;
+use crate::mutation::Mutation;
+use crate::run::Runs;
 use crate::task::{Task, TaskKey, TaskState};
-use crate::{ShuffleInputs, Winner};
+use crate::{Millis, ShuffleInputs, Winner};
 
 /// Which waiting task of a stage runs first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -40,10 +44,16 @@ pub(crate) struct Stage {
     done: u32,
     running: u32,
     unproved: u32,
-    /// Waiting tasks that run anywhere.
+    /// Waiting tasks that run anywhere, and prefer no host.
     ready: BTreeSet<(Urgency, u32)>,
     /// Waiting tasks that avoid some worker.
     picky: BTreeSet<(Urgency, u32)>,
+    /// The other waiting tasks: those that prefer some host.
+    pub(crate) homes: Homes,
+    /// Tasks with one attempt that runs, by the time of its launch.
+    lone_runs: BTreeSet<(Millis, u32)>,
+    /// How long its finished attempts took.
+    pub(crate) durations: Durations,
     /// Sums over the first winner of each task, by shuffle partition; only while a merged stage needs them.
     partition_bytes: Vec<u64>,
     winners: Option<Arc<[Winner]>>,
@@ -83,6 +93,9 @@ impl Stage {
             unproved: 0,
             ready: BTreeSet::new(),
             picky: BTreeSet::new(),
+            homes: Homes::new(&spec.homes),
+            lone_runs: BTreeSet::new(),
+            durations: Durations::default(),
             partition_bytes: Vec::new(),
             winners: None,
             is_wanted: false,
@@ -129,7 +142,9 @@ impl Stage {
 
     fn add_tasks(&mut self, tasks: u32) {
         self.tasks = (0..tasks).map(|_| Task::new()).collect();
-        self.ready = (0..tasks).map(|partition| (Urgency::First, partition)).collect();
+        for partition in 0..tasks {
+            self.list_waiting(Urgency::First, partition);
+        }
     }
 
     pub(crate) fn tasks(&self) -> &[Task] {
@@ -159,12 +174,17 @@ impl Stage {
         self.running
     }
 
+    /// Tasks with one attempt that runs, those first whose attempt runs longest.
+    pub(crate) fn lone_runs(&self) -> impl Iterator<Item = (Millis, u32)> {
+        self.lone_runs.iter().copied()
+    }
+
     pub(crate) const fn unproved(&self) -> u32 {
         self.unproved
     }
 
     pub(crate) fn waiting(&self) -> usize {
-        self.ready.len() + self.picky.len()
+        self.ready.len() + self.picky.len() + self.homes.waiting().len()
     }
 
     /// Every task has a winner.
@@ -180,12 +200,12 @@ impl Stage {
     /// The urgency of its first waiting task.
     pub(crate) fn urgency(&self) -> Option<Urgency> {
         let first = |waiting: &BTreeSet<(Urgency, u32)>| waiting.first().map(|(urgency, _)| *urgency);
-        first(&self.ready).into_iter().chain(first(&self.picky)).min()
+        [&self.ready, &self.picky, self.homes.waiting()].into_iter().filter_map(first).min()
     }
 
     /// The waiting task that runs next, if it does not matter where.
-    pub(crate) fn next_ready(&self) -> Option<u32> {
-        self.ready.first().map(|(_, partition)| *partition)
+    pub(crate) fn next_ready(&self, mutation: Option<Mutation>) -> Option<(Urgency, u32)> {
+        self.ready.first().copied().into_iter().chain(self.homes.first_anywhere(mutation)).min()
     }
 
     /// Waiting tasks that avoid some worker, in their order.
@@ -200,13 +220,15 @@ impl Stage {
         let urgency_before = if task.had_winner() { Urgency::Again } else { Urgency::First };
         let before = task.replace(next);
         let urgency = if task.had_winner() { Urgency::Again } else { Urgency::First };
-        let waiting = if task.history.avoid.is_empty() { &mut self.ready } else { &mut self.picky };
         match before {
-            TaskState::Waiting => {
-                waiting.remove(&(urgency_before, partition));
-            }
+            TaskState::Waiting => self.unlist_waiting(urgency_before, partition),
             TaskState::BackingOff { .. } => {}
-            TaskState::Running { .. } => self.running -= 1,
+            TaskState::Running(runs) => {
+                self.running -= 1;
+                if let Runs::One(run) = runs {
+                    self.lone_runs.remove(&(run.since, partition));
+                }
+            }
             TaskState::Unproved { .. } => {
                 self.unproved -= 1;
                 self.claims.forget(partition);
@@ -217,15 +239,38 @@ impl Stage {
             }
         }
         match next {
-            TaskState::Waiting => {
-                waiting.insert((urgency, partition));
-            }
+            TaskState::Waiting => self.list_waiting(urgency, partition),
             TaskState::BackingOff { .. } => {}
-            TaskState::Running { .. } => self.running += 1,
+            TaskState::Running(runs) => {
+                self.running += 1;
+                if let Runs::One(run) = runs {
+                    self.lone_runs.insert((run.since, partition));
+                }
+            }
             TaskState::Unproved { .. } => self.unproved += 1,
             TaskState::Done { .. } => self.done += 1,
         }
         Some(before)
+    }
+
+    fn list_waiting(&mut self, urgency: Urgency, partition: u32) {
+        match self.is_picky(partition) {
+            true => drop(self.picky.insert((urgency, partition))),
+            false if self.homes.has(partition) => self.homes.enter(urgency, partition),
+            false => drop(self.ready.insert((urgency, partition))),
+        }
+    }
+
+    fn unlist_waiting(&mut self, urgency: Urgency, partition: u32) {
+        match self.is_picky(partition) {
+            true => drop(self.picky.remove(&(urgency, partition))),
+            false if self.homes.has(partition) => self.homes.leave(urgency, partition),
+            false => drop(self.ready.remove(&(urgency, partition))),
+        }
+    }
+
+    fn is_picky(&self, partition: u32) -> bool {
+        self.task(partition).is_some_and(|task| !task.history.avoid.is_empty())
     }
 
     /// Tells what the start of a link, which has just become known, decides. The claim is taken; the state is left.

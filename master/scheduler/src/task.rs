@@ -2,6 +2,7 @@
 
 use hearth_common::{AttemptId, JobId, StageId, TaskId, WorkerId};
 
+use crate::run::{Run, Runs};
 use crate::{Millis, Winner};
 
 /// A task within its job.
@@ -23,15 +24,15 @@ impl TaskKey {
 
 /// Where a task stands.
 ///
-/// At most one attempt of a task runs. Speculation would make `Running` hold a second one.
+/// It has a winner, or an attempt that may become one, or attempts that run, but never two of these.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum TaskState {
     /// It has no winner. It runs when its stage is open and a slot is free.
     Waiting,
     /// It is not tried before that time.
     BackingOff { until: Millis },
-    /// An attempt was launched, and nothing was heard of its end.
-    Running { attempt: u32, worker: WorkerId },
+    /// One attempt was launched, or two, and nothing was heard of their end.
+    Running(Runs),
     /// That attempt ended, and wins, or fails the job, once it is proved that it read its links from their true starts.
     Unproved { attempt: u32, worker: WorkerId },
     /// That attempt is its winner.
@@ -44,6 +45,8 @@ pub(crate) struct Task {
     state: TaskState,
     /// Attempts launched so far, and so the number of the next one.
     pub(crate) attempts: u32,
+    /// Second attempts among them.
+    pub(crate) seconds: u32,
     /// Its last winner, also where the output of that was lost since.
     last_winner: Option<(u32, WorkerId)>,
     pub(crate) history: History,
@@ -72,7 +75,7 @@ impl History {
 
 impl Task {
     pub(crate) fn new() -> Self {
-        Self { state: TaskState::Waiting, attempts: 0, last_winner: None, history: History::default() }
+        Self { state: TaskState::Waiting, attempts: 0, seconds: 0, last_winner: None, history: History::default() }
     }
 
     pub(crate) const fn state(&self) -> TaskState {
@@ -98,7 +101,16 @@ impl Task {
     }
 
     pub(crate) fn is_running(&self, attempt: AttemptId, worker: WorkerId) -> bool {
-        self.state == TaskState::Running { attempt: attempt.attempt, worker }
+        self.find_run(attempt, worker).is_some()
+    }
+
+    pub(crate) fn find_run(&self, attempt: AttemptId, worker: WorkerId) -> Option<Run> {
+        match self.state {
+            TaskState::Running(runs) => runs.find(attempt, worker),
+            TaskState::Waiting | TaskState::BackingOff { .. } | TaskState::Unproved { .. } | TaskState::Done { .. } => {
+                None
+            }
+        }
     }
 
     pub(crate) fn is_winner(&self, attempt: AttemptId, worker: WorkerId) -> bool {
@@ -112,10 +124,9 @@ impl Task {
     pub(crate) const fn winner(&self, task: TaskId) -> Option<Winner> {
         match self.state {
             TaskState::Done { attempt, worker } => Some(Winner { attempt: AttemptId { task, attempt }, worker }),
-            TaskState::Waiting
-            | TaskState::BackingOff { .. }
-            | TaskState::Running { .. }
-            | TaskState::Unproved { .. } => None,
+            TaskState::Waiting | TaskState::BackingOff { .. } | TaskState::Running(_) | TaskState::Unproved { .. } => {
+                None
+            }
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use hearth_common::{JobId, TaskId, WorkerId};
+use hearth_common::{JobId, StageId, TaskId, WorkerId};
 
 use crate::Millis;
 
@@ -11,10 +11,22 @@ use crate::Millis;
 pub(crate) enum Timer {
     /// The lease of a worker ends.
     Lease(WorkerId),
+    /// A worker has been excluded for long enough.
+    Exclusion(WorkerId),
+    /// A worker has been excluded from a job for long enough.
+    JobExclusion(JobId, WorkerId),
+    /// A draining worker has waited long enough for the readers of its outputs.
+    Drain(WorkerId),
     /// A task has waited long enough to be tried again.
     Backoff(TaskId),
+    /// A job should be done.
+    Deadline(JobId),
     /// A job has waited long enough for a worker.
     NoWorkers(JobId),
+    /// It is time to look for stragglers in a job.
+    Stragglers(JobId),
+    /// The tasks of a stage have waited long enough for slots on their hosts.
+    Locality(JobId, StageId),
 }
 
 /// All deadlines, by time.

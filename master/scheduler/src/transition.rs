@@ -2,10 +2,11 @@
 
 use hearth_common::{AttemptId, TaskId};
 
+use crate::Scheduler;
 use crate::mutation::Mutation;
+use crate::run::Run;
 use crate::task::{Task, TaskKey, TaskState};
 use crate::timer::Timer;
-use crate::{Effect, Scheduler};
 
 impl Scheduler {
     /// Changes the state of a task. Whether a change is right is the caller's business.
@@ -30,11 +31,14 @@ impl Scheduler {
                 execution.backing_off.remove(&key);
                 self.timers.unset(until, Timer::Backoff(task));
             }
-            TaskState::Running { attempt, worker } => {
+            TaskState::Running(runs) => {
                 execution.running.remove(&key);
-                self.workers.update(worker, |worker| {
-                    worker.running.remove(&AttemptId { task, attempt });
-                });
+                self.seconds -= u64::from(execution.doubled.remove(&key));
+                for Run { attempt, worker, .. } in runs.iter() {
+                    self.workers.update(worker, |worker| {
+                        worker.running.remove(&AttemptId { task, attempt });
+                    });
+                }
             }
             TaskState::Unproved { worker, .. } | TaskState::Done { worker, .. } => {
                 self.workers.update(worker, |worker| {
@@ -58,11 +62,17 @@ impl Scheduler {
                 execution.backing_off.insert(key);
                 self.timers.set(until, Timer::Backoff(task));
             }
-            TaskState::Running { attempt, worker } => {
+            TaskState::Running(runs) => {
                 execution.running.insert(key);
-                self.workers.update(worker, |worker| {
-                    worker.running.insert(AttemptId { task, attempt });
-                });
+                if runs.second().is_some() {
+                    execution.doubled.insert(key);
+                    self.seconds += 1;
+                }
+                for Run { attempt, worker, .. } in runs.iter() {
+                    self.workers.update(worker, |worker| {
+                        worker.running.insert(AttemptId { task, attempt });
+                    });
+                }
             }
             TaskState::Unproved { .. } if self.config.mutation == Some(Mutation::ForgetUnprovedOfLostWorker) => {}
             TaskState::Unproved { .. } | TaskState::Done { .. } => {
@@ -75,13 +85,11 @@ impl Scheduler {
         }
     }
 
-    /// Stops the running attempt of a task, as far as its worker can be told. Its state is left to the caller.
-    pub(crate) fn cancel_attempt_of(&mut self, task: TaskId) {
-        let state = self.find_task(task).map(Task::state);
-        if let Some(TaskState::Running { attempt, worker }) = state
-            && self.workers.contains(worker)
-        {
-            self.effects.push(Effect::CancelAttempt { worker, attempt: AttemptId { task, attempt } });
+    /// Stops what runs of a task, as far as workers can be told. Its state is left to the caller.
+    pub(crate) fn cancel_attempts_of(&mut self, task: TaskId) {
+        let Some(TaskState::Running(runs)) = self.find_task(task).map(Task::state) else { return };
+        for Run { attempt, worker, .. } in runs.iter() {
+            self.cancel(AttemptId { task, attempt }, worker);
         }
     }
 

@@ -3,13 +3,16 @@
 use std::fmt;
 use std::ops::Range;
 
-use hearth_common::{AttemptCounts, AttemptId, JobId, JobState, StageId, WorkerId, WorkerState};
+use hearth_common::{
+    AttemptCounts, AttemptId, JobId, JobState, LocalityCounts, SecondCounts, StageId, WorkerId, WorkerState,
+};
 
 use crate::job::{Job, Progress};
+use crate::run::{Run, Runs};
 use crate::stage::Stage;
 use crate::task::{Task, TaskKey, TaskState};
 use crate::worker::Worker;
-use crate::{KnownStart, Millis, Scheduler, Winner};
+use crate::{Exclusion, KnownStart, Millis, Scheduler, Winner};
 
 /// What a job waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,7 +69,7 @@ pub enum TaskStanding {
     Waiting,
     /// It failed, and is not tried before that time.
     BackingOff(Millis),
-    /// That attempt runs there.
+    /// That attempt runs there; it may have a second one beside it, see [`TaskView::runs`].
     Running(Winner),
     /// That attempt ended there, and counts once it is proved that it read its links from their true starts.
     Unproved(Winner),
@@ -128,10 +131,22 @@ impl<'a> JobView<'a> {
         self.job.counts
     }
 
+    /// Where its attempts were launched, of those tasks that prefer some host.
+    #[must_use]
+    pub const fn locality(&self) -> LocalityCounts {
+        self.job.locality
+    }
+
+    /// Second attempts, launched beside slow ones.
+    #[must_use]
+    pub const fn second_attempts(&self) -> SecondCounts {
+        self.job.seconds
+    }
+
     /// Attempts that run.
     #[must_use]
     pub fn running(&self) -> usize {
-        self.job.execution().map_or(0, |execution| execution.running.len())
+        self.job.slots_held()
     }
 
     /// What keeps it from going on; `None` where something of it runs or has its turn. That attempts are unproved never
@@ -150,6 +165,11 @@ impl<'a> JobView<'a> {
             (true, false, false) => Some(Waiting::Retry),
             (true, false, true) | (false, _, _) => None,
         }
+    }
+
+    /// Workers that get no more of its attempts, as long as others take them, for a while.
+    pub fn excluded(&self) -> impl Iterator<Item = (WorkerId, &'a Exclusion)> + use<'a> {
+        self.job.execution().into_iter().flat_map(|execution| execution.exclusions.iter())
     }
 
     /// Its stages, by id; none before it is planned.
@@ -242,6 +262,14 @@ impl TaskView<'_> {
         self.task.last_winner(TaskKey { stage: self.stage.id, partition: self.partition }.in_job(self.job))
     }
 
+    /// The attempts of it that run: none, one, or two where the first is slow.
+    pub fn runs(&self) -> impl Iterator<Item = Winner> {
+        let task = TaskKey { stage: self.stage.id, partition: self.partition }.in_job(self.job);
+        let runs = if let TaskState::Running(runs) = self.task.state() { Some(runs) } else { None };
+        let on = move |run: Run| Winner { attempt: AttemptId { task, attempt: run.attempt }, worker: run.worker };
+        runs.into_iter().flat_map(Runs::iter).map(on)
+    }
+
     /// Where it stands.
     #[must_use]
     pub fn standing(&self) -> TaskStanding {
@@ -250,7 +278,9 @@ impl TaskView<'_> {
         match self.task.state() {
             TaskState::Waiting => TaskStanding::Waiting,
             TaskState::BackingOff { until } => TaskStanding::BackingOff(until),
-            TaskState::Running { attempt, worker } => TaskStanding::Running(on(attempt, worker)),
+            TaskState::Running(Runs::One(run) | Runs::Two { first: run, .. }) => {
+                TaskStanding::Running(on(run.attempt, run.worker))
+            }
             TaskState::Unproved { attempt, worker } => TaskStanding::Unproved(on(attempt, worker)),
             TaskState::Done { attempt, worker } => TaskStanding::Done(on(attempt, worker)),
         }
@@ -280,6 +310,12 @@ impl<'a> WorkerView<'a> {
     #[must_use]
     pub fn used(&self) -> usize {
         self.worker.running.len()
+    }
+
+    /// Why and until when it gets no attempts at all, because several jobs have excluded it.
+    #[must_use]
+    pub const fn exclusion(&self) -> Option<&'a Exclusion> {
+        self.worker.reputation.exclusion.as_ref()
     }
 
     /// When its lease ends, unless it is heard of before.

@@ -27,7 +27,12 @@ impl Owner {
             Effect::RejectJob { job, reason } => self.refuse_job(job, reason),
             Effect::Plan { job } => self.start_planning(job),
             Effect::Launch(launch) => self.launch(launch),
-            Effect::CancelAttempt { worker, attempt } => self.tell(worker, MasterMessage::Cancel(attempt)),
+            Effect::CancelAttempt { worker, attempt } => {
+                if let Some(job) = self.jobs.get_mut(&attempt.task.job) {
+                    job.figures.drop_attempt(attempt);
+                }
+                self.tell(worker, MasterMessage::Cancel(attempt));
+            }
             Effect::Commit { job, winners } => self.start_commit(job, &winners),
             Effect::DiscardOutput { job } => self.discard_output(job),
             Effect::RemoveShuffleOutput { worker, attempt } => {
@@ -40,6 +45,8 @@ impl Owner {
                 self.tell(worker, MasterMessage::Fenced);
                 self.workers.disconnect(worker);
             }
+            // Workers decide by themselves when they leave, until the wire has a message for it.
+            Effect::ReleaseWorker { worker } => tracing::info!(%worker, "drained worker may leave"),
             Effect::JobChanged { job } => self.note_change(job),
             Effect::JobEnded { job, failure } => self.end_job(job, failure),
         }
@@ -102,7 +109,8 @@ impl Owner {
         };
         let event = match planned {
             Ok(planned) => {
-                let PlannedJob { graph, stages } = *planned;
+                let PlannedJob { graph, stages, inferred } = *planned;
+                job.inferred = inferred;
                 job.plan = Some(Plan::new(&graph, stages));
                 Event::JobPlanned { job: id, graph }
             }

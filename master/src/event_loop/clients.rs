@@ -100,13 +100,13 @@ impl Owner {
     }
 
     fn take_job(&mut self, accepted: AcceptedJob) -> Result<(), SubmitError> {
-        let (job, merge_bytes) = (accepted.id, accepted.spec.settings.merge_bytes.0);
+        let (job, limits) = (accepted.id, JobLimits::of(&accepted.spec.settings));
         tracing::info!(%job, name = %accepted.spec.name.escape_debug(), "job accepted");
         self.metrics.count_submission();
         self.history.note_key(job, accepted.key.clone());
         self.jobs.insert(job, Job::new(accepted));
         self.publisher.mark_changed(job);
-        self.feed(Event::JobSubmitted { job, limits: JobLimits { slots_max: None, merge_bytes } });
+        self.feed(Event::JobSubmitted { job, limits });
         match self.submissions.refusal.take() {
             None => Ok(()),
             Some(reason) => Err(SubmitError::QueueFull(reason.to_string())),

@@ -107,6 +107,10 @@ impl Owner {
                 _ = inputs.recv_many(&mut batch, BATCH_MAX) => {}
                 () = tokio::time::sleep_until(wake) => {}
             }
+            // Work that the stop itself ended answers as if somebody had cancelled it: that is nobody's wish.
+            if stop.is_cancelled() {
+                break;
+            }
             for input in batch.drain(..) {
                 self.take_in(input);
             }

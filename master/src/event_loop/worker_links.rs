@@ -14,8 +14,9 @@ impl Owner {
         self.metrics.count_worker();
         self.workers.connect(&hello, link, wall_ms());
         self.publisher.mark_workers();
+        let names = vec![hello.host.clone()];
         let held = Held { attempts: hello.attempts, shuffle_outputs: hello.shuffle_outputs };
-        self.feed(Event::WorkerConnected { worker, slots, held });
+        self.feed(Event::WorkerConnected { worker, slots, names, held });
     }
 
     pub(super) fn on_worker_said(&mut self, (worker, connection): (WorkerId, u64), message: WorkerMessage) {
@@ -65,7 +66,7 @@ impl Owner {
         self.publisher.mark_heartbeat();
         for progress in heartbeat.progress {
             let on = Winner { attempt: progress.attempt, worker };
-            if self.standing(progress.attempt) == Some(TaskStanding::Running(on))
+            if self.is_running(on)
                 && let Some(job) = self.jobs.get_mut(&progress.attempt.task.job)
             {
                 job.figures.note_progress(progress.attempt, progress.metrics);
@@ -79,7 +80,7 @@ impl Owner {
     fn on_report(&mut self, worker: WorkerId, report: Report) {
         let Report { attempt, metrics, outcome, scans, records } = report;
         let on = Winner { attempt, worker };
-        let ran = self.standing(attempt) == Some(TaskStanding::Running(on));
+        let ran = self.is_running(on);
         let is_finished = !matches!(outcome, ReportOutcome::Failed(_));
         if let Some(job) = self.jobs.get_mut(&attempt.task.job)
             && ran
@@ -121,6 +122,13 @@ impl Owner {
         }
         self.send(worker, Outgoing::Message(MasterMessage::Ack(attempt)));
         self.flush();
+    }
+
+    /// The attempt runs there, alone or beside another one of its task.
+    fn is_running(&self, on: Winner) -> bool {
+        let task = on.attempt.task;
+        let stage = self.scheduler.job(task.job).and_then(|job| job.stages().nth(task.stage.0 as usize));
+        stage.and_then(|stage| stage.task(task.partition)).is_some_and(|task| task.runs().any(|run| run == on))
     }
 
     fn standing(&self, attempt: AttemptId) -> Option<TaskStanding> {

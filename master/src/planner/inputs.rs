@@ -6,8 +6,8 @@ use std::sync::Arc;
 use arrow::datatypes::{Schema, SchemaRef};
 use datafusion::execution::runtime_env::RuntimeEnv;
 use futures::{StreamExt, TryStreamExt, stream};
-use hearth_common::{ByteSize, FailureCause, InputFormat, InputSpec, InputSplit, OnError};
-use hearth_plan::inspect_input;
+use hearth_common::{ByteSize, FailureCause, InferredInput, InputFormat, InputSpec, InputSplit, OnError};
+use hearth_plan::{Inference, inspect_input};
 use hearth_storage::{InputFile, Storage};
 
 use super::PlanRequest;
@@ -35,6 +35,8 @@ pub(super) struct LoadedInput {
     pub(super) on_error: OnError,
     /// Where attempts leave their rejects; `None` where they leave none.
     pub(super) attempts_url: Option<String>,
+    /// What was inferred about its columns.
+    pub(super) inferred: Option<InferredInput>,
 }
 
 /// Looks at every input of a job, in the order of their names.
@@ -89,6 +91,11 @@ async fn load_input(reading: Reading<'_>, name: &str, input: &InputSpec) -> Resu
         rows_estimated: shape.rows_estimated,
         on_error: input.on_error,
         attempts_url: None,
+        inferred: shape.inferred.map(|Inference { records, columns }| InferredInput {
+            input: name.to_owned(),
+            records,
+            columns,
+        }),
     })
 }
 
@@ -117,6 +124,7 @@ fn in_input(name: &str, cause: FailureCause) -> FailureCause {
         | FailureCause::WorkerLost { .. }
         | FailureCause::Poison { .. }
         | FailureCause::NoWorkers { .. }
+        | FailureCause::DeadlinePassed { .. }
         | FailureCause::Cancelled) => other,
     }
 }

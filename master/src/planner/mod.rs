@@ -88,7 +88,8 @@ fn plan_on_this_thread(request: &PlanRequest, tuning: Tuning, handle: &Handle) -
     let plan = handle.block_on(session.plan(query, &spec.query))?;
     let planned = stages::build_stages(&plan, spec, &request.attempts_url)?;
     tracing::info!(%job, inputs = inputs.len(), stages = planned.stages.len(), "planned job");
-    Ok(planned)
+    let inferred = inputs.iter().filter_map(|input| input.inferred.clone()).collect();
+    Ok(PlannedJob { inferred, ..planned })
 }
 
 #[cfg(test)]

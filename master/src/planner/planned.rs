@@ -6,7 +6,9 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use hearth_common::{InputSplit, LeafInput, LeafKey, ShuffleInput, ShuffleSource, SplitLink, StageId, TaskInputs};
+use hearth_common::{
+    InferredInput, InputSplit, LeafInput, LeafKey, ShuffleInput, ShuffleSource, SplitLink, StageId, TaskInputs,
+};
 use hearth_scheduler::{JobGraph, KnownStart, Link};
 
 use super::cut::{LeafSource, ShufflePart};
@@ -22,6 +24,8 @@ pub struct PlannedJob {
     pub graph: JobGraph,
     /// The stages, by id.
     pub stages: Vec<PlannedStage>,
+    /// What was inferred about its inputs.
+    pub inferred: Vec<InferredInput>,
 }
 
 /// What the tasks of a stage run and read.

@@ -63,10 +63,10 @@ pub(super) fn pack_splits(
     Ok(packed.partitions)
 }
 
-/// Equal pieces, so that no task is left with a small rest. A compressed file can be decoded from its start alone.
+/// Equal pieces, so that no task is left with a small rest. A file that is decoded can be read from its start alone.
 fn piece_count(file: &InputFile, split_bytes: u64) -> u64 {
     let pieces = file.bytes.div_ceil(split_bytes);
-    if file.compression.is_some() { pieces.min(1) } else { pieces }
+    if file.is_decoded() { pieces.min(1) } else { pieces }
 }
 
 struct Packed {
@@ -102,12 +102,18 @@ pub(super) fn auto_shuffle_partitions(input_bytes: u64, slots: u32) -> u32 {
 
 #[cfg(test)]
 mod tests {
-    use hearth_common::FileCompression;
+    use hearth_common::{Encoding, FileCompression};
 
     use super::*;
 
     fn file(url: &str, bytes: u64) -> InputFile {
-        InputFile { url: url.to_owned(), bytes, modified_ms: 0, compression: FileCompression::None }
+        InputFile {
+            url: url.to_owned(),
+            bytes,
+            modified_ms: 0,
+            compression: FileCompression::None,
+            encoding: Encoding::Utf8,
+        }
     }
 
     fn pack(sizes: &[u64], split_bytes: u64) -> Vec<Vec<(String, u64, u64)>> {
@@ -136,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn compressed_files_are_never_cut() {
+    fn files_that_are_decoded_are_never_cut() {
         for format in [InputFormat::Csv(hearth_common::CsvOptions::default()), InputFormat::Json] {
             let gzip = InputFile { compression: FileCompression::Gzip, ..file("a", 1 << 40) };
             let packed = pack_splits(&[gzip], &format, 100).unwrap();
@@ -145,6 +151,9 @@ mod tests {
             assert_eq!((split.start, split.end, split.link), (0, 1 << 40, None));
             assert_eq!(split.compression, FileCompression::Gzip);
         }
+        let utf16 = InputFile { encoding: Encoding::Utf16, ..file("a", 1 << 40) };
+        let packed = pack_splits(&[utf16], &InputFormat::Csv(hearth_common::CsvOptions::default()), 100).unwrap();
+        assert_eq!((packed.len(), packed[0].len(), packed[0][0].link), (1, 1, None));
     }
 
     #[test]

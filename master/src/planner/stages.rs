@@ -36,7 +36,7 @@ pub(super) fn build_stages(
     }
     let final_output = if spec.output.is_some() { FinalOutput::Files } else { FinalOutput::Result };
     let graph = JobGraph::new(specs, final_output).map_err(|error| FailureCause::internal(error.to_string()))?;
-    Ok(PlannedJob { graph, stages })
+    Ok(PlannedJob { graph, stages, inferred: Vec::new() })
 }
 
 fn last_sink(spec: &JobSpec, attempts_url: &str) -> Sink {
@@ -100,6 +100,7 @@ fn spec_of(stage: &CutStage, cut: &CutPlan) -> Result<StageSpec> {
         shuffle_partitions: u32::try_from(shuffle_partitions)
             .map_err(|_| DataFusionError::Internal("an exchange has too many partitions".to_owned()))?,
         links: Vec::new(),
+        homes: Vec::new(),
         determinate: !is_volatile && is_determinate(stage.plan.as_ref())?,
     })
 }

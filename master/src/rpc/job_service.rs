@@ -69,7 +69,8 @@ impl JobService for JobRpc {
         let before = before.map_err(|_| Status::invalid_argument("page_token is not from an answer of this master"))?;
         let page = Page { states, size: page_size as usize, before };
         let (jobs, next) = self.handle.snapshot().page(&page);
-        let without_stages = |job: Arc<JobStatus>| JobStatus { stages: Vec::new(), ..(*job).clone() };
+        let without_stages =
+            |job: Arc<JobStatus>| JobStatus { stages: Vec::new(), inferred: Vec::new(), ..(*job).clone() };
         Ok(Response::new(wire::ListJobsResponse {
             jobs: jobs.into_iter().map(|job| without_stages(job).into()).collect(),
             next_page_token: next.map(|job| job.to_string()).unwrap_or_default(),

@@ -73,6 +73,7 @@ impl TryFrom<wire::FailureCause> for FailureCause {
             }
             Kind::NoWorkers(wire::NoWorkers { waited_seconds }) => Self::NoWorkers { waited_seconds },
             Kind::Cancelled(wire::Cancelled {}) => Self::Cancelled,
+            Kind::DeadlinePassed(wire::DeadlinePassed { limit_seconds }) => Self::DeadlinePassed { limit_seconds },
         })
     }
 }
@@ -97,6 +98,9 @@ impl From<FailureCause> for wire::FailureCause {
             }
             FailureCause::NoWorkers { waited_seconds } => Kind::NoWorkers(wire::NoWorkers { waited_seconds }),
             FailureCause::Cancelled => Kind::Cancelled(wire::Cancelled {}),
+            FailureCause::DeadlinePassed { limit_seconds } => {
+                Kind::DeadlinePassed(wire::DeadlinePassed { limit_seconds })
+            }
         };
         Self { kind: Some(kind) }
     }

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use hearth_common::{
     ByteSize, ColumnSpec, Compression, CsvOptions, Encoding, ExtraColumns, InputCompression, InputFormat, InputSpec,
-    JobSettings, JobSpec, JobState, MissingColumns, OnError, OutputFormat, OutputMode, OutputSpec, RejectLimit,
+    JobSettings, JobSpec, JobState, MissingColumns, OnError, OutputFormat, OutputMode, OutputSpec, Priority,
+    RejectLimit,
 };
 
 use super::error::{ConvertError, parsed, required, unknown_value};
@@ -32,7 +33,7 @@ macro_rules! wire_enum {
 pub(super) use wire_enum;
 
 wire_enum!(InputCompression, input_compression_of, { Auto, None, Gzip, Bzip2, Zstd });
-wire_enum!(Encoding, encoding_of, { Utf8, Latin1 });
+wire_enum!(Encoding, encoding_of, { Utf8, Latin1, Utf16, Utf16Le, Utf16Be });
 wire_enum!(MissingColumns, missing_columns_of, { Error, Null });
 wire_enum!(ExtraColumns, extra_columns_of, { Error, Ignore });
 wire_enum!(OutputFormat, output_format_of, { Parquet, Csv, Json });
@@ -245,20 +246,42 @@ impl From<wire::Settings> for JobSettings {
             merge_bytes: size(message.merge_bytes, default.merge_bytes),
             broadcast_bytes_max: size(message.broadcast_bytes_max, default.broadcast_bytes_max),
             result_bytes_max: size(message.result_bytes_max, default.result_bytes_max),
+            deadline_seconds: message.deadline_seconds,
+            slots_max: message.slots_max,
+            priority: match message.priority {
+                ..=-1 => Priority::Low,
+                0 => Priority::Normal,
+                1.. => Priority::High,
+            },
         }
     }
 }
 
 impl From<JobSettings> for wire::Settings {
     fn from(settings: JobSettings) -> Self {
-        let JobSettings { split_bytes, shuffle_partitions, merge_bytes, broadcast_bytes_max, result_bytes_max } =
-            settings;
+        let JobSettings {
+            split_bytes,
+            shuffle_partitions,
+            merge_bytes,
+            broadcast_bytes_max,
+            result_bytes_max,
+            deadline_seconds,
+            slots_max,
+            priority,
+        } = settings;
         Self {
             split_bytes: split_bytes.map(|size| size.0),
             shuffle_partitions,
             merge_bytes: Some(merge_bytes.0),
             broadcast_bytes_max: Some(broadcast_bytes_max.0),
             result_bytes_max: Some(result_bytes_max.0),
+            deadline_seconds,
+            slots_max,
+            priority: match priority {
+                Priority::Low => -1,
+                Priority::Normal => 0,
+                Priority::High => 1,
+            },
         }
     }
 }

@@ -1,8 +1,8 @@
 //! Jobs and workers as seen from outside.
 
 use hearth_common::{
-    AttemptCounts, AttemptMetrics, FailureCause, InputRecords, InputStatus, JobStatus, OutputStatus, Reject, StageId,
-    StageStatus, WorkerState, WorkerStatus,
+    AttemptCounts, AttemptMetrics, FailureCause, InferredColumn, InferredInput, InputRecords, InputStatus, JobStatus,
+    OutputStatus, Reject, StageId, StageStatus, WorkerState, WorkerStatus,
 };
 
 use super::error::{ConvertError, parsed, required, unknown_value};
@@ -32,6 +32,7 @@ impl TryFrom<wire::Job> for JobStatus {
             attempts: required("Job.attempts", message.attempts)?.into(),
             query: message.query,
             inputs: message.inputs.into_iter().map(InputStatus::try_from).collect::<Result<_, _>>()?,
+            inferred: message.inferred.into_iter().map(InferredInput::from).collect(),
         })
     }
 }
@@ -54,7 +55,24 @@ impl From<JobStatus> for wire::Job {
             has_result: job.has_result,
             query: job.query,
             inputs: job.inputs.into_iter().map(wire::InputStatus::from).collect(),
+            inferred: job.inferred.into_iter().map(wire::InferredInput::from).collect(),
         }
+    }
+}
+
+impl From<wire::InferredInput> for InferredInput {
+    fn from(message: wire::InferredInput) -> Self {
+        let wire::InferredInput { input, records, columns } = message;
+        let column = |wire::InferredColumn { name, type_name, nulls }| InferredColumn { name, type_name, nulls };
+        Self { input, records, columns: columns.into_iter().map(column).collect() }
+    }
+}
+
+impl From<InferredInput> for wire::InferredInput {
+    fn from(inferred: InferredInput) -> Self {
+        let InferredInput { input, records, columns } = inferred;
+        let column = |InferredColumn { name, type_name, nulls }| wire::InferredColumn { name, type_name, nulls };
+        Self { input, records, columns: columns.into_iter().map(column).collect() }
     }
 }
 

@@ -4,9 +4,10 @@ use std::fmt::Debug;
 
 use hearth_common::{
     AttemptCounts, AttemptId, AttemptMetrics, ByteSize, ColumnSpec, Compression, CsvOptions, Encoding, ExtraColumns,
-    FailureCause, InputCompression, InputFormat, InputRecords, InputSpec, InputStatus, JobId, JobSettings, JobSpec,
-    JobState, JobStatus, MissingColumns, OnError, OutputFormat, OutputMode, OutputSpec, OutputStatus, Place, Reject,
-    RejectLimit, StageId, StageStatus, TaskId, ValueType, WorkerId, WorkerState, WorkerStatus,
+    FailureCause, InferredColumn, InferredInput, InputCompression, InputFormat, InputRecords, InputSpec, InputStatus,
+    JobId, JobSettings, JobSpec, JobState, JobStatus, MissingColumns, OnError, OutputFormat, OutputMode, OutputSpec,
+    OutputStatus, Place, Priority, Reject, RejectLimit, StageId, StageStatus, TaskId, ValueType, WorkerId, WorkerState,
+    WorkerStatus,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -93,6 +94,7 @@ fn cause() -> impl Strategy<Value = FailureCause> {
             FailureCause::Poison { stage, partition, workers, input }
         }),
         any::<u64>().prop_map(|waited_seconds| FailureCause::NoWorkers { waited_seconds }),
+        any::<u64>().prop_map(|limit_seconds| FailureCause::DeadlinePassed { limit_seconds }),
         Just(FailureCause::Cancelled),
     ]
 }
@@ -100,7 +102,7 @@ fn cause() -> impl Strategy<Value = FailureCause> {
 fn csv_options() -> impl Strategy<Value = CsvOptions> {
     let delimiters = prop_oneof![Just(b','), Just(b'\t'), Just(b';')];
     let quotes = prop_oneof![Just(None), Just(Some(b'"')), Just(Some(b'\''))];
-    let encodings = prop_oneof![Just(Encoding::Utf8), Just(Encoding::Latin1)];
+    let encodings = prop::sample::select(Encoding::ALL.to_vec());
     let missing = prop_oneof![Just(MissingColumns::Error), Just(MissingColumns::Null)];
     let extra = prop_oneof![Just(ExtraColumns::Error), Just(ExtraColumns::Ignore)];
     let null_values = vec("[A-Z./ -]{0,9}|é{0,32}", 0..5);
@@ -181,6 +183,16 @@ fn input_status() -> impl Strategy<Value = InputStatus> {
     )
 }
 
+fn inferred() -> impl Strategy<Value = InferredInput> {
+    let column = any::<(String, String, Option<u64>)>();
+    let column = column.prop_map(|(name, type_name, nulls)| InferredColumn { name, type_name, nulls });
+    (any::<String>(), any::<u64>(), vec(column, 0..3)).prop_map(|(input, records, columns)| InferredInput {
+        input,
+        records,
+        columns,
+    })
+}
+
 fn output() -> impl Strategy<Value = OutputSpec> {
     let formats = prop_oneof![Just(OutputFormat::Parquet), Just(OutputFormat::Csv), Just(OutputFormat::Json)];
     let modes = prop_oneof![Just(OutputMode::Error), Just(OutputMode::Overwrite), Just(OutputMode::Append)];
@@ -212,6 +224,9 @@ fn settings() -> impl Strategy<Value = JobSettings> {
             merge_bytes,
             broadcast_bytes_max,
             result_bytes_max,
+            deadline_seconds: split_bytes.map(|size| size.0),
+            slots_max: shuffle_partitions,
+            priority: shuffle_partitions.map_or_else(Priority::default, |n| Priority::ALL[n as usize % 3]),
         },
     )
 }
@@ -247,10 +262,10 @@ fn status() -> impl Strategy<Value = JobStatus> {
     });
     let texts = any::<(String, Option<String>, String, bool)>();
     let counts = any::<[u64; 3]>().prop_map(|[launched, lost, failed]| AttemptCounts { launched, lost, failed });
-    let work = (vec(stage(), 0..3), metrics(), counts, vec(input_status(), 0..3));
+    let work = (vec(stage(), 0..3), metrics(), counts, vec(input_status(), 0..3), vec(inferred(), 0..3));
     (job_id(), state(), times, texts, proptest::option::of(cause()), work, output).prop_map(
         |(id, state, times, (name, waiting_for, query, has_result), failure, work, output)| {
-            let (stages, metrics, attempts, inputs) = work;
+            let (stages, metrics, attempts, inputs, inferred) = work;
             let (submitted_ms, started_ms, finished_ms) = times;
             JobStatus {
                 id,
@@ -268,6 +283,7 @@ fn status() -> impl Strategy<Value = JobStatus> {
                 attempts,
                 query,
                 inputs,
+                inferred,
             }
         },
     )

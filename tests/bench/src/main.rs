@@ -2,18 +2,24 @@
 //!
 //! `cargo run --release -p hearth-bench -- main` prints a Markdown table. Results are compared, not only times.
 
-mod actions;
 mod contender;
 mod digest;
 mod measure;
 mod peers;
 mod plain;
 mod proc;
+mod scenario;
+mod stages;
 mod table;
+mod texts;
 mod tpch;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
+use scenario::Scenario;
+
+/// Rows of user actions.
+const ACTIONS: u64 = 40_000_000;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -23,7 +29,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 struct Arguments {
     #[command(subcommand)]
     workload: Workload,
-    /// Rows of user actions [default: 40 million; 1 million for `small`].
+    /// Rows [default: 40 million user actions; 1 million for `small`, 1.2 million for `wide`, 15 million for `typed`; 200 notes of
+    /// 5 MiB for `adversarial`].
     #[arg(long, global = true)]
     rows: Option<u64>,
     /// Runs of each engine; the median counts.
@@ -45,6 +52,14 @@ enum Workload {
     HighCardinality,
     /// One small file against a running cluster.
     Small,
+    /// Three columns of a hundred: 1 GB.
+    Wide,
+    /// Whole numbers, decimals, dates and timestamps: 1 GB.
+    Typed,
+    /// Quoted fields of many lines, longer than an input split, beside a plain file: 1 GB each.
+    Adversarial,
+    /// CPU time of the pieces of the main job: read, scan, decode, group, shuffle, write.
+    Stages,
     /// All 22 TPC-H queries.
     Tpch,
     /// Everything above.
@@ -58,8 +73,26 @@ fn main() -> Result<()> {
     let arguments = Arguments::parse();
     let workloads = match arguments.workload.clone() {
         Workload::Plain(plain) => return plain::run(&plain),
-        Workload::All => vec![Workload::Small, Workload::Main, Workload::HighCardinality, Workload::Tpch],
-        one @ (Workload::Main | Workload::HighCardinality | Workload::Small | Workload::Tpch) => vec![one],
+        Workload::Stages => {
+            print(&stages::run(arguments.rows.unwrap_or(ACTIONS), arguments.rounds)?);
+            return Ok(());
+        }
+        Workload::All => vec![
+            Workload::Small,
+            Workload::Main,
+            Workload::HighCardinality,
+            Workload::Wide,
+            Workload::Typed,
+            Workload::Adversarial,
+            Workload::Tpch,
+        ],
+        one @ (Workload::Main
+        | Workload::HighCardinality
+        | Workload::Small
+        | Workload::Wide
+        | Workload::Typed
+        | Workload::Adversarial
+        | Workload::Tpch) => vec![one],
     };
     let peers = peers::Peers::install(&arguments.without)?;
     for workload in workloads {
@@ -70,16 +103,19 @@ fn main() -> Result<()> {
 }
 
 fn run(workload: &Workload, arguments: &Arguments, peers: &peers::Peers) -> Result<String> {
-    let rows = arguments.rows.unwrap_or(40_000_000);
+    let rows = |default: u64| arguments.rows.unwrap_or(default);
     let scenario = match workload {
-        Workload::Main => actions::Scenario::main(rows),
-        Workload::HighCardinality => actions::Scenario::high_cardinality(rows),
-        Workload::Small => actions::Scenario::small(arguments.rows.unwrap_or(1_000_000)),
-        Workload::Tpch | Workload::All | Workload::Plain(_) => {
+        Workload::Main => Scenario::main(rows(ACTIONS)),
+        Workload::HighCardinality => Scenario::high_cardinality(rows(ACTIONS)),
+        Workload::Small => Scenario::small(rows(1_000_000)),
+        Workload::Wide => Scenario::wide(rows(1_200_000)),
+        Workload::Typed => Scenario::typed(rows(15_000_000)),
+        Workload::Adversarial => return scenario::run_adversarial(rows(200), arguments.rounds, peers),
+        Workload::Tpch | Workload::All | Workload::Stages | Workload::Plain(_) => {
             return tpch::run(&arguments.scales, arguments.rounds, peers);
         }
     };
-    actions::run(&scenario, arguments.rounds, peers)
+    scenario::run(&scenario, arguments.rounds, peers)
 }
 
 #[expect(clippy::print_stdout, reason = "the table is what the program is for")]

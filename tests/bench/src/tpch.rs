@@ -6,10 +6,10 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 use hearth_tests::{Cluster, check_against_golden, read_parquet_dir, tpch};
 
-use crate::actions::machine;
 use crate::contender::{Engine, fresh, measure_submit, start_cluster};
 use crate::measure::{Cost, measure};
 use crate::peers::Peers;
+use crate::scenario::machine;
 use crate::table::{Line, render};
 
 const ENGINES: [Engine; 3] = [Engine::Hearth, Engine::DataFusion, Engine::DuckDb];

@@ -1,6 +1,6 @@
 //! UTF-8, ISO 8859-1, and what is neither.
 
-use super::case::{AB, BARE, Case, TYPED, case, record, whole_file};
+use super::case::{AB, BARE, Case, TYPED, case, nowhere, record, whole_file};
 
 const LATIN1: &str = "encoding = \"latin-1\"";
 
@@ -100,13 +100,45 @@ fn utf16() -> Vec<Case> {
     let text = "id,name\r\n1,x\r\n2,y\r\n";
     let little: Vec<u8> = [0xfeff].into_iter().chain(text.encode_utf16()).flat_map(u16::to_le_bytes).collect();
     let big: Vec<u8> = [0xfeff].into_iter().chain(text.encode_utf16()).flat_map(u16::to_be_bytes).collect();
-    let says = ["UTF-16", "convert it to UTF-8"];
+    let says = ["UTF-16", "encoding = \"utf-16\""];
+    let declared = "encoding = \"utf-16\"";
+    let rows = [["1", "x"], ["2", "y"]];
+    let mut odd = little.clone();
+    odd.push(b'x');
+    let half: Vec<u8> = "id,name\n1,".encode_utf16().chain([0xd800, 0x0a]).flat_map(u16::to_le_bytes).collect();
+    let bad: Vec<u8> = "id,name\n1,é\nx,y\n".encode_utf16().flat_map(u16::to_be_bytes).collect();
     vec![
         case("UTF-16, little end first", little.clone()).with(&[TYPED]).fails(whole_file(), &says),
         case("UTF-16, big end first", big.clone()).with(&[TYPED]).fails(whole_file(), &says),
         case("UTF-16, inferred", little.clone()).fails(whole_file(), &says),
         case("UTF-16 without a header", little.clone()).with(&[TYPED, BARE]).fails(whole_file(), &says),
-        case("UTF-16 without a header, inferred", big).with(&[BARE]).fails(whole_file(), &says),
-        case("UTF-16 that is declared to be ISO 8859-1", little).with(&[AB, BARE, LATIN1]).fails(whole_file(), &says),
+        case("UTF-16 without a header, inferred", big.clone()).with(&[BARE]).fails(whole_file(), &says),
+        case("UTF-16 that is declared to be ISO 8859-1", little.clone())
+            .with(&[AB, BARE, LATIN1])
+            .fails(whole_file(), &says),
+        case("declared UTF-16, little end first", little.clone()).with(&[TYPED, declared]).gives(&rows),
+        case("declared UTF-16, big end first", big.clone()).with(&[TYPED, declared]).gives(&rows),
+        case("declared UTF-16, inferred", big.clone()).with(&[declared]).gives(&rows).of_types(&["int64", "string"]),
+        case("UTF-16 without a mark, little end first", little[2..].to_vec())
+            .with(&[TYPED, "encoding = \"utf-16le\""])
+            .gives(&rows),
+        case("UTF-16 with a mark, big end declared", big.clone())
+            .with(&[TYPED, "encoding = \"utf-16be\""])
+            .gives(&rows),
+        case("UTF-16 without a mark that would tell the order", little[2..].to_vec())
+            .with(&[TYPED, declared])
+            .fails(nowhere(), &["a.csv: its utf-16", "byte order mark", "utf-16le"]),
+        case("UTF-16 of the other byte order", little)
+            .with(&[TYPED, "encoding = \"utf-16be\""])
+            .fails(nowhere(), &["a.csv: its utf-16", "other byte order", "encoding = \"utf-16\""]),
+        case("UTF-16 with an odd number of bytes", odd)
+            .with(&[TYPED, declared])
+            .fails(nowhere(), &["a.csv: its utf-16", "middle of a character", "41 bytes"]),
+        case("UTF-16 with half a character", half)
+            .with(&[TYPED, "encoding = \"utf-16le\""])
+            .fails(nowhere(), &["a.csv: its utf-16", "half a character at byte 20"]),
+        case("a record of UTF-16 that cannot be read", bad)
+            .with(&[TYPED, "encoding = \"utf-16be\""])
+            .fails(record(3, 13).column("id"), &["`x` is not of type int64", "UTF-8"]),
     ]
 }

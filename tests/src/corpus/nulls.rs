@@ -62,8 +62,11 @@ fn blanks() -> Vec<Case> {
             .with(&[BARE, TRIM])
             .gives(&[["1", "x"]])
             .of_types(&["int64", "string"]),
-        case("blanks behind a closing quote are text there", "a,b\n\"x\" ,y\n")
+        case("blanks behind a closing quote are no part of the field", "a,b\n\"x\" ,y\nz,\"\n \"\t \r\n")
             .with(&[AB, TRIM])
-            .fails(record(2, 4), &["text follows the closing quote"]),
+            .gives(&[["x", "y"], ["z", "\n "]]),
+        case("text behind such blanks", "a,b\nx,y\n\"x\" y,z\n")
+            .with(&[AB, TRIM])
+            .fails(record(3, 8), &["text follows the closing quote"]),
     ]
 }

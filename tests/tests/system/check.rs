@@ -21,7 +21,8 @@ fn check(path: &Path, arguments: &[&str]) -> Result<Outcome> {
 fn good_data() -> Result<()> {
     let data = UserActions::SMALL.directory()?;
     let told = check(&data, &["--format", "csv"])?.success()?.stdout;
-    for text in ["columns  3, inferred from samples", "records  300,000 (", "email      string", "timestamp  timestamp"]
+    for text in
+        ["columns  3, inferred from samples of ", "records  300,000 (", "email      string", "timestamp  timestamp"]
     {
         ensure!(told.contains(text), "expected `{text}` in {told}");
     }
@@ -33,6 +34,7 @@ fn good_data() -> Result<()> {
     assert_eq!(number(&told, "/inputs/0/records"), 3);
     assert_eq!(told["inputs"][0]["columns"][1]["name"], "a \"b\" | c");
     assert_eq!(told["inputs"][0]["columns"][0]["type"], "int64");
+    assert_eq!(number(&told, "/inputs/0/inferred/records"), 3);
     let nulls: Vec<u64> = (0..3).map(|column| number(&told, &format!("/inputs/0/columns/{column}/nulls"))).collect();
     assert_eq!(nulls, [0, 2, 1]);
     ensure!(part_files(directory.path())?.len() == 1, "a check writes nothing");
@@ -54,6 +56,44 @@ fn first_problem_and_its_place() -> Result<()> {
     let told = check(&path, &["--schema", "n int64, text string", "--json"])?.with_code(UNREADABLE)?.json()?;
     assert_eq!(told["readable"], false);
     assert_eq!(told["inputs"][0]["problem"]["place"]["line"], 400_002, "{told:#}");
+    Ok(())
+}
+
+#[test]
+fn a_job_tells_what_was_inferred() -> Result<()> {
+    let directory = tempfile::tempdir()?;
+    let path = directory.path().join("a.csv");
+    std::fs::write(&path, "n,text,day\n1,a,2026-01-15\n,b,\n3,,\n")?;
+    let input = format!("t={}", path.display());
+    let submit = ["submit", "--master", "local[1]", "--input", &input, "--sql", "SELECT count(*) AS c FROM t"];
+    let expected = "inferred   t, from 3 records: n int64 (1 NULL), text string (1 NULL), day date (2 NULLs)";
+    let outcome = run_hearth(&submit)?.success()?;
+    ensure!(outcome.stderr.contains(expected), "expected `{expected}` in {}", outcome.stderr);
+    let told = run_hearth(&[&submit[..], &["--json"]].concat())?.success()?.json()?;
+    assert_eq!(told["inferred"][0]["columns"][2]["type"], "date", "{told:#}");
+    assert_eq!(number(&told, "/inferred/0/columns/2/nulls"), 2);
+    let told = run_hearth(&[&submit[..], &["--json", "--schema", "n int64, text string, day date"]].concat())?;
+    assert_eq!(told.success()?.json()?["inferred"].as_array().map(Vec::len), Some(0));
+    Ok(())
+}
+
+#[test]
+fn records_are_put_aside_where_the_flags_say_so() -> Result<()> {
+    let directory = tempfile::tempdir()?;
+    let path = directory.path().join("numbers");
+    std::fs::write(&path, "n,text\n1,a\nx,b\n3,c\n")?;
+    let flags = ["--format", "csv", "--schema", "n int64, text string", "--on-error", "reject"];
+    let told = check(&path, &flags)?.success()?.stdout;
+    for text in ["records  2 (", "rejects  1, among them", "numbers, line 3, byte 11, column `n`"] {
+        ensure!(told.contains(text), "expected `{text}` in {told}");
+    }
+    let told = check(&path, &[&flags[..], &["--compression", "none", "--json"]].concat())?.success()?.json()?;
+    assert_eq!(number(&told, "/inputs/0/rejected"), 1, "{told:#}");
+    check(&path, &[&flags[..], &["--max-rejects", "0"]].concat())?.with_code(UNREADABLE)?.says(&["max_rejects"])?;
+    let input = format!("t={}", path.display());
+    let submit = ["submit", "--master", "local[1]", "--input", &input, "--sql", "SELECT sum(n) AS s FROM t", "--json"];
+    let told = run_hearth(&[&submit[..], &flags].concat())?.success()?.json()?;
+    assert_eq!((number(&told, "/result/0/s"), number(&told, "/inputs/0/rejected")), (4, 1), "{told:#}");
     Ok(())
 }
 

@@ -113,6 +113,11 @@ fn damaged_files_fail_the_job() -> Result<()> {
         let bad = zstd(format!("n,text\n{text}x,y\n").as_bytes())?;
         let place = ["line 200002", "column `n`", "line and byte count the decompressed data"];
         check("bad.csv.zst", &bad, &csv, &place)?;
+        let utf16 = |text: &str| text.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<u8>>();
+        let little = [&csv[..], &["encoding = \"utf-16le\""]].concat();
+        let place = ["line 200002", "column `n`", "the byte counts the file's text as UTF-8"];
+        check("utf16.csv.zst", &zstd(&utf16(&format!("n,text\n{text}x,y\n")))?, &little, &place)?;
+        check("odd.csv.gz", &gzip(&[utf16("n,text\n"), vec![0]].concat())?, &little, &["middle of a character"])?;
         check("a.csv.xz", b"x", &csv, &["`.xz` files cannot be read"])?;
         let named = [&csv[..], &["compression = \"bzip2\""]].concat();
         check("named.csv", b"n,text\n1,a\n", &named, &["bzip2", "corrupt"])

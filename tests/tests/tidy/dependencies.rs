@@ -7,13 +7,14 @@ use anyhow::{Context, Result, ensure};
 use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, Package, PackageId};
 
 /// Workspace crates that each crate may name in `[dependencies]`. `hearth` is the composition root.
-const MAY_NAME: [(&str, &[&str]); 15] = [
+const MAY_NAME: [(&str, &[&str]); 16] = [
     ("hearth-common", &[]),
     ("hearth-proto", &["hearth-common"]),
     ("hearth-hdfs", &["hearth-common"]),
     ("hearth-storage", &["hearth-common", "hearth-hdfs"]),
     ("hearth-scan", &[]),
     ("hearth-csv", &["hearth-common", "hearth-scan", "hearth-storage"]),
+    ("hearth-differential", &["hearth-common", "hearth-csv", "hearth-scan"]),
     ("hearth-plan", &["hearth-common", "hearth-storage", "hearth-csv"]),
     ("hearth-scheduler", &["hearth-common"]),
     (
@@ -25,7 +26,7 @@ const MAY_NAME: [(&str, &[&str]); 15] = [
     ("hearth", &["hearth-client", "hearth-common", "hearth-master", "hearth-proto", "hearth-worker"]),
     ("hearth-tests", &[]),
     ("hearth-test-hdfs", &[]),
-    ("hearth-bench", &["hearth-tests"]),
+    ("hearth-bench", &["hearth-common", "hearth-plan", "hearth-scan", "hearth-storage", "hearth-tests"]),
 ];
 
 /// Crates that a crate must not see, not even through another one. A name that ends in `*` stands for all that begin so.

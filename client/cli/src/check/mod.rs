@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use crate::exit::{CliError, Exit};
 use crate::place::{MasterPlace, cores};
-use crate::submit::{follow_to_the_end, input_of, parse_pair};
+use crate::submit::{InputChoices, follow_to_the_end, input_of, parse_pair};
 use crate::terminal::note;
 
 use report::{Column, Found, Report};
@@ -24,6 +24,7 @@ const EXAMPLES: &str = "\
 Examples:
   hearth check 'raw/*.csv'
   hearth check raw/ --format csv --schema 'email string, amount decimal(12,2)'
+  hearth check raw.csv --on-error reject --max-rejects 0.1%
   hearth check --job job.toml --input actions --set date=2026-01-15
   hearth check --master hearth://node1:7077 /data/raw/actions.csv.gz --json
 
@@ -48,6 +49,18 @@ pub(crate) struct CheckArgs {
     /// Columns of the files: 'email string, amount decimal(12,2)'. Without it they are inferred.
     #[arg(long, value_name = "COLUMNS", conflicts_with = "job")]
     schema: Option<String>,
+
+    /// How the files are compressed: auto (by the extension), none, gzip, bzip2, zstd.
+    #[arg(long, value_name = "COMPRESSION", conflicts_with = "job")]
+    compression: Option<String>,
+
+    /// What a record that cannot be read does: fail stops the job, reject puts it aside (CSV).
+    #[arg(long, value_name = "ACTION", conflicts_with = "job")]
+    on_error: Option<String>,
+
+    /// Rejects that are allowed, with --on-error reject: a number of records, or a share such as 0.5% [default: 1000].
+    #[arg(long, value_name = "LIMIT", requires = "on_error")]
+    max_rejects: Option<String>,
 
     /// Job file (TOML) whose inputs to read; its query and output are left alone.
     #[arg(long, value_name = "JOB.toml")]
@@ -96,7 +109,14 @@ fn inputs_of(args: &CheckArgs) -> Result<BTreeMap<String, InputSpec>, CliError> 
         let directory =
             std::env::current_dir().map_err(|error| CliError::usage(format!("find the current directory: {error}")))?;
         let paths = args.path.iter().map(|path| absolute_location(path, &directory)).collect();
-        let input = input_of(PATHS_INPUT, paths, (args.format.as_deref(), args.schema.as_deref()))?;
+        let choices = InputChoices {
+            format: args.format.as_deref(),
+            schema: args.schema.as_deref(),
+            compression: args.compression.as_deref(),
+            on_error: args.on_error.as_deref(),
+            max_rejects: args.max_rejects.as_deref(),
+        };
+        let input = input_of(PATHS_INPUT, paths, choices)?;
         return Ok([(PATHS_INPUT.to_owned(), input)].into());
     };
     let mut inputs = read_job(file, &args.set.iter().cloned().collect())?.inputs;
@@ -155,6 +175,7 @@ async fn check(client: &Client, name: &str, input: &InputSpec) -> Result<Result<
         return Ok(Ok(Found { problem: Some(problem), ..Found::default() }));
     }
     let rows = fetch(client, looked.id, ResultFormat::Schema).await?;
+    let inferred = looked.inferred.into_iter().next();
     let text = |row: &Value, key: &str| row[key].as_str().unwrap_or_default().to_owned();
     let mut columns: Vec<Column> =
         rows.iter().map(|row| Column { name: text(row, "name"), kind: text(row, "type"), nulls: None }).collect();
@@ -169,7 +190,7 @@ async fn check(client: &Client, name: &str, input: &InputSpec) -> Result<Result<
     };
     let bytes = Some(read.metrics.input_bytes);
     if let Some(problem) = problem_of(&read) {
-        return Ok(Ok(Found { columns, bytes, records: None, problem: Some(problem) }));
+        return Ok(Ok(Found { columns, inferred, bytes, problem: Some(problem), ..Found::default() }));
     }
     if read.state == JobState::Cancelled {
         return Ok(Err(Exit::Cancelled));
@@ -181,7 +202,8 @@ async fn check(client: &Client, name: &str, input: &InputSpec) -> Result<Result<
         let values = count(&format!("c{number}"));
         column.nulls = records.zip(values).map(|(records, values)| records.saturating_sub(values));
     }
-    Ok(Ok(Found { columns, bytes, records, problem: None }))
+    let rejects = read.inputs.into_iter().find(|status| status.records.input == name);
+    Ok(Ok(Found { columns, inferred, bytes, records, rejects, problem: None }))
 }
 
 async fn submit(client: &Client, job: JobSpec) -> Result<JobId, CliError> {

@@ -1,11 +1,11 @@
 //! What a check found, for people and as JSON.
 
-use hearth_common::{ByteSize, FailureCause, InputFormat, InputSpec};
+use hearth_common::{ByteSize, FailureCause, InferredInput, InputFormat, InputSpec, InputStatus};
 use serde_json::{Value, json};
 
 use crate::columns::lay_out;
 use crate::exit::CliError;
-use crate::figures::count;
+use crate::figures::{count, counted};
 use crate::terminal::{say, say_json};
 
 /// One input and what was found.
@@ -19,9 +19,14 @@ pub(super) struct Report {
 #[derive(Default)]
 pub(super) struct Found {
     pub(super) columns: Vec<Column>,
+    /// What the samples told, where no columns are declared.
+    pub(super) inferred: Option<InferredInput>,
     /// Bytes of the files that were read whole.
     pub(super) bytes: Option<u64>,
+    /// Records that can be read.
     pub(super) records: Option<u64>,
+    /// The figures of the input, with the first records that were put aside.
+    pub(super) rejects: Option<InputStatus>,
     /// Why it cannot be read.
     pub(super) problem: Option<FailureCause>,
 }
@@ -48,10 +53,18 @@ impl Report {
         let found = &self.found;
         let mut lines = vec![format!("input    {}", self.name), format!("path     {}", self.input.paths.join(", "))];
         if !found.columns.is_empty() {
-            lines.push(format!("columns  {}, {}", found.columns.len(), self.origin()));
+            let inferred = found.inferred.as_ref();
+            let seen = inferred.map(|inferred| format!(" of {}", counted(inferred.records, "record")));
+            let (columns, seen) = (found.columns.len(), seen.unwrap_or_default());
+            lines.push(format!("columns  {columns}, {}{seen}", self.origin()));
         }
         if let (Some(records), Some(bytes)) = (found.records, found.bytes) {
             lines.push(format!("records  {} ({})", count(records), ByteSize(bytes)));
+        }
+        let rejects = found.rejects.as_ref().filter(|status| status.records.rejected > 0);
+        if let Some(status) = rejects {
+            lines.push(format!("rejects  {}, among them", count(status.records.rejected)));
+            lines.extend(status.first_rejects.iter().map(|reject| format!("  {reject}")));
         }
         if let Some(problem) = &found.problem {
             lines.push(format!("problem  {problem}"));
@@ -76,7 +89,10 @@ impl Report {
             "paths": self.input.paths,
             "columns": found.columns.iter().map(column).collect::<Vec<_>>(),
             "columns_origin": self.origin(),
+            "inferred": found.inferred,
             "records": found.records,
+            "rejected": found.rejects.as_ref().map(|status| status.records.rejected),
+            "first_rejects": found.rejects.as_ref().map(|status| &status.first_rejects),
             "bytes": found.bytes,
             "problem": found.problem,
             "problem_message": found.problem.as_ref().map(ToString::to_string),

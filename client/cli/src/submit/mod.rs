@@ -1,6 +1,7 @@
 //! `hearth submit`: makes a job of a file or of flags, submits it, follows it, and tells what became of it.
 
 mod follow;
+mod input;
 mod narrate;
 mod result;
 mod spec;
@@ -20,12 +21,14 @@ use crate::place::MasterPlace;
 use crate::terminal::{note, say, say_json};
 
 use follow::{Ended, Follow};
-pub(crate) use spec::{input_of, parse_pair};
+pub(crate) use input::{InputChoices, input_of};
+pub(crate) use spec::parse_pair;
 
 const EXAMPLES: &str = "\
 Examples:
   hearth submit job.toml --set date=2026-01-15
   hearth submit --input actions='raw/*.csv' --sql 'SELECT action, count(*) FROM actions GROUP BY action'
+  hearth submit --input t=raw.csv --on-error reject --max-rejects 0.1% --sql 'SELECT * FROM t' --output good
   hearth submit --master 'local[2]' job.toml
   hearth submit job.toml --detach --json
 
@@ -85,6 +88,18 @@ pub(crate) struct JobFlags {
     /// Columns of the only input, or of one: 'email string, amount decimal(12,2)'. Without it they are inferred.
     #[arg(long, value_name = "[NAME=]COLUMNS", requires = "input")]
     pub(crate) schema: Vec<String>,
+
+    /// How the inputs are, or one is, compressed: auto (by the extension), none, gzip, bzip2, zstd.
+    #[arg(long, value_name = "[NAME=]COMPRESSION", requires = "input")]
+    pub(crate) compression: Vec<String>,
+
+    /// What a record that cannot be read does: fail stops the job, reject puts it aside (CSV).
+    #[arg(long, value_name = "[NAME=]ACTION", requires = "input")]
+    pub(crate) on_error: Vec<String>,
+
+    /// Rejects that are allowed, with --on-error reject: a number of records, or a share such as 0.5% [default: 1000].
+    #[arg(long, value_name = "[NAME=]LIMIT", requires = "on_error")]
+    pub(crate) max_rejects: Vec<String>,
 
     /// The query: one SELECT.
     #[arg(long, value_name = "SELECT", conflicts_with = "sql_file")]

@@ -6,12 +6,14 @@ use std::time::Duration;
 use hearth_common::{AttemptMetrics, ByteSize, JobState, JobStatus, StageId, StageStatus};
 
 use crate::figures::{counted, span};
+use crate::inferred::inferred;
 
 /// Tells a job's progress in lines: one for each change of state, reason to wait, or stage.
 #[derive(Debug, Default)]
 pub(super) struct Narrator {
     state: Option<JobState>,
     waiting_for: Option<String>,
+    inferred_told: bool,
     stages_begun: BTreeSet<StageId>,
     stages_done: BTreeSet<StageId>,
     in_trouble: bool,
@@ -31,6 +33,9 @@ impl Narrator {
         if self.waiting_for != job.waiting_for {
             self.waiting_for.clone_from(&job.waiting_for);
             lines.extend(job.waiting_for.iter().map(|reason| format!("waiting for {reason}")));
+        }
+        if !job.inferred.is_empty() && !std::mem::replace(&mut self.inferred_told, true) {
+            lines.extend(job.inferred.iter().map(inferred));
         }
         for stage in job.stages.iter().filter(|stage| stage.tasks > 0) {
             let done = is_done(stage);
@@ -151,6 +156,7 @@ mod tests {
             attempts: AttemptCounts::default(),
             query: String::new(),
             inputs: Vec::new(),
+            inferred: Vec::new(),
         }
     }
 

@@ -3,14 +3,12 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use hearth_client::job_file::{absolute_location, format_of_paths, parse_schema, read_job};
+use hearth_client::job_file::{absolute_location, read_job};
 use hearth_client::nearest;
-use hearth_common::{
-    ColumnSpec, Compression, CsvOptions, InputCompression, InputFormat, InputSpec, JobSettings, JobSpec, OnError,
-    OutputFormat, OutputMode, OutputSpec,
-};
+use hearth_common::{Compression, InputSpec, JobSettings, JobSpec, OutputFormat, OutputMode, OutputSpec};
 
 use super::JobFlags;
+use super::input::{InputChoices, input_of};
 use crate::exit::CliError;
 
 /// Splits `NAME=VALUE`.
@@ -58,36 +56,33 @@ fn job_of_flags(flags: &JobFlags) -> Result<JobSpec, CliError> {
     Ok(JobSpec { name, query, inputs, output, settings: JobSettings::default() })
 }
 
-fn inputs_of(flags: &JobFlags, directory: &Path) -> Result<BTreeMap<String, InputSpec>, CliError> {
+fn inputs_of<'a>(flags: &'a JobFlags, directory: &Path) -> Result<BTreeMap<String, InputSpec>, CliError> {
     let mut paths: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     for (name, path) in &flags.input {
         paths.entry(name).or_default().push(absolute_location(path, directory));
     }
     let names: Vec<_> = paths.keys().copied().collect();
-    let formats = by_input("--format", &flags.format, &names)?;
     let schemas = by_input("--schema", &flags.schema, &names)?;
     if names.len() > 1 && schemas.contains_key("") {
         let many = CliError::usage("--schema does not say which input it is for");
         return Err(many.hint(format!("write --schema {}='...'", names.first().unwrap_or(&""))));
     }
+    let formats = by_input("--format", &flags.format, &names)?;
+    let compressions = by_input("--compression", &flags.compression, &names)?;
+    let on_errors = by_input("--on-error", &flags.on_error, &names)?;
+    let limits = by_input("--max-rejects", &flags.max_rejects, &names)?;
     let input = |(name, paths): (&str, Vec<String>)| {
-        let format = formats.get(name).or_else(|| formats.get(""));
-        let schema = schemas.get(name).or_else(|| schemas.get(""));
-        let input = input_of(name, paths, (format.copied(), schema.copied()))?;
-        Ok((name.to_owned(), input))
+        let chosen = |values: &BTreeMap<&str, &'a str>| values.get(name).or_else(|| values.get("")).copied();
+        let choices = InputChoices {
+            format: chosen(&formats),
+            schema: chosen(&schemas),
+            compression: chosen(&compressions),
+            on_error: chosen(&on_errors),
+            max_rejects: chosen(&limits),
+        };
+        Ok((name.to_owned(), input_of(name, paths, choices)?))
     };
     paths.into_iter().map(input).collect()
-}
-
-/// An input of these files; format and columns are found out where they are not given.
-pub(crate) fn input_of(
-    name: &str,
-    paths: Vec<String>,
-    (format, schema): (Option<&str>, Option<&str>),
-) -> Result<InputSpec, CliError> {
-    let format = format_of(name, &paths, format)?;
-    let schema = schema.map(schema_of).transpose()?;
-    Ok(InputSpec { paths, format, compression: InputCompression::Auto, schema, on_error: OnError::Fail })
 }
 
 /// Values written as `[NAME=]VALUE`, by name; the one without a name under the empty name.
@@ -107,33 +102,6 @@ fn by_input<'f>(flag: &str, values: &'f [String], names: &[&str]) -> Result<BTre
         }
     }
     Ok(found)
-}
-
-fn format_of(name: &str, paths: &[String], format: Option<&str>) -> Result<InputFormat, CliError> {
-    match format {
-        Some("csv") => Ok(match format_of_paths(paths) {
-            Some(InputFormat::Csv(options)) => InputFormat::Csv(options),
-            Some(InputFormat::Json | InputFormat::Parquet) | None => InputFormat::Csv(CsvOptions::default()),
-        }),
-        Some("json") => Ok(InputFormat::Json),
-        Some("parquet") => Ok(InputFormat::Parquet),
-        Some(odd) => {
-            let error = CliError::usage(format!("`{odd}` is not a format"));
-            Err(match nearest(odd, ["csv", "json", "parquet"]) {
-                Some(near) => error.hint(format!("did you mean `{near}`?")),
-                None => error.hint("use csv, json or parquet"),
-            })
-        }
-        None => format_of_paths(paths).ok_or_else(|| {
-            CliError::usage(format!("the format of input `{name}` is not clear from its path"))
-                .hint("add --format csv, json or parquet")
-        }),
-    }
-}
-
-fn schema_of(text: &str) -> Result<Vec<ColumnSpec>, CliError> {
-    parse_schema(text)
-        .map_err(|problem| CliError::usage(problem).hint("write --schema 'email string, amount decimal(12,2)'"))
 }
 
 fn output_of(flags: &JobFlags, path: &str, directory: &Path) -> Result<OutputSpec, CliError> {

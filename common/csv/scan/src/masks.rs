@@ -1,5 +1,7 @@
 //! One bit per byte of a block: which bytes are marks. With plain 64-bit words, for every processor.
 
+use crate::state::Dialect;
+
 /// Bytes of a block.
 pub(crate) const BLOCK: usize = 64;
 
@@ -10,6 +12,13 @@ pub(crate) struct Masks {
     pub(crate) quote: u64,
     pub(crate) line_feed: u64,
     pub(crate) carriage_return: u64,
+}
+
+/// Where the marks are that most dialects do not have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct RareMasks {
+    pub(crate) escape: u64,
+    pub(crate) comment: u64,
 }
 
 /// The marks that are looked for. Without quotes, `quote` is a line feed and its mask is cleared.
@@ -41,6 +50,51 @@ impl Marks {
     pub(crate) const fn without_quotes(self, mut masks: Masks) -> Masks {
         if !self.has_quote {
             masks.quote = 0;
+        }
+        masks
+    }
+}
+
+/// The marks that most dialects do not have. Without one of them, it is a line feed and its mask is cleared.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct RareMarks {
+    pub(crate) escape: u8,
+    pub(crate) comment: u8,
+    has_escape: bool,
+    has_comment: bool,
+}
+
+impl RareMarks {
+    /// `None` for a dialect that has neither.
+    pub(crate) fn of(dialect: &Dialect) -> Option<Self> {
+        (dialect.escape.is_some() || dialect.comment.is_some()).then(|| Self {
+            escape: dialect.escape.unwrap_or(b'\n'),
+            comment: dialect.comment.unwrap_or(b'\n'),
+            has_escape: dialect.escape.is_some(),
+            has_comment: dialect.comment.is_some(),
+        })
+    }
+
+    /// Finds them, eight bytes at a time.
+    #[inline(always)]
+    pub(crate) fn find(self, block: &[u8; BLOCK]) -> RareMasks {
+        let (words, _) = block.as_chunks::<8>();
+        let mut masks = RareMasks { escape: 0, comment: 0 };
+        for (number, word) in words.iter().enumerate() {
+            let word = u64::from_le_bytes(*word);
+            masks.escape |= equal_bytes(word, self.escape) << (number * 8);
+            masks.comment |= equal_bytes(word, self.comment) << (number * 8);
+        }
+        self.without_absent(masks)
+    }
+
+    #[inline(always)]
+    pub(crate) const fn without_absent(self, mut masks: RareMasks) -> RareMasks {
+        if !self.has_escape {
+            masks.escape = 0;
+        }
+        if !self.has_comment {
+            masks.comment = 0;
         }
         masks
     }

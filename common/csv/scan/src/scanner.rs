@@ -1,8 +1,8 @@
 //! Scans chunks of any size, one after the other, and carries the state between them.
 
-use crate::block::resolve;
+use crate::block::{Block, resolve, resolve_rare};
 use crate::index::Index;
-use crate::masks::{BLOCK, Marks, Masks};
+use crate::masks::{BLOCK, Marks, Masks, RareMarks, RareMasks};
 use crate::simd;
 use crate::state::{Dialect, State, Step};
 
@@ -35,8 +35,6 @@ impl Scanner {
     /// The same, with the kernel to use.
     #[must_use]
     pub const fn with_kernel(dialect: Dialect, state: State, kernel: Kernel) -> Self {
-        // Blocks know no escapes and no comments.
-        let kernel = if dialect.escape.is_some() || dialect.comment.is_some() { Kernel::Steps } else { kernel };
         Self { dialect, kernel, state }
     }
 
@@ -56,10 +54,13 @@ impl Scanner {
         let quote = self.dialect.quote.unwrap_or(b'\n');
         let marks = Marks { delimiter: self.dialect.delimiter, quote, has_quote: self.dialect.quote.is_some() };
         let (blocks, rest) = chunk.as_chunks::<BLOCK>();
-        match self.kernel {
-            Kernel::Best if simd::scan(&mut pass, marks, blocks) => {}
-            Kernel::Best | Kernel::Words => blocks.iter().for_each(|block| pass.take(block, marks.find(block))),
-            Kernel::Steps => blocks.iter().for_each(|block| pass.step(block)),
+        match (self.kernel, RareMarks::of(&self.dialect)) {
+            (Kernel::Steps, _) => blocks.iter().for_each(|block| pass.step(block)),
+            (Kernel::Best, rare) if simd::scan(&mut pass, (marks, rare), blocks) => {}
+            (Kernel::Best | Kernel::Words, None) => blocks.iter().for_each(|block| pass.take(block, marks.find(block))),
+            (Kernel::Best | Kernel::Words, Some(rare)) => {
+                blocks.iter().for_each(|block| pass.take_rare(block, marks.find(block), rare.find(block)));
+            }
         }
         pass.step(rest);
         self.state = pass.state;
@@ -79,7 +80,18 @@ impl Pass<'_> {
     /// Takes a block by its masks.
     #[inline(always)]
     pub(crate) fn take(&mut self, block: &[u8; BLOCK], masks: Masks) {
-        let Some(found) = resolve(masks, self.state) else {
+        self.enter(block, masks, resolve(masks, self.state));
+    }
+
+    /// The same for a dialect with escapes or comments.
+    #[inline(always)]
+    pub(crate) fn take_rare(&mut self, block: &[u8; BLOCK], masks: Masks, rare: RareMasks) {
+        self.enter(block, masks, resolve_rare(masks, rare, self.state));
+    }
+
+    #[inline(always)]
+    fn enter(&mut self, block: &[u8; BLOCK], masks: Masks, found: Option<Block>) {
+        let Some(found) = found else {
             self.step(block);
             return;
         };

@@ -1,7 +1,7 @@
 //! The same bits with AVX2. The only module with `unsafe`: unaligned loads, and the call behind the run-time detection.
 #![cfg_attr(target_arch = "x86_64", expect(unsafe_code, reason = "AVX2 loads and the call of an AVX2 function"))]
 
-use crate::masks::{BLOCK, Marks};
+use crate::masks::{BLOCK, Marks, RareMarks};
 use crate::scanner::Pass;
 
 /// Whether [`scan`] may be called.
@@ -20,14 +20,17 @@ pub(crate) fn is_available() -> bool {
 }
 
 /// Scans whole blocks; does nothing and gives `false` where the processor cannot.
-pub(crate) fn scan(pass: &mut Pass<'_>, marks: Marks, blocks: &[[u8; BLOCK]]) -> bool {
+pub(crate) fn scan(pass: &mut Pass<'_>, marks: (Marks, Option<RareMarks>), blocks: &[[u8; BLOCK]]) -> bool {
     if !is_available() {
         return false;
     }
     #[cfg(target_arch = "x86_64")]
-    // SAFETY: `is_available` has found every feature that `x86::scan` is compiled with.
+    // SAFETY: `is_available` has found every feature that both functions are compiled with.
     unsafe {
-        x86::scan(pass, marks, blocks);
+        match marks {
+            (marks, None) => x86::scan(pass, marks, blocks),
+            (marks, Some(rare)) => x86::scan_rare(pass, (marks, rare), blocks),
+        }
     }
     #[cfg(not(target_arch = "x86_64"))]
     let _ = (pass, marks, blocks);
@@ -38,24 +41,60 @@ pub(crate) fn scan(pass: &mut Pass<'_>, marks: Marks, blocks: &[[u8; BLOCK]]) ->
 mod x86 {
     use std::arch::x86_64::{__m256i, _mm256_cmpeq_epi8, _mm256_loadu_si256, _mm256_movemask_epi8, _mm256_set1_epi8};
 
-    use super::{BLOCK, Marks, Pass};
-    use crate::masks::Masks;
+    use super::{BLOCK, Marks, Pass, RareMarks};
+    use crate::masks::{Masks, RareMasks};
 
     #[target_feature(enable = "avx2,bmi1,bmi2,popcnt")]
     pub(super) fn scan(pass: &mut Pass<'_>, marks: Marks, blocks: &[[u8; BLOCK]]) {
-        let delimiter = _mm256_set1_epi8(marks.delimiter.cast_signed());
-        let quote = _mm256_set1_epi8(marks.quote.cast_signed());
-        let line_feed = _mm256_set1_epi8(b'\n'.cast_signed());
-        let carriage_return = _mm256_set1_epi8(b'\r'.cast_signed());
+        let vectors = Vectors::new(marks);
+        for block in blocks {
+            pass.take(block, vectors.find(load(block)));
+        }
+    }
+
+    #[target_feature(enable = "avx2,bmi1,bmi2,popcnt")]
+    pub(super) fn scan_rare(pass: &mut Pass<'_>, (marks, rare): (Marks, RareMarks), blocks: &[[u8; BLOCK]]) {
+        let vectors = Vectors::new(marks);
+        let escape = _mm256_set1_epi8(rare.escape.cast_signed());
+        let comment = _mm256_set1_epi8(rare.comment.cast_signed());
         for block in blocks {
             let halves = load(block);
-            let masks = marks.without_quotes(Masks {
-                delimiter: equal(halves, delimiter),
-                quote: equal(halves, quote),
-                line_feed: equal(halves, line_feed),
-                carriage_return: equal(halves, carriage_return),
-            });
-            pass.take(block, masks);
+            let found = RareMasks { escape: equal(halves, escape), comment: equal(halves, comment) };
+            pass.take_rare(block, vectors.find(halves), rare.without_absent(found));
+        }
+    }
+
+    /// Each mark in every byte of a vector.
+    struct Vectors {
+        marks: Marks,
+        delimiter: __m256i,
+        quote: __m256i,
+        line_feed: __m256i,
+        carriage_return: __m256i,
+    }
+
+    impl Vectors {
+        #[inline]
+        #[target_feature(enable = "avx2")]
+        fn new(marks: Marks) -> Self {
+            Self {
+                marks,
+                delimiter: _mm256_set1_epi8(marks.delimiter.cast_signed()),
+                quote: _mm256_set1_epi8(marks.quote.cast_signed()),
+                line_feed: _mm256_set1_epi8(b'\n'.cast_signed()),
+                carriage_return: _mm256_set1_epi8(b'\r'.cast_signed()),
+            }
+        }
+
+        #[inline]
+        #[target_feature(enable = "avx2")]
+        fn find(&self, halves: (__m256i, __m256i)) -> Masks {
+            self.marks.without_quotes(Masks {
+                delimiter: equal(halves, self.delimiter),
+                quote: equal(halves, self.quote),
+                line_feed: equal(halves, self.line_feed),
+                carriage_return: equal(halves, self.carriage_return),
+            })
         }
     }
 

@@ -13,11 +13,13 @@ pub struct Dialect {
     pub escape: Option<u8>,
     /// A line that begins with it is no record.
     pub comment: Option<u8>,
+    /// Spaces and tabs may stand between a closing quote and the end of its field.
+    pub trim: bool,
 }
 
 impl Default for Dialect {
     fn default() -> Self {
-        Self { delimiter: b',', quote: Some(b'"'), escape: None, comment: None }
+        Self { delimiter: b',', quote: Some(b'"'), escape: None, comment: None, trim: false }
     }
 }
 
@@ -36,6 +38,8 @@ pub enum State {
     Escaped,
     /// After a quote in a quoted field: its end, or the first half of a doubled quote.
     Closed,
+    /// After blanks behind a closing quote, where they are forgiven.
+    AfterQuote,
     /// After a carriage return outside quotes: the first half of a line end.
     CarriageReturn,
     /// In a comment.
@@ -65,7 +69,10 @@ impl State {
             Self::Comment if byte != b'\n' => (Self::Comment, Step::Inside, None),
             Self::RecordStart if is(byte, dialect.comment) => (Self::Comment, Step::Inside, None),
             Self::RecordStart | Self::FieldStart if is(byte, dialect.quote) => (Self::Quoted, Step::Inside, None),
-            Self::Closed => {
+            Self::Closed | Self::AfterQuote if dialect.trim && is_blank(byte) && byte != dialect.delimiter => {
+                (Self::AfterQuote, Step::Inside, None)
+            }
+            Self::Closed | Self::AfterQuote => {
                 let (next, step) = plain(byte, dialect);
                 let problem = if matches!(next, Self::Unquoted) { Some(ProblemKind::TextAfterQuote) } else { None };
                 (next, step, problem)
@@ -87,6 +94,10 @@ impl State {
     pub const fn is_in_quotes(self) -> bool {
         matches!(self, Self::Quoted | Self::Escaped)
     }
+}
+
+const fn is_blank(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t')
 }
 
 const fn is(byte: u8, mark: Option<u8>) -> bool {

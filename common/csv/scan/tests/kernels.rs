@@ -41,21 +41,25 @@ fn states() -> impl Strategy<Value = State> {
         State::FieldStart,
         State::Unquoted,
         State::Quoted,
+        State::Escaped,
         State::Closed,
+        State::AfterQuote,
         State::CarriageReturn,
+        State::Comment,
     ])
 }
 
 fn dialects() -> impl Strategy<Value = Dialect> {
     let quote = prop::sample::select(vec![Some(b'"'), Some(b'\''), None]);
     let delimiter = prop::sample::select(vec![b',', b'\t', b';']);
-    let escape = prop::sample::select(vec![None, None, None, Some(b'\\')]);
-    let comment = prop::sample::select(vec![None, None, None, Some(b'#')]);
-    (delimiter, quote, escape, comment).prop_map(|(delimiter, quote, escape, comment)| Dialect {
+    let escape = prop::sample::select(vec![None, Some(b'\\')]);
+    let comment = prop::sample::select(vec![None, Some(b'#')]);
+    (delimiter, quote, escape, comment, any::<bool>()).prop_map(|(delimiter, quote, escape, comment, trim)| Dialect {
         delimiter,
         quote,
         escape,
         comment,
+        trim,
     })
 }
 
@@ -81,6 +85,11 @@ fn texts() -> impl Strategy<Value = Vec<u8>> {
         "#",
         "\\",
         "\\\"",
+        "\\\\",
+        ",\"an escaped \\\" quote, and one more: \\\"\"",
+        "\n# a comment, with \"quotes\n",
+        " ",
+        "\"z\" \t",
         "0123456789",
         "é",
         "a plain field that is longer than most,",
@@ -170,6 +179,24 @@ fn says_what_breaks_the_rules() {
     check("a\r\r\n", &[(2, CarriageReturn)]);
     check("5\" pipe,\"6\"\" pipe\"", &[]);
     check("\"a\rb\",\"\"\r", &[]);
+}
+
+#[test]
+fn blanks_behind_a_closing_quote_are_forgiven_where_fields_are_trimmed() {
+    let check = |text: &str, delimiter: u8, problems: &[usize], separators: usize| {
+        let dialect = Dialect { delimiter, trim: true, ..Dialect::default() };
+        for kernel in [Kernel::Best, Kernel::Words, Kernel::Steps] {
+            let long = "plain text\n".repeat(9) + text + &"\nmore text".repeat(9);
+            let found = scan(long.as_bytes(), (dialect, State::RecordStart), kernel, &[]);
+            let shifted: Vec<usize> = found.problems.iter().map(|(at, _)| at - 99).collect();
+            assert_eq!((&shifted[..], found.separators.len() - 18), (problems, separators), "{text:?} {kernel:?}");
+        }
+    };
+    check("\"a\" ,\"b,\"\t \t", b',', &[], 1);
+    check("\"a\" \r", b',', &[], 0);
+    check("\"a\" \"b\",c", b',', &[4], 1);
+    check("\"a\" b,c", b',', &[4], 1);
+    check("\"a\" \t\"b\"", b'\t', &[], 1);
 }
 
 #[test]

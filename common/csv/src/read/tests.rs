@@ -6,10 +6,11 @@ use arrow::datatypes::{DataType, Field};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use hearth_common::{ExtraColumns, InputFormat, LinkSpan, MissingColumns, RecordStart, SplitLink};
 use hearth_storage::InputFile;
-use proptest::collection::vec;
-use proptest::prelude::*;
 
 use super::*;
+
+mod random;
+mod utf16;
 
 struct Case {
     text: Vec<u8>,
@@ -261,6 +262,10 @@ fn every_option_has_its_effect() {
         &["1| x ", "NULL|NULL"],
     );
     check(
+        Case::new("id,name\n\"1\" ,\"x, \ny\"\t \r\n\"2\"\t,z\n", TYPED).with(|options| options.trim = true),
+        &["1|x, \ny", "2|z"],
+    );
+    check(
         Case::new("id,name\nNA,NA\n1,\"NA\"\n-,\n", TYPED)
             .with(|options| options.null_values = vec!["NA".into(), "-".into()]),
         &["NULL|NULL", "1|NA", "NULL|"],
@@ -341,6 +346,11 @@ fn a_record_that_cannot_be_read_is_put_aside() {
     Case::new("# it's\nid,name\n#x,y,z\nx,y\n", TYPED)
         .with(|options| options.comment = Some(b'#'))
         .check_rejects(&[], &["4:22:id: `x` is not of type int64: x,y"]);
+    let text_after = "text follows the closing quote of a field";
+    Case::new("a,b\n\"x\" \"y\",z\n\"x\" y,z\n1,\"2\" ", TEXTS).with(|options| options.trim = true).check_rejects(
+        &["1|2"],
+        &[&format!("2:4:: {text_after}: \"x\" \"y\",z"), &format!("3:14:: {text_after}: \"x\" y,z")],
+    );
 }
 
 #[test]
@@ -423,68 +433,4 @@ fn no_column_is_a_column_too() {
         runtime.block_on(read_all(&table, &path, 5)),
         Ok(Content { rows: vec![String::new(), String::new()], rejects: vec![] })
     );
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 60, ..ProptestConfig::default() })]
-
-    /// What the `csv` crate writes is read back, and every split size gives the same.
-    #[test]
-    fn what_another_writer_writes_is_read_back(
-        rows in vec(("[a\",\n\r é]{0,7}", "[a\"\n]{0,3}"), 0..12),
-        always in any::<bool>(),
-        crlf in any::<bool>(),
-    ) {
-        let style = if always { csv::QuoteStyle::Always } else { csv::QuoteStyle::Necessary };
-        let end = if crlf { csv::Terminator::CRLF } else { csv::Terminator::Any(b'\n') };
-        let mut writer = csv::WriterBuilder::new().quote_style(style).terminator(end).from_writer(Vec::new());
-        writer.write_record(["a", "b"]).unwrap();
-        for (a, b) in &rows {
-            writer.write_record([a, b]).unwrap();
-        }
-        let null = |text: &str| if text.is_empty() && !always { "NULL".to_owned() } else { text.to_owned() };
-        let expected: Vec<String> = rows.iter().map(|(a, b)| format!("{}|{}", null(a), null(b))).collect();
-        let mut case = Case::new(writer.into_inner().unwrap(), TEXTS);
-        prop_assert_eq!(case.rows(), Ok(expected));
-        case.check_splits();
-    }
-
-    /// Whatever the bytes are, every split size gives the same rows or the same error.
-    #[test]
-    fn any_text_is_the_same_in_splits(pieces in vec(prop::sample::select(vec![
-        "x", ",", "\n", "\r\n", "\"", "\"\"", "a,b\n", "\"q\",r\n", "\"m\nn\",o\n", "é", "\r",
-    ]), 0..25)) {
-        Case::new("a,b\n".to_owned() + &pieces.concat(), TEXTS).check_splits();
-        Case::new("a,b\n".to_owned() + &pieces.concat(), TEXTS).putting_aside().check_splits();
-    }
-
-    /// A file with records of all kinds, good and bad: rows and rejects are what each record is by itself, in splits of every size.
-    #[test]
-    fn every_record_is_a_row_or_a_reject(kinds in vec(0..7_usize, 0..20)) {
-        let mut text = b"id,name\n".to_vec();
-        let mut expected = Content::default();
-        let mut line = 2;
-        for kind in kinds {
-            let (record, row, reason): (&[u8], &str, &str) = match kind {
-                0 => (b"1,x", "1|x", ""),
-                1 => (b"2,\"y\n\"", "2|y\n", ""),
-                2 => (b"", "", ""),
-                3 => (b"3,\"\n\",z", "", ": the record has 3 fields, expected 2"),
-                4 => (b"4,\"\n\"z", "", ": text follows the closing quote of a field"),
-                5 => (b"five,\"\n5,x\n\"", "", "id: `five` is not of type int64"),
-                _ => (b"6,\"\n\xff\"", "", ": byte 0xff is not UTF-8"),
-            };
-            if !row.is_empty() {
-                expected.rows.push(row.to_owned());
-            } else if !reason.is_empty() {
-                expected.rejects.push(format!("{line}:{}:{reason}: {}", text.len(), String::from_utf8_lossy(record)));
-            }
-            line += 1 + record.iter().filter(|byte| **byte == b'\n').count();
-            text.extend_from_slice(record);
-            text.push(b'\n');
-        }
-        let mut case = Case::new(text, TYPED).putting_aside();
-        prop_assert_eq!(case.content(), Ok(expected));
-        case.check_splits();
-    }
 }

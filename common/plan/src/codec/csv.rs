@@ -6,7 +6,7 @@ use hearth_common::{ByteSize, CsvOptions, Encoding, ExtraColumns, MissingColumns
 use super::choice::{number_of, value_of};
 use super::{malformed, message};
 
-const ENCODINGS: [Encoding; 2] = [Encoding::Utf8, Encoding::Latin1];
+const ENCODINGS: [Encoding; 5] = Encoding::ALL;
 const MISSING_COLUMNS: [MissingColumns; 2] = [MissingColumns::Error, MissingColumns::Null];
 const EXTRA_COLUMNS: [ExtraColumns; 2] = [ExtraColumns::Error, ExtraColumns::Ignore];
 

@@ -14,7 +14,7 @@ use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::TaskContext;
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt, stream};
-use hearth_common::{FailureCause, InputSplit, Place};
+use hearth_common::{FailureCause, InputFormat, InputSplit, Place};
 use hearth_storage::{SplitLines, open_split};
 
 use super::rows::{external, in_content};
@@ -122,6 +122,6 @@ impl SplitRecords {
             ),
             place: Some(Place { file: self.split.url.clone(), line, byte, column: None }),
         };
-        external(in_content(cause, self.split.compression))
+        external(in_content(cause, (&InputFormat::Json, self.split.compression)))
     }
 }

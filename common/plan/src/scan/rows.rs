@@ -93,12 +93,18 @@ pub(super) fn external(cause: FailureCause) -> DataFusionError {
     DataFusionError::External(Box::new(cause))
 }
 
-/// Says what the line and the byte of a place count in a compressed file.
-pub(super) fn in_content(mut cause: FailureCause, compression: FileCompression) -> FailureCause {
-    if let FailureCause::Task { message, place: Some(Place { byte: Some(_), .. }) } = &mut cause
-        && compression.is_some()
-    {
-        message.push_str("; line and byte count the decompressed data");
+/// Says what the line and the byte of a place count in a file that is decoded while it is read.
+pub(super) fn in_content(
+    mut cause: FailureCause,
+    (format, compression): (&InputFormat, FileCompression),
+) -> FailureCause {
+    let is_transcoded = matches!(format, InputFormat::Csv(options) if options.encoding.is_transcoded());
+    if let FailureCause::Task { message, place: Some(Place { byte: Some(_), .. }) } = &mut cause {
+        match (compression.is_some(), is_transcoded) {
+            (_, true) => message.push_str("; the byte counts the file's text as UTF-8"),
+            (true, false) => message.push_str("; line and byte count the decompressed data"),
+            (false, false) => {}
+        }
     }
     cause
 }
@@ -155,7 +161,7 @@ impl CsvReading {
         if let (Some(binding), Some(scan)) = (&self.binding, records.scan()) {
             binding.scans.note(scan);
         }
-        let batch = batch.map_err(|cause| in_content(cause, self.split.compression))?;
+        let batch = batch.map_err(|cause| in_content(cause, (&self.spec.format, self.split.compression)))?;
         let used = batch.as_ref().map_or(0, |batch| batch.num_rows() as u64);
         let (rejects, records) = (records.take_rejects(), records.records() - before);
         let read = ReadRecords { spec: &self.spec, split: &self.split, records, used, rejects: &rejects };

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use hearth_common::FileCompression;
+use hearth_common::{Encoding, FileCompression};
 use hearth_hdfs::{Depth, Entry, Hdfs, HdfsError, HdfsUrl, Kind};
 
 use super::{FILES_MAX, Found, InputFile, NO_FILES, is_hidden, near_names};
@@ -94,6 +94,7 @@ async fn take(hdfs: &Hdfs, from: &str, (at, entry): (&HdfsUrl, Entry), found: &m
             bytes: entry.bytes,
             modified_ms: entry.modified_ms,
             compression: FileCompression::None,
+            encoding: Encoding::Utf8,
         };
         found.add(from, location, file)?;
     }

@@ -1,6 +1,7 @@
 //! Recounts a stage and compares; for tests.
 
 use super::Stage;
+use crate::run::Runs;
 use crate::task::{Task, TaskState};
 
 impl Stage {
@@ -8,7 +9,7 @@ impl Stage {
     pub(crate) fn check(&self) -> Result<(), String> {
         let count = |is: fn(&TaskState) -> bool| self.tasks.iter().filter(|task| is(&task.state())).count();
         let done = count(|state| matches!(state, TaskState::Done { .. }));
-        let running = count(|state| matches!(state, TaskState::Running { .. }));
+        let running = count(|state| matches!(state, TaskState::Running(_)));
         let unproved = count(|state| matches!(state, TaskState::Unproved { .. }));
         let waiting = count(|state| matches!(state, TaskState::Waiting));
         let counted = (self.done as usize, self.running as usize, self.unproved as usize, self.waiting());
@@ -18,9 +19,14 @@ impl Stage {
         }
         let is_waiting =
             |partition: u32| self.task(partition).is_some_and(|task| matches!(task.state(), TaskState::Waiting));
-        let mut listed = self.ready.iter().chain(&self.picky).map(|(_, partition)| *partition);
+        let mut listed =
+            self.ready.iter().chain(&self.picky).chain(self.homes.waiting()).map(|(_, partition)| *partition);
         if let Some(partition) = listed.find(|partition| !is_waiting(*partition)) {
             return Err(format!("stage {}: task {partition} is ready, but does not wait", self.id));
+        }
+        let lone = |task: &Task| matches!(task.state(), TaskState::Running(Runs::One(_)));
+        if self.tasks.iter().filter(|task| lone(task)).count() != self.lone_runs.len() {
+            return Err(format!("stage {}: attempts that run alone are {:?}", self.id, self.lone_runs));
         }
         self.chains
             .check()

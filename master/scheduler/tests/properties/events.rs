@@ -1,9 +1,11 @@
 //! Random steps. Half of the reports are about attempts that were launched, the rest about anything.
 
-use hearth_common::{AttemptId, FailureCause, JobId, LinkScan, StageId, TaskId, WorkerId};
+use std::time::Duration;
+
+use hearth_common::{AttemptId, FailureCause, JobId, LinkScan, Priority, StageId, TaskId, WorkerId};
 use hearth_scheduler::{
-    AttemptOutput, CommitOutcome, Event, FinalOutput, Held, InputKind, JobGraph, JobLimits, Launch, StageInput,
-    StageSpec, TaskLayout,
+    AttemptOutput, CommitOutcome, Event, FinalOutput, Held, HostBytes, InputKind, JobGraph, JobLimits, Launch,
+    StageInput, StageSpec, TaskLayout,
 };
 use proptest::prelude::*;
 
@@ -81,12 +83,19 @@ impl Step {
         match self.what {
             What::Submit => {
                 let slots_max = (self.number > 4).then(|| self.number - 4);
-                Event::JobSubmitted { job, limits: JobLimits { slots_max, merge_bytes: 20 } }
+                let deadline = (self.number == 1).then(|| Duration::from_secs(20));
+                let priority = Priority::ALL[self.number as usize % 3];
+                Event::JobSubmitted { job, limits: JobLimits { slots_max, merge_bytes: 20, deadline, priority } }
             }
             What::Planned => Event::JobPlanned { job, graph: graph(self.job) },
             What::PlanFailed => Event::PlanFailed { job, cause: FailureCause::task("wrong") },
             What::Cancel => Event::CancelRequested { job },
-            What::Connect => Event::WorkerConnected { worker, slots: self.number % 4, held: held(launched, worker) },
+            What::Connect => Event::WorkerConnected {
+                worker,
+                slots: self.number % 4,
+                names: vec![format!("h{}", self.worker % 4)],
+                held: held(launched, worker),
+            },
             What::Heartbeat => Event::Heartbeat { worker },
             What::Disconnect => Event::WorkerDisconnected { worker },
             What::Drain => Event::WorkerDraining { worker },
@@ -173,12 +182,25 @@ fn held(launched: &[Launch], worker: WorkerId) -> Held {
     Held { attempts, shuffle_outputs }
 }
 
+/// Hosts for the first tasks of a stage; no worker is on the last of them.
+fn homes(job: u128) -> Vec<Vec<HostBytes>> {
+    let host = |number: u128| HostBytes { host: format!("h{}", number % 5), bytes: 10 };
+    vec![vec![host(job), host(job + 1)], vec![host(4)]]
+}
+
 /// The graph of a job: a broadcast source, merged stages, and by its number files or a result, determinate or not.
 fn graph(job: u128) -> JobGraph {
     let input = |stage, kind| StageInput { stage: StageId(stage), kind };
     let determinate = job.is_multiple_of(2);
-    let stage = |tasks, inputs| StageSpec { tasks, inputs, shuffle_partitions: 3, determinate, links: Vec::new() };
-    let source = StageSpec { links: links(), ..stage(TaskLayout::Fixed { tasks: 3 }, Vec::new()) };
+    let stage = |tasks, inputs| StageSpec {
+        tasks,
+        inputs,
+        shuffle_partitions: 3,
+        determinate,
+        links: Vec::new(),
+        homes: Vec::new(),
+    };
+    let source = StageSpec { links: links(), homes: homes(job), ..stage(TaskLayout::Fixed { tasks: 3 }, Vec::new()) };
     let middle = stage(TaskLayout::Merged { partitions: 3 }, vec![input(0, InputKind::Partitioned)]);
     let inputs = vec![input(0, InputKind::Other), input(1, InputKind::Partitioned)];
     let mut last = stage(TaskLayout::Merged { partitions: 3 }, inputs);

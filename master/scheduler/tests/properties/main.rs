@@ -65,6 +65,7 @@ fn job_of(effect: &Effect) -> Option<JobId> {
     match effect {
         Effect::RejectJob { .. }
         | Effect::FenceWorker { .. }
+        | Effect::ReleaseWorker { .. }
         | Effect::RemoveJobShuffle { .. }
         | Effect::RemoveShuffleOutput { .. }
         | Effect::CancelAttempt { .. } => None,
@@ -87,6 +88,9 @@ fn random_steps_reach_every_kind_of_effect() {
         run(&tree.current(), |_, _, after, effects| {
             let is_unproved = |job: JobView<'_>| job.stages().any(|stage| stage.unproved() > 0);
             *kinds.entry("Unproved".to_owned()).or_default() += after.jobs().filter(|job| is_unproved(*job)).count();
+            let mut tasks =
+                after.jobs().flat_map(|job| job.stages().flat_map(|stage| stage.tasks()).collect::<Vec<_>>());
+            *kinds.entry("Doubled".to_owned()).or_default() += usize::from(tasks.any(|task| task.runs().count() == 2));
             for effect in effects {
                 let text = format!("{effect:?}");
                 let name = text.split([' ', '(']).next().unwrap_or_default();
@@ -107,6 +111,7 @@ fn random_steps_reach_every_kind_of_effect() {
         "RemoveJobShuffle",
         "Done",
         "Unproved",
+        "Doubled",
     ] {
         assert!(kinds.get(kind).is_some_and(|count| *count >= 20), "{kind} is rare: {kinds:?}");
     }

@@ -13,6 +13,8 @@ pub(crate) struct Host {
     pub(crate) life: Option<Life>,
     /// Nothing happens on it before.
     pub(crate) hung_until: u64,
+    /// Most attempts on it fail before.
+    pub(crate) sick_until: u64,
     /// Other hosts cannot reach its shuffle service before.
     pub(crate) unreadable_until: u64,
     /// Its worker cannot reach the master before.
@@ -55,6 +57,7 @@ pub(crate) enum ToMaster {
     Hello {
         worker: WorkerId,
         slots: u32,
+        names: Vec<String>,
         held: Held,
     },
     Heartbeat(WorkerId),
@@ -77,6 +80,7 @@ pub(crate) enum ToWorker {
     RemoveOutput(AttemptId),
     RemoveJob(JobId),
     Fence,
+    Release,
     Ack(AttemptId),
 }
 

@@ -1,5 +1,7 @@
 //! What goes wrong in the cluster, and the end of it.
 
+use hearth_common::AttemptId;
+
 use crate::cluster::{Happening, OnHost};
 use crate::world::World;
 
@@ -19,7 +21,8 @@ impl World {
             33..=49 => self.reconnect_later(host),
             50..=59 => self.cut_off(host),
             60..=74 => self.lose_output(host),
-            75..=87 => self.hosts[host].unreadable_until = now + self.rng.between(500, 8_000),
+            75..=80 => self.hosts[host].sick_until = now + self.rng.between(5_000, 40_000),
+            81..=88 => self.hosts[host].unreadable_until = now + self.rng.between(500, 8_000),
             _ => self.drain(host),
         }
     }
@@ -45,6 +48,20 @@ impl World {
         }
     }
 
+    /// Where second attempts were lost, nobody is bound to try again: the first one ends after all.
+    pub(crate) fn wake_stragglers(&mut self) {
+        let lives = self.hosts.iter().enumerate().filter_map(|(host, at)| Some((host, at.life.as_ref()?)));
+        let running =
+            lives.flat_map(|(host, life)| life.running.keys().map(move |attempt| (host, life.worker, *attempt)));
+        let is_beyond_help = |attempt: &AttemptId| {
+            self.is_straggler(*attempt) && self.oracle.was_launched(AttemptId { attempt: 1, ..*attempt })
+        };
+        let woken: Vec<_> = running.filter(|(_, _, attempt)| is_beyond_help(attempt)).collect();
+        for (host, worker, attempt) in woken {
+            self.at(self.now + 1_000, Happening::OnHost { host, what: OnHost::End(worker, attempt) });
+        }
+    }
+
     fn lose_output(&mut self, host: usize) {
         let Some(life) = self.hosts[host].life.as_mut() else { return };
         let outputs: Vec<_> = life.outputs.keys().copied().collect();
@@ -56,8 +73,10 @@ impl World {
     pub(crate) fn end_faults(&mut self) {
         for host in &mut self.hosts {
             host.hung_until = host.hung_until.min(self.now);
+            host.sick_until = host.sick_until.min(self.now);
             host.unreadable_until = host.unreadable_until.min(self.now);
             host.cut_off_until = host.cut_off_until.min(self.now);
         }
+        self.wake_stragglers();
     }
 }

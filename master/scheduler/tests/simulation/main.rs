@@ -11,9 +11,15 @@ mod cluster;
 #[cfg(test)]
 mod content;
 #[cfg(test)]
+mod exclusions;
+#[cfg(test)]
 mod faults;
 #[cfg(test)]
 mod input;
+#[cfg(test)]
+mod limits;
+#[cfg(test)]
+mod locality;
 #[cfg(test)]
 mod oracle;
 #[cfg(test)]
@@ -24,6 +30,8 @@ mod plan;
 mod rng;
 #[cfg(test)]
 mod scan;
+#[cfg(test)]
+mod seconds;
 #[cfg(test)]
 mod work;
 #[cfg(test)]
@@ -43,7 +51,7 @@ fn setting(name: &str, default: u64) -> u64 {
 #[test]
 fn every_job_commits_exactly_once() {
     let first = setting("HEARTH_SIM_FIRST_SEED", 0);
-    let (mut events, mut done, mut failed, mut wrong, mut unproved) = (0, 0, 0, 0, 0);
+    let (mut events, mut done, mut failed, mut wrong, mut unproved, mut seconds) = (0, 0, 0, 0, 0, 0);
     for seed in first..first + setting("HEARTH_SIM_SEEDS", 1_000) {
         let summary = run(seed, None).unwrap_or_else(|problem| panic!("{problem}"));
         events += summary.events;
@@ -51,9 +59,10 @@ fn every_job_commits_exactly_once() {
         failed += summary.jobs_failed;
         wrong += summary.wrong_guesses;
         unproved += summary.unproved;
+        seconds += summary.seconds;
     }
     println!("{events} events, {done} jobs done, {failed} failed as they should");
-    println!("{unproved} attempts were unproved for a while, {wrong} guessed wrongly");
+    println!("{unproved} attempts were unproved for a while, {wrong} guessed wrongly; {seconds} ran beside slow ones");
     assert!(wrong.min(unproved) >= done, "attempts that rarely guess, and rarely guess wrongly, prove little");
 }
 

@@ -1,6 +1,7 @@
 //! Watches events and effects, knows nothing of the scheduler's inside, and says what must not happen.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use hearth_common::{AttemptId, FailureCause, JobId, TaskId, WorkerId};
 use hearth_scheduler::{AttemptOutput, CommitOutcome, Effect, Event, FinalOutput, Held, Launch, Winner};
@@ -14,49 +15,83 @@ use crate::plan::{JobPlan, Script};
 pub(crate) struct Oracle {
     pub(crate) jobs: BTreeMap<JobId, Seen>,
     pub(crate) links: SeenLinks,
-    workers: BTreeMap<WorkerId, SeenWorker>,
+    pub(crate) workers: BTreeMap<WorkerId, SeenWorker>,
     /// Attempts that were launched and neither reported, nor cancelled, nor lost.
-    open: BTreeMap<AttemptId, WorkerId>,
+    pub(crate) open: BTreeMap<AttemptId, WorkerId>,
     launched: BTreeSet<AttemptId>,
     losses_in_a_row: BTreeMap<TaskId, u32>,
     failures: BTreeMap<(TaskId, &'static str), u32>,
     unreadable: BTreeMap<TaskId, BTreeSet<AttemptId>>,
     running_jobs_max: usize,
+    pub(crate) priority_lead: Duration,
+    pub(crate) launched_at: BTreeMap<AttemptId, u64>,
+    /// Tasks that failed on a worker and were not made up for by a success there.
+    pub(crate) blamed: BTreeMap<(JobId, WorkerId), BTreeSet<TaskId>>,
+    /// Until when workers are excluded from everything.
+    pub(crate) exclusion_ends: BTreeMap<WorkerId, u64>,
+    /// Whom a job should have excluded at the event at hand.
+    pub(crate) to_exclude: Option<(JobId, WorkerId)>,
+    /// What the scheduler told of exclusions before the event at hand, and after it.
+    pub(crate) barred: BTreeMap<JobId, BTreeSet<WorkerId>>,
+    pub(crate) barred_by_now: BTreeMap<JobId, BTreeSet<WorkerId>>,
+    /// Attempts that were launched beside others,
+    pub(crate) seconds: u64,
+    /// and one by the event at hand.
+    pub(crate) has_new_second: bool,
+    /// The time of the event at hand.
+    pub(crate) now: u64,
+    /// Since when a job runs nothing although slots are free.
+    pub(crate) idle_since: BTreeMap<JobId, u64>,
 }
 
 /// A job, as seen from outside.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct Seen {
     pub(crate) ended: Option<Option<FailureCause>>,
+    /// When it was submitted, in milliseconds.
+    pub(crate) submitted_at: Option<u64>,
+    /// When its graph was known, in milliseconds.
+    pub(crate) planned_at: Option<u64>,
     pub(crate) is_refused: bool,
-    is_planned: bool,
+    pub(crate) is_planned: bool,
     is_cancelled: bool,
-    commits: u32,
+    pub(crate) commits: u32,
     is_committing: bool,
     is_visible: bool,
 }
 
 #[derive(Debug, Default)]
-struct SeenWorker {
-    slots: usize,
+pub(crate) struct SeenWorker {
+    pub(crate) slots: usize,
+    pub(crate) names: Vec<String>,
     is_draining: bool,
+    is_released: bool,
     is_connected: bool,
 }
 
-type Check = Result<(), String>;
+impl SeenWorker {
+    pub(crate) const fn takes_attempts(&self) -> bool {
+        self.is_connected && !self.is_draining && self.slots > 0
+    }
+}
+
+pub(crate) type Check = Result<(), String>;
 
 fn ensure(is_so: bool, problem: impl FnOnce() -> String) -> Check {
     if is_so { Ok(()) } else { Err(problem()) }
 }
 
 impl Oracle {
-    pub(crate) fn new(running_jobs_max: usize) -> Self {
-        Self { running_jobs_max, ..Self::default() }
+    pub(crate) fn new(running_jobs_max: usize, priority_lead: Duration) -> Self {
+        Self { running_jobs_max, priority_lead, ..Self::default() }
     }
 
     pub(crate) fn on_event(&mut self, event: &Event, plans: &BTreeMap<JobId, JobPlan>) {
         match event {
-            Event::WorkerConnected { worker, slots, held } => self.on_connected(*worker, *slots, held),
+            Event::WorkerConnected { worker, slots, names, held } => {
+                self.on_connected(*worker, *slots, held);
+                self.workers.entry(*worker).or_default().names.clone_from(names);
+            }
             Event::WorkerDisconnected { worker } => {
                 self.workers.entry(*worker).or_default().is_connected = false;
             }
@@ -68,6 +103,7 @@ impl Oracle {
             }
             Event::AttemptFinished { attempt, worker, output, scans } => {
                 if self.close(*attempt, *worker) {
+                    self.on_worker_did_well(attempt.task.job, *worker);
                     let plan = &plans[&attempt.task.job];
                     self.links.on_report(plan, *attempt, scans);
                     if matches!(output, AttemptOutput::Shuffle { .. }) {
@@ -79,6 +115,7 @@ impl Oracle {
                 if self.close(*attempt, *worker) {
                     self.links.on_report(&plans[&attempt.task.job], *attempt, scans);
                     self.on_failed(*attempt, cause);
+                    self.on_worker_failed(*attempt, *worker, cause);
                 }
             }
             Event::CancelRequested { job } => {
@@ -88,12 +125,13 @@ impl Oracle {
             Event::CommitEnded { outcome: CommitOutcome::LostResult { attempt, .. }, .. } => {
                 self.unreadable.entry(attempt.task).or_default().insert(*attempt);
             }
-            Event::JobSubmitted { .. }
-            | Event::JobPlanned { .. }
-            | Event::PlanFailed { .. }
-            | Event::CommitEnded { .. }
-            | Event::Heartbeat { .. }
-            | Event::Tick => {}
+            Event::JobPlanned { job, .. } => {
+                self.jobs.entry(*job).or_default().planned_at = Some(self.now);
+            }
+            Event::JobSubmitted { job, .. } => {
+                self.jobs.entry(*job).or_default().submitted_at = Some(self.now);
+            }
+            Event::PlanFailed { .. } | Event::CommitEnded { .. } | Event::Heartbeat { .. } | Event::Tick => {}
         }
     }
 
@@ -140,6 +178,10 @@ impl Oracle {
         self.unreadable.iter().filter(|(task, _)| task.job == job).map(|(_, attempts)| attempts.len()).sum()
     }
 
+    pub(crate) fn was_launched(&self, attempt: AttemptId) -> bool {
+        self.launched.contains(&attempt)
+    }
+
     /// Attempts that were not the first of their task.
     pub(crate) fn attempts_again(&self) -> u64 {
         self.launched.iter().filter(|attempt| attempt.attempt > 0).count() as u64
@@ -155,7 +197,7 @@ impl Oracle {
                 self.jobs.entry(*job).or_default().is_refused = true;
                 Ok(())
             }
-            Effect::Plan { job } => self.on_plan(*job),
+            Effect::Plan { job } => self.check_turn(*job, plans).and_then(|()| self.on_plan(*job)),
             Effect::Launch(launch) => self.on_launch(launch, plans),
             Effect::CancelAttempt { worker, attempt } => {
                 if self.open.get(attempt) == Some(worker) {
@@ -168,6 +210,7 @@ impl Oracle {
                 self.on_fence(*worker);
                 Ok(())
             }
+            Effect::ReleaseWorker { worker } => self.on_release(*worker),
             Effect::JobChanged { job } => self.ensure_active(*job, "changed"),
             Effect::JobEnded { job, failure } => self.on_ended(*job, failure.as_ref(), plans),
             Effect::DiscardOutput { job } => {
@@ -200,17 +243,29 @@ impl Oracle {
         self.ensure_active(attempt.task.job, "launched")?;
         self.links.check_launch(&plans[&attempt.task.job], launch)?;
         let mut read = launch.inputs.iter().flat_map(|input| input.winners.iter());
-        let lost = read.find(|winner| !self.workers.contains_key(&winner.worker));
+        let is_there = |id| self.workers.get(id).is_some_and(|worker| !worker.is_released);
+        let lost = read.find(|winner| !is_there(&winner.worker));
         ensure(lost.is_none(), || format!("attempt {attempt}: reads {lost:?}, which is lost with its worker"))?;
         ensure(self.launched.insert(attempt), || format!("attempt {attempt}: launched twice"))?;
-        let other = self.open.keys().find(|open| open.task == attempt.task);
-        ensure(other.is_none(), || format!("attempt {attempt}: launched while {other:?} runs"))?;
+        self.check_exclusion(launch)?;
+        self.check_locality(&plans[&attempt.task.job], launch)?;
+        self.check_second(launch)?;
         let worker = self.workers.get(&launch.worker);
         let worker = worker.ok_or_else(|| format!("attempt {attempt}: launched on an unknown worker"))?;
         ensure(worker.is_connected && !worker.is_draining, || format!("attempt {attempt}: worker takes none"))?;
         self.open.insert(attempt, launch.worker);
+        self.launched_at.insert(attempt, self.now);
         let used = self.open.values().filter(|on| **on == launch.worker).count();
         ensure(used <= worker.slots, || format!("attempt {attempt}: takes slot {used} of {}", worker.slots))
+    }
+
+    fn on_release(&mut self, worker: WorkerId) -> Check {
+        let runs = self.open.iter().find(|(_, on)| **on == worker);
+        ensure(runs.is_none(), || format!("worker {worker}: may leave, but {runs:?}"))?;
+        let seen = self.workers.get_mut(&worker).filter(|seen| seen.is_draining);
+        ensure(seen.is_some(), || format!("worker {worker}: may leave, but does not drain"))?;
+        seen.into_iter().for_each(|seen| seen.is_released = true);
+        Ok(())
     }
 
     fn on_fence(&mut self, worker: WorkerId) {
@@ -283,6 +338,10 @@ impl Oracle {
             FailureCause::Cancelled => {
                 seen.is_cancelled
                     || matches!(plan.script, Script::Cancel(_) | Script::CancelDuringCommit) && seen.commits > 0
+            }
+            FailureCause::DeadlinePassed { limit_seconds } => {
+                let limit = plan.limits.deadline.filter(|limit| limit.as_secs() == *limit_seconds);
+                limit.zip(seen.submitted_at).is_some_and(|(limit, at)| at + limit.as_millis() as u64 <= self.now)
             }
             FailureCause::WorkerLost { .. } | FailureCause::NoWorkers { .. } => false,
         }

@@ -43,10 +43,10 @@ impl World {
             return;
         }
         match message {
-            ToMaster::Hello { worker, slots, held } => {
+            ToMaster::Hello { worker, slots, names, held } => {
                 if self.links.get(&worker).is_none_or(|current| *current < link) {
                     self.links.insert(worker, link);
-                    self.handle(Event::WorkerConnected { worker, slots, held });
+                    self.handle(Event::WorkerConnected { worker, slots, names, held });
                 }
             }
             ToMaster::Heartbeat(worker) => self.handle(Event::Heartbeat { worker }),
@@ -95,6 +95,7 @@ impl World {
             Effect::RemoveShuffleOutput { worker, attempt } => self.tell(worker, ToWorker::RemoveOutput(attempt)),
             Effect::RemoveJobShuffle { worker, job } => self.tell(worker, ToWorker::RemoveJob(job)),
             Effect::FenceWorker { worker } => self.tell(worker, ToWorker::Fence),
+            Effect::ReleaseWorker { worker } => self.tell(worker, ToWorker::Release),
             Effect::DiscardOutput { job } => self.staging.retain(|attempt, _| attempt.task.job != job),
             Effect::RejectJob { .. } | Effect::JobChanged { .. } | Effect::JobEnded { .. } => {}
         }

@@ -1,9 +1,12 @@
 //! Random jobs: a graph of stages, and what is bound to go wrong with it.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
-use hearth_common::{JobId, StageId};
-use hearth_scheduler::{FinalOutput, InputKind, JobGraph, JobLimits, Link, StageInput, StageSpec, TaskLayout};
+use hearth_common::{JobId, Priority, StageId};
+use hearth_scheduler::{
+    FinalOutput, HostBytes, InputKind, JobGraph, JobLimits, Link, StageInput, StageSpec, TaskLayout,
+};
 
 use crate::input::Input;
 use crate::rng::{Rng, mix_all};
@@ -35,6 +38,8 @@ pub(crate) enum Script {
     FlakyKiller(StageId),
     /// The outputs of a stage cannot be read by anybody.
     UnreadableForever(StageId),
+    /// The first attempt of a task never ends, though its worker lives.
+    Straggler(StageId),
     /// Somebody cancels it while its commit runs.
     CancelDuringCommit,
     /// The commit fails.
@@ -67,12 +72,22 @@ impl JobPlan {
             script = Script::Normal;
         }
         let slots_max = if rng.percent(20) { Some(rng.between(1, 3) as u32) } else { None };
+        if slots_max == Some(1) && matches!(script, Script::Straggler(_)) {
+            // A second attempt may not take a slot that the job does not have.
+            script = Script::Normal;
+        }
+        let limits = JobLimits {
+            slots_max,
+            merge_bytes: rng.between(1, 400),
+            deadline: rng.percent(10).then(|| Duration::from_secs(rng.between(1, 60))),
+            priority: *rng.pick(&Priority::ALL).expect("a priority"),
+        };
         Self {
             id: JobId::from_u128(u128::from(number) + 1),
             graph,
             inputs,
             script,
-            limits: JobLimits { slots_max, merge_bytes: rng.between(1, 400) },
+            limits,
             submit_at: rng.between(0, 15_000),
             salt: rng.next(),
         }
@@ -149,9 +164,26 @@ fn random_graph(rng: &mut Rng) -> (JobGraph, BTreeMap<StageId, Input>) {
             stage.links = links;
             files.insert(StageId(index), input);
         }
+        if let TaskLayout::Fixed { tasks } = stage.tasks {
+            stage.homes = random_homes(rng, tasks);
+        }
         specs.push(stage);
     }
     (JobGraph::new(specs, final_output).expect("a valid graph"), files)
+}
+
+/// Hosts that tasks prefer: some, none, or one that has no worker.
+fn random_homes(rng: &mut Rng, tasks: u32) -> Vec<Vec<HostBytes>> {
+    if rng.percent(50) {
+        return Vec::new();
+    }
+    let home = |rng: &mut Rng| HostBytes { host: host_name(rng.between(0, 5)), bytes: rng.between(1, 3) };
+    (0..tasks).map(|_| (0..rng.between(0, 3)).map(|_| home(rng)).collect()).collect()
+}
+
+/// The name of a host's number.
+pub(crate) fn host_name(host: u64) -> String {
+    format!("h{host}")
 }
 
 fn random_inputs(rng: &mut Rng, index: u32) -> Vec<StageId> {
@@ -176,7 +208,7 @@ fn random_stage(rng: &mut Rng, inputs: &[StageId], (partitions, shuffle_partitio
         (true, false) => TaskLayout::Fixed { tasks: partitions },
         (false, _) => TaskLayout::Fixed { tasks: rng.between(1, 6) as u32 },
     };
-    StageSpec { tasks, inputs, shuffle_partitions, determinate: rng.percent(60), links: Vec::new() }
+    StageSpec { tasks, inputs, shuffle_partitions, determinate: rng.percent(60), links: Vec::new(), homes: Vec::new() }
 }
 
 fn random_script(rng: &mut Rng, stages: u64, final_output: FinalOutput) -> Script {
@@ -196,6 +228,7 @@ fn random_script(rng: &mut Rng, stages: u64, final_output: FinalOutput) -> Scrip
         49..=58 if final_output == FinalOutput::Result => Script::FlakyCommit,
         59..=63 => Script::FlakyKiller(stage),
         64..=71 => Script::BadRecords(stage),
+        72..=77 => Script::Straggler(stage),
         _ => Script::Normal,
     }
 }

@@ -7,10 +7,12 @@ use hearth_scheduler::{AttemptOutput, FinalOutput, Held, Launch, Winner};
 
 use crate::cluster::{Connection, Happening, Life, OnHost, Report, Running, ToMaster, ToWorker};
 use crate::content::{Content, Own, compute};
-use crate::plan::Script;
+use crate::plan::{Script, host_name};
 use crate::scan::{Scanned, scan_links};
 use crate::world::World;
 
+/// Longer than any run.
+const NEVER_MS: u64 = 10_000_000;
 const HEARTBEAT_MS: u64 = 2_000;
 /// Unreadable outputs of one task that the simulation causes at most, so that only scripts exceed the limit.
 const UNREADABLE_MAX: usize = 8;
@@ -71,6 +73,9 @@ impl World {
     pub(crate) fn end_life(&mut self, host: usize) {
         self.break_link(host);
         self.hosts[host].life = None;
+        if self.now >= self.faults_until {
+            self.wake_stragglers();
+        }
         let wait = self.rng.between(100, 8_000);
         self.at(self.now + wait, Happening::OnHost { host, what: OnHost::Start });
     }
@@ -93,7 +98,7 @@ impl World {
         };
         let (slots, is_draining) = (life.slots, life.is_draining);
         let reports: Vec<_> = life.reports.iter().map(|(attempt, report)| (*attempt, report.clone())).collect();
-        self.send(link, ToMaster::Hello { worker, slots, held });
+        self.send(link, ToMaster::Hello { worker, slots, names: vec![host_name(host as u64)], held });
         if is_draining {
             self.send(link, ToMaster::Draining(worker));
         }
@@ -134,7 +139,8 @@ impl World {
     }
 
     fn receive(&mut self, host: usize, link: u64, message: ToWorker) {
-        let is_too_late = self.rng.percent(25);
+        let is_straggler = matches!(&message, ToWorker::Cancel(attempt) if self.is_straggler(*attempt));
+        let is_too_late = self.rng.percent(25) && !is_straggler;
         let Some(life) = self.hosts[host].life.as_mut().filter(|life| life.link == Some(link)) else { return };
         match message {
             ToWorker::Launch(launch) => {
@@ -152,6 +158,10 @@ impl World {
             ToWorker::RemoveOutput(attempt) => drop(life.outputs.remove(&attempt)),
             ToWorker::RemoveJob(job) => life.outputs.retain(|attempt, _| attempt.task.job != job),
             ToWorker::Fence => self.end_life(host),
+            ToWorker::Release => {
+                let worker = life.worker;
+                self.leave(host, worker);
+            }
             ToWorker::Ack(attempt) => drop(life.reports.remove(&attempt)),
         }
     }
@@ -192,7 +202,7 @@ impl World {
         if let Some(running) = self.life_of(host, worker).and_then(|life| life.running.get_mut(&attempt)) {
             running.read = Some(read);
         }
-        let wait = self.rng.between(1, 3_000);
+        let wait = if self.is_straggler(attempt) { NEVER_MS } else { self.rng.between(1, 3_000) };
         self.at(self.now + wait, Happening::OnHost { host, what: OnHost::End(worker, attempt) });
     }
 
@@ -222,6 +232,15 @@ impl World {
         kills && task.partition == 0
     }
 
+    /// It never ends; others of its stage do, so that this can be found out.
+    pub(crate) fn is_straggler(&self, AttemptId { task, attempt }: AttemptId) -> bool {
+        let is_first = attempt == 0 && task.partition == 0;
+        let stage = self.scheduler.job(task.job).and_then(|job| job.stages().nth(task.stage.0 as usize));
+        is_first
+            && self.plans[&task.job].script == Script::Straggler(task.stage)
+            && stage.is_none_or(|stage| stage.task_count() > 1)
+    }
+
     fn end_attempt(&mut self, host: usize, worker: WorkerId, attempt: AttemptId) {
         let Some(running) = self.life_of(host, worker).and_then(|life| life.running.get_mut(&attempt)) else { return };
         let launch = running.launch.clone();
@@ -231,7 +250,7 @@ impl World {
             self.report(host, attempt, Report::Failed(cause, scans));
             return;
         }
-        if let Some(cause) = self.failure_of(attempt) {
+        if let Some(cause) = self.failure_of(host, attempt) {
             self.interrupt(&mut scans);
             self.report(host, attempt, Report::Failed(cause, scans));
             return;
@@ -260,12 +279,13 @@ impl World {
         }
     }
 
-    fn failure_of(&mut self, attempt: AttemptId) -> Option<FailureCause> {
+    fn failure_of(&mut self, host: usize, attempt: AttemptId) -> Option<FailureCause> {
         let task = attempt.task;
         if let Some(cause) = scripted_failure(self.plans[&task.job].script, attempt) {
             return Some(cause);
         }
-        if self.now > self.faults_until || !self.rng.percent(8) {
+        let chance = if self.hosts[host].sick_until > self.now { 80 } else { 8 };
+        if self.now > self.faults_until || !self.rng.percent(chance) {
             return None;
         }
         let (message, directory) = ("planted".to_owned(), "/work".to_owned());
@@ -301,8 +321,11 @@ impl World {
         if let Some(link) = link {
             self.send(link, ToMaster::Draining(worker));
         }
-        let wait = self.rng.between(500, 10_000);
-        self.at(self.now + wait, Happening::OnHost { host, what: OnHost::Leave(worker) });
+        if self.rng.percent(30) {
+            // Somebody does not wait until it may.
+            let wait = self.rng.between(500, 10_000);
+            self.at(self.now + wait, Happening::OnHost { host, what: OnHost::Leave(worker) });
+        }
     }
 
     fn leave(&mut self, host: usize, worker: WorkerId) {

@@ -87,6 +87,16 @@ fn a_cancelled_job_does_not_compute_a_lost_result() {
 }
 
 #[test]
+fn a_late_word_of_an_earlier_commit_does_not_end_a_cancelled_one() {
+    let mut harness = committing_result();
+    harness.commit_ended(1, lost_result("1/1/0.0@1"));
+    check(harness.finish("1/1/0.1@2"), &["commit 1: 1/0.1@2"]);
+    harness.cancel(1);
+    check(harness.commit_ended(1, lost_result("1/1/0.0@1")), &[]);
+    check(harness.commit_ended(1, CommitOutcome::Done), &["remove 1@1", "remove 1@2", "done 1"]);
+}
+
+#[test]
 fn a_result_from_a_lost_version_is_dropped() {
     let stages = vec![indeterminate(fixed(1, &[])), fixed(2, &[0])];
     let mut harness = Harness::running(&[2, 2], result(stages));

@@ -88,7 +88,7 @@ fn a_draining_worker_may_stop_its_attempts() {
         harness.handle(Event::WorkerDraining { worker: worker(number) });
         check(
             harness.fail(&format!("1/0/0.{}@{number}", number - 1), FailureCause::Cancelled),
-            &[&format!("launch 1/0/0.{number}@{}", number + 1)],
+            &[&format!("launch 1/0/0.{number}@{}", number + 1), &format!("release {number}")],
         );
     }
 }

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use hearth_common::{AttemptId, FailureCause, JobId, LinkEnd, LinkScan, LinkSpan, StageId, TaskId, WorkerId};
 use hearth_scheduler::{
-    AttemptOutput, CommitOutcome, Effect, Event, FinalOutput, Held, InputKind, JobGraph, JobLimits, KnownStart, Launch,
-    Link, Millis, Scheduler, SchedulerConfig, StageInput, StageSpec, TaskLayout, Winner,
+    AttemptOutput, CommitOutcome, Effect, Event, FinalOutput, Held, HostBytes, InputKind, JobGraph, JobLimits,
+    KnownStart, Launch, Link, Millis, Scheduler, SchedulerConfig, StageInput, StageSpec, TaskLayout, Winner,
 };
 
 /// A scheduler and the time.
@@ -59,7 +59,7 @@ impl Harness {
     }
 
     pub(crate) fn submit(&mut self, number: u32) -> Vec<String> {
-        let limits = JobLimits { slots_max: None, merge_bytes: 100 };
+        let limits = JobLimits { slots_max: None, merge_bytes: 100, ..JobLimits::default() };
         self.handle(Event::JobSubmitted { job: job(number), limits })
     }
 
@@ -72,7 +72,7 @@ impl Harness {
     }
 
     pub(crate) fn connect(&mut self, number: u32, slots: u32, held: Held) -> Vec<String> {
-        self.handle(Event::WorkerConnected { worker: worker(number), slots, held })
+        self.handle(Event::WorkerConnected { worker: worker(number), slots, names: vec![format!("h{number}")], held })
     }
 
     pub(crate) fn disconnect(&mut self, number: u32) -> Vec<String> {
@@ -199,7 +199,15 @@ pub(crate) fn fixed(tasks: u32, inputs: &[u32]) -> StageSpec {
         shuffle_partitions: 2,
         determinate: true,
         links: Vec::new(),
+        homes: Vec::new(),
     }
+}
+
+/// A stage whose tasks prefer those hosts: `"12"` stands for workers 1 and 2, which are on hosts `h1` and `h2`.
+pub(crate) fn homed(homes: &[&str]) -> StageSpec {
+    let host = |number: char| HostBytes { host: format!("H{number}"), bytes: 10 };
+    let homes = homes.iter().map(|hosts| hosts.chars().map(host).collect()).collect::<Vec<Vec<_>>>();
+    StageSpec { homes: homes.clone(), ..fixed(homes.len() as u32, &[]) }
 }
 
 /// The same, but its tasks are merged from two shuffle partitions.
@@ -250,6 +258,7 @@ fn show_effect(effect: &Effect) -> String {
         }
         Effect::RemoveJobShuffle { worker, job } => format!("remove {}@{}", number(job), number(worker)),
         Effect::FenceWorker { worker } => format!("fence {}", number(worker)),
+        Effect::ReleaseWorker { worker } => format!("release {}", number(worker)),
         Effect::JobChanged { job } => format!("changed {}", number(job)),
         Effect::JobEnded { job, failure: None } => format!("done {}", number(job)),
         Effect::JobEnded { job, failure: Some(cause) } => format!("failed {}: {cause}", number(job)),

@@ -100,7 +100,7 @@ fn a_draining_worker_still_drains_when_it_comes_back() {
     harness.handle(Event::WorkerDraining { worker: worker(1) });
     harness.disconnect(1);
     harness.connect(1, 1, held(&["1/0/0.0"], &[]));
-    check(harness.finish_files("1/0/0.0@1"), &[]);
+    check(harness.finish_files("1/0/0.0@1"), &["release 1"]);
 }
 
 #[test]

@@ -117,7 +117,7 @@ fn a_lost_indeterminate_output_invalidates_nothing_before_somebody_needs_it() {
     let mut harness = Harness::running(&[2, 1], files(stages));
     harness.handle(Event::WorkerDraining { worker: worker(1) });
     check(harness.finish("1/0/0.0@1"), &["launch 1/1/0.0@2 reads 0/0.0@1"]);
-    check(harness.finish("1/1/0.0@2"), &["launch 1/2/0.0@2 reads 1/0.0@2"]);
+    check(harness.finish("1/1/0.0@2"), &["launch 1/2/0.0@2 reads 1/0.0@2", "release 1"]);
     check(harness.handle(Event::WorkerGone { worker: worker(1) }), &[]);
     check(harness.finish_files("1/2/0.0@2"), &["launch 1/2/1.0@2 reads 1/0.0@2"]);
     check(harness.fail("1/2/1.0@2", unreadable("1/1/0.0@2")), &["launch 1/0/0.1@2"]);

@@ -33,7 +33,7 @@ fn slots_are_shared_fairly_between_jobs() {
 fn a_job_takes_no_more_slots_than_it_may() {
     let mut harness = Harness::new(SchedulerConfig::default());
     harness.connect(1, 4, held(&[], &[]));
-    let limits = JobLimits { slots_max: Some(2), merge_bytes: 100 };
+    let limits = JobLimits { slots_max: Some(2), merge_bytes: 100, ..JobLimits::default() };
     harness.handle(Event::JobSubmitted { job: job(1), limits });
     check(harness.planned(1, files(vec![fixed(5, &[])])), &["launch 1/0/0.0@1", "launch 1/0/1.0@1"]);
     check(harness.finish_files("1/0/0.0@1"), &["launch 1/0/2.0@1"]);
