@@ -31,6 +31,9 @@ pub struct MasterConfig {
     /// How long a job waits while there is no worker, before it fails.
     #[serde(with = "duration")]
     pub no_worker_timeout: Duration,
+    /// How long tasks wait for a free slot on a host that holds what they read, while others are free; 0s for not at all.
+    #[serde(with = "duration")]
+    pub locality_wait: Duration,
     /// Jobs that may wait their turn; more are refused.
     pub queued_jobs_max: usize,
     /// Jobs that are planned, run or commit at once.
@@ -59,6 +62,7 @@ impl Default for MasterConfig {
             lease: scheduler.lease,
             disconnect_grace: scheduler.disconnect_grace,
             no_worker_timeout: scheduler.no_worker_timeout,
+            locality_wait: scheduler.locality_wait,
             queued_jobs_max: scheduler.queued_jobs_max,
             running_jobs_max: scheduler.running_jobs_max,
             jobs_kept_max: 10_000,
@@ -102,6 +106,9 @@ impl MasterConfig {
         if self.jobs_kept_max == 0 {
             return refuse("jobs_kept_max", "must be at least 1");
         }
+        if self.locality_wait > Duration::from_secs(60) {
+            return refuse("locality_wait", "must be at most 1min: reading from another host takes less");
+        }
         if self.slots_assumed == 0 {
             return refuse("slots_assumed", "must be at least 1");
         }
@@ -119,6 +126,7 @@ impl MasterConfig {
             lease: self.lease,
             disconnect_grace: self.disconnect_grace,
             no_worker_timeout: self.no_worker_timeout,
+            locality_wait: self.locality_wait,
             ..SchedulerConfig::default()
         }
     }

@@ -1,7 +1,9 @@
 //! What a master does about the jobs of the one before it: commits that were begun are carried through, jobs that ran are
 //! ended with a cause that says so. It runs before anything is listened to.
 
-use hearth_common::{AttemptCounts, AttemptMetrics, FailureCause, InputRecords, InputStatus, JobState, JobStatus};
+use hearth_common::{
+    AttemptCounts, AttemptMetrics, FailureCause, InputRecords, InputStatus, JobState, JobStatus, LocalityCounts,
+};
 use hearth_storage::Storage;
 
 use crate::commit::{self, CommitError, CommitIntent, Staging};
@@ -148,6 +150,7 @@ fn ended(accepted: &AcceptedJob) -> JobStatus {
         query: accepted.spec.query.clone(),
         inputs: Vec::new(),
         inferred: Vec::new(),
+        locality: LocalityCounts::default(),
     }
 }
 

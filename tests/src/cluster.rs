@@ -35,13 +35,22 @@ pub struct ClusterOptions {
     pub memory: String,
     /// Lines of the master's configuration file, such as `lease = "5s"`.
     pub master_config: String,
+    /// Lines of the workers' configuration files, by index; the last ones go for all that follow.
+    pub worker_configs: Vec<String>,
     /// Environment variables of all processes.
     pub environment: Vec<(String, String)>,
 }
 
 impl Default for ClusterOptions {
     fn default() -> Self {
-        Self { workers: 2, slots: 1, memory: "1GiB".to_owned(), master_config: String::new(), environment: Vec::new() }
+        Self {
+            workers: 2,
+            slots: 1,
+            memory: "1GiB".to_owned(),
+            master_config: String::new(),
+            worker_configs: Vec::new(),
+            environment: Vec::new(),
+        }
     }
 }
 
@@ -138,6 +147,11 @@ impl Cluster {
         let mut command = Command::new(hearth_binary()?);
         command.args(["worker", "--master", &self.url(), "--slots", &self.options.slots.to_string()]);
         command.args(["--memory", &self.options.memory, "--work-dir"]).arg(&work_dir);
+        if let Some(config) = self.options.worker_configs.get(index).or(self.options.worker_configs.last()) {
+            let file = self.directory.path().join(format!("worker-{index}.toml"));
+            std::fs::write(&file, config)?;
+            command.arg("--config").arg(file);
+        }
         command.envs(self.options.environment.iter().cloned());
         let mut process = Process::start(&format!("worker-{index}"), &mut command, self.directory.path())?;
         let ready = process.wait_for_line("hearth worker ready", Deadline::after_seconds(READY_SECONDS_MAX))?;

@@ -61,11 +61,12 @@ impl Ended {
 
 async fn run(host: &AttemptHost, order: LaunchOrder, progress: &Progress) -> Ended {
     let attempt = order.attempt;
-    let (program, context) = match prepare(host, order, progress) {
+    let storage = host.storage.telling(progress.waits.clone());
+    let (program, context) = match prepare((host, &storage), order, progress) {
         Ok(prepared) => prepared,
         Err(cause) => return Ended::failed(cause),
     };
-    match run_program(host, attempt, program, (&context, progress)).await {
+    match run_program((host, storage), attempt, program, (&context, progress)).await {
         Ok(ended) => ended,
         Err(cause) => Ended { scans: scans_so_far(&context), ..Ended::failed(cause) },
     }
@@ -73,7 +74,7 @@ async fn run(host: &AttemptHost, order: LaunchOrder, progress: &Progress) -> End
 
 /// Checks and decodes the program, and binds its inputs.
 fn prepare(
-    host: &AttemptHost,
+    (host, storage): (&AttemptHost, &Storage),
     order: LaunchOrder,
     progress: &Progress,
 ) -> Result<(StageProgram, Arc<TaskContext>), FailureCause> {
@@ -85,7 +86,7 @@ fn prepare(
             "the program has checksum {found:016x} instead of {expected:016x}"
         )));
     }
-    let runtime = host.memory.runtime()?;
+    let runtime = host.memory.runtime(storage)?;
     let pool = Arc::clone(&runtime.memory_pool);
     let reader = AttemptReader {
         job: attempt.task.job,
@@ -97,7 +98,7 @@ fn prepare(
         inputs: order.inputs,
         shuffle: Arc::new(reader),
         scans: LinkScans::default(),
-        records: RecordLog::new(attempt, host.storage.clone()),
+        records: RecordLog::new(attempt, storage.clone()),
     };
     let context = task_context(TaskContextParts { runtime, binding, name: attempt.to_string() });
     let StageProgram { plan, sink } = decode_stage(&order.program, &context)?;
@@ -108,14 +109,14 @@ fn prepare(
 
 /// Runs a program to its end: the rows are written, every link is scanned, and the rejects are put aside.
 async fn run_program(
-    host: &AttemptHost,
+    (host, storage): (&AttemptHost, Storage),
     attempt: AttemptId,
     StageProgram { plan, sink }: StageProgram,
     (context, progress): (&Arc<TaskContext>, &Progress),
 ) -> Result<Ended, FailureCause> {
     let pool = context.memory_pool();
     let partition = plan_partition(attempt, plan.properties().output_partitioning().partition_count())?;
-    let mut rows = RowSink::create(host, attempt, sink, SinkParts { schema: plan.schema(), pool })?;
+    let mut rows = RowSink::create(host, attempt, sink, SinkParts { schema: plan.schema(), pool, storage })?;
     let mut batches = plan.execute(partition, Arc::clone(context)).map_err(|error| cause_of(&error))?;
     while let Some(batch) = batches.next().await {
         let batch = batch.map_err(|error| cause_of(&error))?;
@@ -156,6 +157,7 @@ enum RowSink {
 struct SinkParts<'a> {
     schema: SchemaRef,
     pool: &'a Arc<dyn MemoryPool>,
+    storage: Storage,
 }
 
 impl RowSink {
@@ -167,8 +169,7 @@ impl RowSink {
         Ok(match sink {
             Sink::Shuffle(sink) => Self::Shuffle(shuffle(sink.hash_exprs, sink.partitions)?),
             Sink::Output(sink) => {
-                let storage = host.storage.clone();
-                Self::Output(Box::new(OutputWriter::create(storage, sink, attempt, &parts.schema)?))
+                Self::Output(Box::new(OutputWriter::create(parts.storage, sink, attempt, &parts.schema)?))
             }
             Sink::Result(sink) => Self::Result {
                 writer: shuffle(Vec::new(), 1)?,

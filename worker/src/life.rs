@@ -24,6 +24,8 @@ pub(crate) struct Workshop {
     pub(crate) config: WorkerConfig,
     pub(crate) storage: Storage,
     pub(crate) host: String,
+    /// Its other names.
+    pub(crate) names: Vec<String>,
     pub(crate) shuffle_address: String,
     pub(crate) cpu: Arc<CpuPool>,
     pub(crate) store: CurrentStore,
@@ -54,7 +56,7 @@ impl Workshop {
             .await
             .map_err(|error| StartError::Runtime(error.to_string()))??;
         let storage = self.storage.with_spool(directory.spool());
-        let memory = AttemptMemory::new(&self.config, directory.spill(), &storage)?;
+        let memory = AttemptMemory::new(&self.config, directory.spill())?;
         let store = Arc::new(ShuffleStore::new(worker, directory.shuffle()));
         self.store.set(Some(Arc::clone(&store)));
         let host = Arc::new(AttemptHost { memory, storage, store, fetcher: Arc::clone(&self.fetcher) });
@@ -74,6 +76,7 @@ impl Workshop {
             attempts: life.slots.attempts(),
             shuffle_outputs: life.slots.shuffle_outputs(),
             token: String::new(),
+            names: self.names.clone(),
         }
     }
 }

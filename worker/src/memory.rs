@@ -18,7 +18,7 @@ use crate::{StartError, WorkerConfig};
 /// Operators that a failure for lack of memory names.
 const NAMED_CONSUMERS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(4);
 
-/// What attempts share: object stores, caches and the spill directory; and how much memory each of them has.
+/// What attempts share: caches and the spill directory; and how much memory each of them has.
 #[derive(Debug)]
 pub(crate) struct AttemptMemory {
     shared: RuntimeEnv,
@@ -26,23 +26,23 @@ pub(crate) struct AttemptMemory {
 }
 
 impl AttemptMemory {
-    pub(crate) fn new(config: &WorkerConfig, spill: PathBuf, storage: &Storage) -> Result<Self, StartError> {
+    pub(crate) fn new(config: &WorkerConfig, spill: PathBuf) -> Result<Self, StartError> {
         let disk = DiskManagerBuilder::default()
             .with_mode(DiskManagerMode::Directories(vec![spill]))
             .with_max_temp_directory_size(config.spill_bytes_max.0);
         let shared = RuntimeEnvBuilder::new()
             .with_disk_manager_builder(disk)
-            .with_object_store_registry(storage.stores())
             .build()
             .map_err(|error| StartError::Runtime(error.to_string()))?;
         Ok(Self { shared, attempt_bytes_max: config.attempt_memory_bytes() })
     }
 
-    /// The environment of a new attempt. It shares all but the memory pool.
-    pub(crate) fn runtime(&self) -> Result<Arc<RuntimeEnv>, FailureCause> {
+    /// The environment of a new attempt that reads through `storage`.
+    pub(crate) fn runtime(&self, storage: &Storage) -> Result<Arc<RuntimeEnv>, FailureCause> {
         let pool = TrackConsumersPool::new(FairSpillPool::new(self.attempt_bytes_max), NAMED_CONSUMERS);
         RuntimeEnvBuilder::from_runtime_env(&self.shared)
             .with_memory_pool(Arc::new(pool))
+            .with_object_store_registry(storage.stores())
             .build_arc()
             .map_err(|error| FailureCause::internal(format!("cannot set up the memory of an attempt: {error}")))
     }

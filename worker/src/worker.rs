@@ -11,6 +11,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::WorkerConfig;
 use crate::cpu::CpuPool;
+use crate::host_names::{further_names, host_name};
 use crate::life::Workshop;
 use crate::master_link::{LifeEnd, Wishes, live};
 use crate::shuffle::{CurrentStore, serve};
@@ -55,6 +56,7 @@ impl RunningWorker {
         let (registered_sender, registered) = watch::channel(None);
         let workshop = Workshop {
             host: host_name(),
+            names: names_of(&config).await,
             shuffle_address: advertised(&config, shuffle_address),
             cpu: Arc::new(CpuPool::start(config.slots)?),
             store: CurrentStore::default(),
@@ -139,8 +141,10 @@ impl Run {
     }
 }
 
-fn host_name() -> String {
-    rustix::system::uname().nodename().to_string_lossy().into_owned()
+/// The master may not be resolved yet: then its address tells nothing of this host's.
+async fn names_of(config: &WorkerConfig) -> Vec<String> {
+    let master = tokio::net::lookup_host(&config.master).await.ok().and_then(|mut found| found.next());
+    further_names(config, master)
 }
 
 /// `host:port` for others: as configured, else the bound address, else the host's name where that is every address.

@@ -226,7 +226,6 @@ fn cause_of_hdfs(error: &HdfsError) -> FailureCause {
     match error {
         HdfsError::SafeMode { .. }
         | HdfsError::Unreachable { .. }
-        | HdfsError::GaveUp { .. }
         | HdfsError::DataNodes { .. }
         | HdfsError::Block { .. }
         | HdfsError::LostLease { .. } => FailureCause::Storage { message: error.to_string() },
@@ -246,6 +245,8 @@ fn cause_of_hdfs(error: &HdfsError) -> FailureCause {
         | HdfsError::NotDirectory { .. }
         | HdfsError::IsDirectory { .. }
         | HdfsError::NotEmpty { .. }
+        // It was tried for as long as somebody wanted it to be.
+        | HdfsError::GaveUp { .. }
         | HdfsError::Refused { .. } => FailureCause::task(error.to_string()),
     }
 }
@@ -317,5 +318,6 @@ mod tests {
         let waited = HdfsError::GaveUp { waited: std::time::Duration::from_secs(300), source: Box::new(waited) };
         let waited = StorageError::from_hdfs(waited);
         assert!(waited.may_pass() && waited.was_waited_for(), "{waited}");
+        assert_eq!(waited.cause().name(), "task", "nobody waits for it once more");
     }
 }

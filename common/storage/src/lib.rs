@@ -6,6 +6,7 @@ mod commit_fs;
 mod decompress;
 mod error;
 mod glob;
+mod hosts;
 mod listing;
 mod local_copy;
 mod location;
@@ -17,7 +18,8 @@ mod writer;
 
 pub use commit_fs::{CommitFs, EntryKind, Exchange, ListedFile, LocalCommitFs};
 pub use error::{StorageError, typed_cause};
-pub use hearth_hdfs::HdfsSettings;
+pub use hearth_hdfs::{HdfsSettings, Waits, WaitsReader};
+pub use hosts::HeldRange;
 pub use listing::{FILES_MAX, InputFile, list_inputs};
 pub use local_copy::LocalCopy;
 pub use location::Location;

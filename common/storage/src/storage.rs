@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use datafusion::execution::object_store::ObjectStoreRegistry;
-use hearth_hdfs::{Clusters, Hdfs, HdfsError, HdfsSettings, HdfsStore, HdfsUrl};
+use hearth_hdfs::{Clusters, Hdfs, HdfsError, HdfsSettings, HdfsStore, HdfsUrl, Waits};
 
 use crate::commit_fs::HdfsCommitFs;
 use crate::location::Place;
@@ -21,6 +21,7 @@ use crate::{CommitFs, LocalCommitFs, Location, StorageError};
 pub struct Storage {
     remote: Arc<Remote>,
     spool: PathBuf,
+    waits: Waits,
 }
 
 #[derive(Debug)]
@@ -48,13 +49,19 @@ impl Storage {
     #[must_use]
     pub fn new(settings: HdfsSettings) -> Self {
         let remote = Remote { settings, open: Mutex::default() };
-        Self { remote: Arc::new(remote), spool: std::env::temp_dir() }
+        Self { remote: Arc::new(remote), spool: std::env::temp_dir(), waits: Waits::default() }
     }
 
     /// The same, with a directory of its own for files on their way to or from HDFS. It must exist when such a file is made.
     #[must_use]
     pub fn with_spool(&self, directory: PathBuf) -> Self {
-        Self { remote: Arc::clone(&self.remote), spool: directory }
+        Self { spool: directory, ..self.clone() }
+    }
+
+    /// The same, for a piece of work that tells why it waits for HDFS.
+    #[must_use]
+    pub fn telling(&self, waits: Waits) -> Self {
+        Self { waits, ..self.clone() }
     }
 
     /// The primitives for the storage that `location` is in.
@@ -77,7 +84,8 @@ impl Storage {
     }
 
     pub(crate) fn hdfs(&self, url: &HdfsUrl) -> Result<Hdfs, StorageError> {
-        self.with_open(|open| open.cluster(&self.remote.settings, url)).map_err(StorageError::from_hdfs)
+        let hdfs = self.with_open(|open| open.cluster(&self.remote.settings, url));
+        Ok(hdfs.map_err(StorageError::from_hdfs)?.telling(self.waits.clone()))
     }
 
     pub(crate) fn hdfs_store(&self, url: &HdfsUrl) -> Result<HdfsStore, StorageError> {
@@ -89,7 +97,7 @@ impl Storage {
             open.stores.insert(url.authority().to_owned(), store.clone());
             Ok(store)
         });
-        store.map_err(StorageError::from_hdfs)
+        Ok(store.map_err(StorageError::from_hdfs)?.telling(self.waits.clone()))
     }
 
     fn with_open<T>(&self, work: impl FnOnce(&mut Open) -> T) -> T {

@@ -41,7 +41,7 @@ pub(super) async fn commit_output(services: &Services, order: CommitOrder) {
     let CommitOrder { mut intent, rejects } = order;
     let job = intent.job;
     let Ok(staging) = intent.staging() else { return };
-    let storage = services.storage.clone();
+    let storage = services.storage_for(job);
     let fs = storage.commit_fs(staging.destination());
     let store = services.store.clone();
     let ended = guarded({

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use hearth_common::{FailureCause, JobId, JobStatus};
-use hearth_storage::Storage;
+use hearth_storage::{Storage, Waits};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -48,6 +48,21 @@ impl Services {
             };
             Input::Planned { job, planned, staging }
         });
+    }
+
+    /// The storage, for work on a job whose waits show in its status.
+    pub(super) fn storage_for(&self, job: JobId) -> Storage {
+        let waits = Waits::default();
+        let (mut reader, inputs, stop) = (waits.reader(), self.inputs.clone(), self.stop.clone());
+        let telling = async move {
+            while let Some(because) = reader.next().await {
+                if inputs.send(Input::WaitsForHdfs { job, because }).await.is_err() {
+                    break;
+                }
+            }
+        };
+        self.tasks.spawn(async move { stop.run_until_cancelled(telling).await });
+        self.storage.telling(waits)
     }
 
     pub(super) fn commit(&self, order: CommitOrder) {

@@ -6,6 +6,7 @@
 mod cut;
 mod estimate;
 mod gather;
+mod homes;
 mod inputs;
 mod joins;
 mod label;
@@ -33,6 +34,7 @@ use tokio::runtime::Handle;
 
 pub use planned::{PlannedJob, PlannedStage};
 
+use homes::Homes;
 use inputs::load_inputs;
 use session::PlanningSession;
 use thread::on_planning_thread;
@@ -50,6 +52,8 @@ pub struct PlanRequest {
     pub attempts_url: String,
     /// Where the inputs are.
     pub storage: Storage,
+    /// Names and addresses of the workers' hosts, in lower case, as far as they are known: hosts that hold data go by these.
+    pub hosts: BTreeSet<String>,
 }
 
 /// Plans a job.
@@ -86,7 +90,8 @@ fn plan_on_this_thread(request: &PlanRequest, tuning: Tuning, handle: &Handle) -
     let inputs = handle.block_on(load_inputs(&runtime, request))?;
     let session = PlanningSession::new(runtime, request, tuning, &inputs);
     let plan = handle.block_on(session.plan(query, &spec.query))?;
-    let planned = stages::build_stages(&plan, spec, &request.attempts_url)?;
+    let homes = handle.block_on(Homes::find(&request.storage, &inputs, &request.hosts));
+    let planned = stages::build_stages(&plan, spec, &request.attempts_url, &homes)?;
     tracing::info!(%job, inputs = inputs.len(), stages = planned.stages.len(), "planned job");
     let inferred = inputs.iter().filter_map(|input| input.inferred.clone()).collect();
     Ok(PlannedJob { inferred, ..planned })

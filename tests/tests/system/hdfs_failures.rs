@@ -1,7 +1,5 @@
 //! Jobs on HDFS while it, or the master, fails: the output is whole, and there once.
 
-use std::time::Duration;
-
 use anyhow::{Result, ensure};
 use hearth_tests::data::UserActions;
 use hearth_tests::{Cluster, JobFile};
@@ -14,13 +12,29 @@ use crate::hdfs_fixture::{Hdfs, check};
 const SECONDS_MAX: u64 = 150;
 
 /// A job that runs long enough to be disturbed, and leaves many files.
-fn long_job(hdfs: &Hdfs, output: &str) -> JobFile {
-    JobFile::new("user-actions", MAIN_QUERY)
-        .csv("actions", &hdfs.url("in"))
+fn long_job(hdfs: &Hdfs, output: &str) -> Result<JobFile> {
+    let job = JobFile::new("user-actions", MAIN_QUERY)
+        .csv("actions", &hdfs.actions(UserActions::LARGE)?)
         .output(&hdfs.url(output), &[])
         .setting("split_bytes = \"2MiB\"")
         .setting("shuffle_partitions = 24")
-        .setting("merge_bytes = \"1KiB\"")
+        .setting("merge_bytes = \"1KiB\"");
+    Ok(job)
+}
+
+/// A job that runs while something breaks.
+struct Broken<'a> {
+    cluster: &'a Cluster,
+    job: &'a str,
+}
+
+impl Broken<'_> {
+    /// Waits until the job's status tells that it waits for HDFS, and gives the reason.
+    fn wait_until_told(&self) -> Result<String> {
+        let reason = |status: &Value| status["waiting_for"].as_str().unwrap_or_default().to_owned();
+        let status = self.cluster.wait_for_status(self.job, 60, |status| reason(status).starts_with("HDFS: "))?;
+        Ok(reason(&status))
+    }
 }
 
 fn stage_done(status: &Value, is_last: bool) -> (u64, u64) {
@@ -33,16 +47,15 @@ fn stage_done(status: &Value, is_last: bool) -> (u64, u64) {
 fn check_broken(
     name: &str,
     in_last_stage: bool,
-    break_it: impl FnOnce(&Hdfs, &mut Cluster) -> Result<()>,
+    break_it: impl FnOnce(&Hdfs, &Broken<'_>) -> Result<()>,
 ) -> Result<()> {
     check(name, |hdfs, cluster| {
-        hdfs.put(&UserActions::LARGE.directory()?, "in")?;
-        let job = cluster.submit_detached(&long_job(hdfs, "out"))?;
+        let job = cluster.submit_detached(&long_job(hdfs, "out")?)?;
         cluster.wait_for_status(&job, 90, |status| {
             let (done, tasks) = stage_done(status, in_last_stage);
             done >= 3 && done < tasks
         })?;
-        break_it(hdfs, cluster)?;
+        break_it(hdfs, &Broken { cluster, job: &job })?;
         let status = cluster.wait_for_end(&job, SECONDS_MAX)?;
         ensure!(status["state"] == "done", "the job did not outlive it: {status:#}");
         hdfs.check_output("out", large_answer()?)
@@ -69,17 +82,23 @@ fn the_name_node_restarts_before_the_commit() -> Result<()> {
     check_broken("nn-reduce", true, restart_name_node)
 }
 
-fn restart_name_node(hdfs: &Hdfs, _: &mut Cluster) -> Result<()> {
+fn restart_name_node(hdfs: &Hdfs, broken: &Broken<'_>) -> Result<()> {
     hdfs.run(&["kill-nn"])?;
-    std::thread::sleep(Duration::from_secs(4));
+    broken.wait_until_told()?;
     hdfs.run(&["start-nn"]).map(drop)
 }
 
 #[test]
+fn a_data_node_hangs_while_the_output_is_written() -> Result<()> {
+    check_broken("dn-hang", true, |hdfs, _| hdfs.run(&["hang-dn", "1"]).map(drop))
+}
+
+#[test]
 fn safe_mode_is_waited_for() -> Result<()> {
-    check_broken("safe-mode", true, |hdfs, _| {
+    check_broken("safe-mode", true, |hdfs, broken| {
         hdfs.run(&["safemode", "enter"])?;
-        std::thread::sleep(Duration::from_secs(6));
+        let waiting = broken.wait_until_told()?;
+        ensure!(waiting.contains("safe mode"), "{waiting}");
         hdfs.run(&["safemode", "leave"]).map(drop)
     })
 }
@@ -88,11 +107,10 @@ fn safe_mode_is_waited_for() -> Result<()> {
 #[test]
 fn the_master_dies_in_the_commit() -> Result<()> {
     check("master", |hdfs, cluster| {
-        hdfs.put(&UserActions::LARGE.directory()?, "in")?;
         let mut done = 0;
         for round in 0..4 {
             let output = format!("out-{round}");
-            let job = cluster.submit_detached(&long_job(hdfs, &output))?;
+            let job = cluster.submit_detached(&long_job(hdfs, &output)?)?;
             cluster.wait_for_status(&job, 120, |status| {
                 let state = status["state"].as_str().unwrap_or_default();
                 ["committing", "done", "failed"].contains(&state)

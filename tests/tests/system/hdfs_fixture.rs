@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use hearth_test_hdfs::{Shape, until};
+use hearth_tests::data::UserActions;
 use hearth_tests::{Cluster, ClusterOptions, Rows, read_parquet_dir};
 
 /// A real HDFS with two DataNodes, and a directory of it that is the test's own.
@@ -15,8 +16,20 @@ pub(crate) struct Hdfs {
     local: tempfile::TempDir,
 }
 
+/// Settings with which nothing waits long for a server that was broken.
+const IMPATIENT: &str = "[hdfs]\nio_timeout = \"4s\"\nrpc_timeout = \"4s\"\n";
+
 /// Runs a test on HDFS and a cluster of two workers with one slot each. Whatever a test breaks is whole again for the next one.
 pub(crate) fn check(name: &str, test: impl FnOnce(&Hdfs, &mut Cluster) -> Result<()>) -> Result<()> {
+    check_with(name, ClusterOptions::default(), test)
+}
+
+/// As [`check`], on another cluster of Hearth.
+pub(crate) fn check_with(
+    name: &str,
+    options: ClusterOptions,
+    test: impl FnOnce(&Hdfs, &mut Cluster) -> Result<()>,
+) -> Result<()> {
     static TURN: Mutex<()> = Mutex::new(());
     static HDFS: OnceLock<std::result::Result<hearth_test_hdfs::Cluster, String>> = OnceLock::new();
     let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
@@ -26,7 +39,13 @@ pub(crate) fn check(name: &str, test: impl FnOnce(&Hdfs, &mut Cluster) -> Result
     let hdfs = Hdfs { cluster, home: format!("/tests/{name}"), local: tempfile::tempdir()? };
     hdfs.run(&["fs", "-mkdir", "-p", &hdfs.home])?;
     let environment = vec![("HADOOP_CONF_DIR".to_owned(), cluster.conf_dir().to_string_lossy().into_owned())];
-    let options = ClusterOptions { environment, ..ClusterOptions::default() };
+    let mut options = ClusterOptions { environment, ..options };
+    if options.master_config.is_empty() {
+        IMPATIENT.clone_into(&mut options.master_config);
+    }
+    if options.worker_configs.is_empty() {
+        options.worker_configs.push(IMPATIENT.to_owned());
+    }
     Cluster::run(options, |cluster| test(&hdfs, cluster))
 }
 
@@ -39,6 +58,36 @@ impl Hdfs {
     /// Runs a verb of the cluster's script.
     pub(crate) fn run(&self, verb: &[&str]) -> Result<String> {
         self.cluster.run(verb)
+    }
+
+    /// The URL of user actions, which are put there once for all tests.
+    pub(crate) fn actions(&self, data: UserActions) -> Result<PathBuf> {
+        static THERE: Mutex<Vec<u64>> = Mutex::new(Vec::new());
+        let path = format!("/data/actions-{}", data.rows);
+        let mut there = THERE.lock().unwrap_or_else(PoisonError::into_inner);
+        if !there.contains(&data.rows) {
+            self.run(&["fs", "-mkdir", "-p", "/data"])?;
+            self.run(&["fs", "-put", &data.directory()?.to_string_lossy(), &path])?;
+            there.push(data.rows);
+        }
+        Ok(self.at(&path))
+    }
+
+    /// The URL of any path.
+    pub(crate) fn at(&self, path: &str) -> PathBuf {
+        PathBuf::from(format!("{}{path}", self.cluster.url()))
+    }
+
+    /// Puts files with these texts into a directory of the test's.
+    pub(crate) fn put_text(&self, directory: &str, files: &[(&str, &str)]) -> Result<()> {
+        self.put(write_all(files)?.path(), directory)
+    }
+
+    /// Puts files with one replica each, about as many on each DataNode.
+    pub(crate) fn put_scattered(&self, path: &str, files: &[(&str, &str)]) -> Result<()> {
+        let local = write_all(files)?;
+        self.run(&["fs", "-mkdir", "-p", "/data"])?;
+        self.run(&["fs", "-Ddfs.replication=1", "-put", &local.path().to_string_lossy(), path]).map(drop)
     }
 
     /// Puts a local file or directory there, with Hadoop's own shell.
@@ -74,4 +123,14 @@ impl Hdfs {
         until(Duration::from_secs(30), "the staging directory going", is_gone)
             .with_context(|| format!("{:?}", self.list()))
     }
+}
+
+fn write_all(files: &[(&str, &str)]) -> Result<tempfile::TempDir> {
+    let directory = tempfile::tempdir()?;
+    for (name, text) in files {
+        let path = directory.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap_or(directory.path()))?;
+        std::fs::write(path, text)?;
+    }
+    Ok(directory)
 }

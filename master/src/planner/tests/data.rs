@@ -66,6 +66,7 @@ pub(super) async fn plan(spec: JobSpec, variant: &Variant) -> Result<PlannedJob,
         slots: 2,
         attempts_url,
         storage: hearth_storage::Storage::default(),
+        hosts: std::collections::BTreeSet::new(),
     };
     let tuning = Tuning { build_bytes_max: variant.build_bytes_max };
     let handle = Handle::current();
