@@ -30,8 +30,8 @@ pub use job::{
 pub use rejects::{AttemptRecords, FoundReject, InputRecords, Reject, RejectLimit, RejectLimitError, RejectsFile};
 pub use size::{ByteSize, ByteSizeError};
 pub use status::{
-    AttemptCounts, InferredColumn, InferredInput, InputStatus, JobStatus, LocalityCounts, OutputStatus, SecondCounts,
-    StageStatus, WorkerState, WorkerStatus,
+    AttemptCounts, InferredColumn, InferredInput, InputStatus, JobStatus, LocalityCounts, OutputStatus, StageStatus,
+    WorkerState, WorkerStatus,
 };
 pub use task::{
     AttemptMetrics, InputSplit, LeafInput, LeafKey, OutputFile, ShuffleInput, ShuffleSource, SplitLink, TaskInputs,

@@ -123,6 +123,12 @@ pub struct AttemptCounts {
     pub lost: u64,
     /// Of those, failed.
     pub failed: u64,
+    /// Of those, launched beside a slow attempt of the same task.
+    #[serde(default)]
+    pub second: u64,
+    /// Of the second ones, first to end.
+    #[serde(default)]
+    pub second_won: u64,
 }
 
 /// Where the attempts of a job were launched whose tasks prefer some hosts, because these hold what they read.
@@ -132,15 +138,6 @@ pub struct LocalityCounts {
     pub local: u64,
     /// Elsewhere.
     pub remote: u64,
-}
-
-/// Attempts of a job that were launched beside slow ones.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct SecondCounts {
-    /// All of them.
-    pub launched: u64,
-    /// Of those, first to end.
-    pub won: u64,
 }
 
 /// State of a worker.

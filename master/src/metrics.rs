@@ -26,6 +26,7 @@ pub(crate) struct Metrics {
     jobs_ended: ByLabel,
     attempts_launched: Counter,
     attempts_lost: Counter,
+    attempts_second: Counter,
     attempts_failed: ByLabel,
     workers_connected: Counter,
     events: Counter,
@@ -44,6 +45,7 @@ impl Metrics {
             jobs_ended: ByLabel::default(),
             attempts_launched: Counter::default(),
             attempts_lost: Counter::default(),
+            attempts_second: Counter::default(),
             attempts_failed: ByLabel::default(),
             workers_connected: Counter::default(),
             events: Counter::default(),
@@ -66,6 +68,8 @@ impl Metrics {
         registry.register("attempts_launched", "Attempts sent to workers", self.attempts_launched.clone());
         let help = "Attempts whose work was lost with a worker or its shuffle output";
         registry.register("attempts_lost", help, self.attempts_lost.clone());
+        let help = "Attempts that were launched beside slow ones";
+        registry.register("attempts_second", help, self.attempts_second.clone());
         registry.register("attempts_failed", "Attempts that failed, by cause", self.attempts_failed.clone());
         registry.register("workers_connected", "Hellos of workers that were accepted", self.workers_connected.clone());
         registry.register("scheduler_events", "Events the scheduler handled", self.events.clone());
@@ -109,6 +113,7 @@ impl Metrics {
     pub(crate) fn count_attempts(&self, before: AttemptCounts, now: AttemptCounts) {
         self.attempts_launched.inc_by(now.launched.saturating_sub(before.launched));
         self.attempts_lost.inc_by(now.lost.saturating_sub(before.lost));
+        self.attempts_second.inc_by(now.second.saturating_sub(before.second));
     }
 
     pub(crate) fn count_finished(&self, figures: &AttemptMetrics) {
@@ -172,7 +177,7 @@ mod tests {
         metrics.count_submission();
         metrics.count_end(JobState::Failed);
         metrics.count_failure(&FailureCause::internal("x"));
-        let counts = |launched, lost| AttemptCounts { launched, lost, failed: 0 };
+        let counts = |launched, lost| AttemptCounts { launched, lost, ..AttemptCounts::default() };
         metrics.count_attempts(counts(1, 0), counts(4, 2));
         metrics.count_finished(&AttemptMetrics { shuffle_remote_bytes: 7, ..AttemptMetrics::default() });
         let text = metrics.encode().unwrap();

@@ -55,7 +55,7 @@ enum ConnectionEnd {
 
 /// Lives one life: connected, or trying to be.
 pub(crate) async fn live(workshop: &Workshop, life: &mut Life, wishes: &Wishes) -> LifeEnd {
-    let mut link = Link { workshop, life, wishes, drain_deadline: None, failures: 0, welcomed: None };
+    let mut link = Link { workshop, life, wishes, drain_deadline: None, may_leave: false, failures: 0, welcomed: None };
     let mut complaint = None;
     // Workers that lost their master together do not come back together.
     let mut jitter = Pcg64Mcg::seed_from_u64(xxh3_64(link.life.worker.to_string().as_bytes()));
@@ -86,6 +86,8 @@ struct Link<'a> {
     wishes: &'a Wishes,
     /// Set once draining began.
     drain_deadline: Option<Instant>,
+    /// The master needs nothing of what a draining worker still holds.
+    may_leave: bool,
     /// Connections that failed since the last welcome.
     failures: u32,
     /// When the master was last known to be there; `None` before the first welcome.
@@ -137,6 +139,7 @@ impl Link<'_> {
             MasterMessage::Launch(_)
             | MasterMessage::Cancel(_)
             | MasterMessage::Ack(_)
+            | MasterMessage::MayLeave
             | MasterMessage::RemoveShuffle { .. } => {
                 ConnectionEnd::Broken("the master did not answer the hello first".into())
             }
@@ -159,7 +162,7 @@ impl Link<'_> {
         heartbeats.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut draining = false;
         loop {
-            if draining && (self.life.slots.is_empty() || self.drain_is_over()) {
+            if draining && (self.has_nothing_needed() || self.drain_is_over()) {
                 return self.say_goodbye(connection, LifeEnd::Drained).await;
             }
             let sent = tokio::select! {
@@ -192,6 +195,11 @@ impl Link<'_> {
         }
     }
 
+    fn has_nothing_needed(&self) -> bool {
+        let slots = &self.life.slots;
+        slots.is_empty() || (self.may_leave && slots.is_idle())
+    }
+
     fn drain_is_over(&self) -> bool {
         self.drain_deadline.is_some_and(|deadline| Instant::now() >= deadline)
     }
@@ -211,6 +219,7 @@ impl Link<'_> {
             MasterMessage::Ack(attempt) => slots.acknowledge(attempt),
             MasterMessage::RemoveShuffle { job, attempt } => slots.remove_shuffle(job, attempt),
             MasterMessage::Fenced => return Err(self.on_fenced()),
+            MasterMessage::MayLeave => self.may_leave = true,
             MasterMessage::Refused { reason, retry: true } => return Err(ConnectionEnd::Broken(reason)),
             MasterMessage::Refused { reason, retry: false } => {
                 return Err(ConnectionEnd::Life(LifeEnd::Refused(reason)));

@@ -1,7 +1,7 @@
 //! `hearth status`, `list` and `cancel`.
 
 use hearth_client::ListJobs;
-use hearth_common::{ByteSize, InputRecords, JobStatus, LocalityCounts};
+use hearth_common::{AttemptCounts, ByteSize, InputRecords, JobStatus, LocalityCounts};
 use serde_json::{Value, json};
 
 use crate::args::{JobArgs, ListArgs};
@@ -122,8 +122,8 @@ fn describe(job: &JobStatus) -> String {
     if let Some(rejects) = job.output.as_ref().and_then(|output| output.rejects.as_ref()) {
         lines.push(format!("rejects    {rejects}"));
     }
-    let attempts = job.attempts;
-    lines.push(format!("attempts   {}, {} lost, {} failed", attempts.launched, attempts.lost, attempts.failed));
+    let AttemptCounts { launched, lost, failed, second, .. } = job.attempts;
+    lines.push(format!("attempts   {launched}, {lost} lost, {failed} failed, {second} beside slow ones"));
     let locality = job.locality;
     if locality != LocalityCounts::default() {
         lines.push(format!("locality   {} near their data, {} elsewhere", locality.local, locality.remote));

@@ -1,5 +1,6 @@
 //! Job files that are right, and what is said about those that are not.
 
+mod any_text;
 mod rejects;
 
 use std::path::PathBuf;
@@ -437,68 +438,4 @@ fn reads_schemas_of_a_command_line() {
     assert_eq!(parse_schema(""), Err("`` is not a column; write NAME TYPE, NAME TYPE".into()));
     assert_eq!(parse_schema("a int, a int"), Err("column `a` stands twice in the schema".into()));
     assert!(parse_schema("a strin").is_err_and(|problem| problem.starts_with("`strin` is not a type")));
-}
-
-/// Pieces that are likely to go together into something nearly right.
-const PIECES: [&str; 34] = [
-    "query",
-    "query_file",
-    "inputs",
-    "output",
-    "settings",
-    "name",
-    "path",
-    "format",
-    "schema",
-    "on_error",
-    "delimiter",
-    "=",
-    " = ",
-    "\n",
-    "[",
-    "]",
-    "{",
-    "}",
-    "'",
-    "\"",
-    "'''",
-    "'a.csv'",
-    "'csv'",
-    "${x}",
-    "${",
-    "$$",
-    "1",
-    "true",
-    ".",
-    ",",
-    "#",
-    "é",
-    "\\",
-    "[inputs.t]\n",
-];
-
-proptest::proptest! {
-    #[test]
-    fn any_text_is_a_job_or_an_error(text in ".*") {
-        let _ = parse(&text);
-        let _ = parse_schema(&text);
-        let _ = format_of_paths(&[text]);
-    }
-
-    #[test]
-    fn any_mix_of_pieces_is_a_job_or_an_error(pieces in proptest::collection::vec(0..PIECES.len(), 0..40)) {
-        let text: String = pieces.into_iter().map(|piece| PIECES[piece]).collect();
-        let _ = parse(&text);
-        let _ = parse(&format!("query = 'x'\n[inputs.t]\n{text}"));
-    }
-
-    #[test]
-    fn any_strings_are_kept(name in "[^$\\PC]*", path in "[^$\\PC]*") {
-        let quoted = |text: &str| toml::Value::String(text.to_owned()).to_string();
-        let text = format!("name = {}\nquery = 'x'\ninputs.t = {{ path = {}, format = 'csv' }}", quoted(&name), quoted(&path));
-        if let Ok(job) = parse(&text) {
-            proptest::prop_assert_eq!(job.name, name);
-            proptest::prop_assert_eq!(&job.inputs["t"].paths, &[absolute_location(&path, &origin().directory)]);
-        }
-    }
 }

@@ -3,8 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use hearth_common::{
-    AttemptCounts, AttemptId, FailureCause, JobId, JobState, LocalityCounts, Priority, SecondCounts, StageId, TaskId,
-    WorkerId,
+    AttemptCounts, AttemptId, FailureCause, JobId, JobState, LocalityCounts, Priority, StageId, TaskId, WorkerId,
 };
 
 use crate::claim::Ending;
@@ -29,7 +28,6 @@ pub(crate) struct Job {
     pub(crate) phase: Phase,
     pub(crate) counts: AttemptCounts,
     pub(crate) locality: LocalityCounts,
-    pub(crate) seconds: SecondCounts,
     /// When stragglers are looked for.
     pub(crate) watch: Option<Millis>,
     /// Its place among the jobs that want a slot.
@@ -108,7 +106,6 @@ impl Job {
             phase: Phase::Queued,
             counts: AttemptCounts::default(),
             locality: LocalityCounts::default(),
-            seconds: SecondCounts::default(),
             watch: None,
             demand: None,
             starving_since: None,

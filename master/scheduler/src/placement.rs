@@ -91,7 +91,7 @@ impl Scheduler {
         counted.attempts += 1;
         if runs.second().is_some() {
             counted.seconds += 1;
-            job.seconds.launched += 1;
+            job.counts.second += 1;
         }
         let Some(execution) = job.execution_mut() else { return };
         execution.workers.insert(worker);

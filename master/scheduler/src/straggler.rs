@@ -140,7 +140,7 @@ impl Scheduler {
         let Some(TaskState::Running(runs)) = self.find_task(ended.task).map(Task::state) else { return };
         let is_second = runs.second().is_some_and(|second| second.attempt == ended.attempt);
         if let Some(job) = self.jobs.get_mut(&ended.task.job).filter(|_| is_second) {
-            job.seconds.won += 1;
+            job.counts.second_won += 1;
         }
         if let Some(other) = runs.other_than(ended.attempt)
             && !self.has_mutation(Mutation::KeepLoser)

@@ -3,9 +3,7 @@
 use std::fmt;
 use std::ops::Range;
 
-use hearth_common::{
-    AttemptCounts, AttemptId, JobId, JobState, LocalityCounts, SecondCounts, StageId, WorkerId, WorkerState,
-};
+use hearth_common::{AttemptCounts, AttemptId, JobId, JobState, LocalityCounts, StageId, WorkerId, WorkerState};
 
 use crate::job::{Job, Progress};
 use crate::run::{Run, Runs};
@@ -137,12 +135,6 @@ impl<'a> JobView<'a> {
         self.job.locality
     }
 
-    /// Second attempts, launched beside slow ones.
-    #[must_use]
-    pub const fn second_attempts(&self) -> SecondCounts {
-        self.job.seconds
-    }
-
     /// Attempts that run.
     #[must_use]
     pub fn running(&self) -> usize {
@@ -193,10 +185,11 @@ impl<'a> StageView<'a> {
         self.stage.tasks().len()
     }
 
-    /// Tasks with a winner.
+    /// Tasks with a winner, also where its output was lost after the last of its readers.
     #[must_use]
-    pub const fn done(&self) -> u32 {
-        self.stage.done()
+    pub fn done(&self) -> u32 {
+        let all = u32::try_from(self.stage.tasks().len()).unwrap_or(u32::MAX);
+        if self.stage.is_wanted { self.stage.done() } else { all }
     }
 
     /// Tasks that run.
@@ -276,7 +269,10 @@ impl TaskView<'_> {
         let task = TaskKey { stage: self.stage.id, partition: self.partition }.in_job(self.job);
         let on = |attempt, worker| Winner { attempt: AttemptId { task, attempt }, worker };
         match self.task.state() {
-            TaskState::Waiting => TaskStanding::Waiting,
+            TaskState::Waiting => match self.last_winner().filter(|_| !self.stage.is_wanted) {
+                Some(winner) => TaskStanding::Done(winner),
+                None => TaskStanding::Waiting,
+            },
             TaskState::BackingOff { until } => TaskStanding::BackingOff(until),
             TaskState::Running(Runs::One(run) | Runs::Two { first: run, .. }) => {
                 TaskStanding::Running(on(run.attempt, run.worker))

@@ -45,8 +45,10 @@ impl Owner {
                 self.tell(worker, MasterMessage::Fenced);
                 self.workers.disconnect(worker);
             }
-            // Workers decide by themselves when they leave, until the wire has a message for it.
-            Effect::ReleaseWorker { worker } => tracing::info!(%worker, "drained worker may leave"),
+            Effect::ReleaseWorker { worker } => {
+                tracing::info!(%worker, "drained worker may leave");
+                self.tell(worker, MasterMessage::MayLeave);
+            }
             Effect::JobChanged { job } => self.note_change(job),
             Effect::JobEnded { job, failure } => self.end_job(job, failure),
         }

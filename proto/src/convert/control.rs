@@ -162,6 +162,8 @@ pub enum MasterMessage {
     },
     /// The lease ended: discard everything and come back under a new worker id.
     Fenced,
+    /// To a draining worker: nothing that it holds is needed any more.
+    MayLeave,
 }
 
 /// An attempt to start.

@@ -145,15 +145,15 @@ impl From<OutputStatus> for wire::OutputStatus {
 
 impl From<wire::AttemptCounts> for AttemptCounts {
     fn from(message: wire::AttemptCounts) -> Self {
-        let wire::AttemptCounts { launched, lost, failed } = message;
-        Self { launched, lost, failed }
+        let wire::AttemptCounts { launched, lost, failed, second, second_won } = message;
+        Self { launched, lost, failed, second, second_won }
     }
 }
 
 impl From<AttemptCounts> for wire::AttemptCounts {
     fn from(counts: AttemptCounts) -> Self {
-        let AttemptCounts { launched, lost, failed } = counts;
-        Self { launched, lost, failed }
+        let AttemptCounts { launched, lost, failed, second, second_won } = counts;
+        Self { launched, lost, failed, second, second_won }
     }
 }
 

@@ -261,7 +261,13 @@ fn status() -> impl Strategy<Value = JobStatus> {
         output.map(|(path, files, rows, bytes, rejects)| OutputStatus { path, files, rows, bytes, rejects })
     });
     let texts = any::<(String, Option<String>, String, bool)>();
-    let counts = any::<[u64; 3]>().prop_map(|[launched, lost, failed]| AttemptCounts { launched, lost, failed });
+    let counts = any::<[u64; 5]>().prop_map(|[launched, lost, failed, second, second_won]| AttemptCounts {
+        launched,
+        lost,
+        failed,
+        second,
+        second_won,
+    });
     let locality = any::<[u64; 2]>().prop_map(|[local, remote]| LocalityCounts { local, remote });
     let counts = (counts, locality);
     let work = (vec(stage(), 0..3), metrics(), counts, vec(input_status(), 0..3), vec(inferred(), 0..3));

@@ -47,13 +47,14 @@ pub(crate) fn tasks(status: &Value) -> u64 {
     stages.iter().map(|stage| number(stage, "/tasks")).sum()
 }
 
-/// Every attempt beyond one per task was lost or failed: nothing was repeated without a reason.
+/// Every attempt beyond one per task was lost, failed, or started beside a slow one: nothing was repeated without a reason.
+/// Outputs may be lost that nobody has to read any more; these are not made again.
 pub(crate) fn check_only_lost_work_repeated(status: &Value) -> Result<()> {
     let count = |name: &str| number(status, &format!("/attempts/{name}"));
-    let (launched, lost, failed) = (count("launched"), count("lost"), count("failed"));
+    let (launched, lost, failed, second) = (count("launched"), count("lost"), count("failed"), count("second"));
     ensure!(
-        launched == tasks(status) + lost + failed,
-        "{launched} attempts were launched for {} tasks, {lost} were lost and {failed} failed: {status:#}",
+        launched <= tasks(status) + lost + failed + second,
+        "{launched} attempts were launched for {} tasks, {lost} were lost, {failed} failed, {second} second: {status:#}",
         tasks(status)
     );
     Ok(())

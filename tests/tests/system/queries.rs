@@ -127,9 +127,9 @@ fn more_groups_than_memory() -> Result<()> {
         let data = UserActions { rows: 1_000_000, users: 1_000_000, files: 2 }.directory()?;
         let output = cluster.directory().join("groups");
         let query = "SELECT email, count(*) AS freq FROM actions GROUP BY email";
-        // Few and large shuffle partitions, so that one task has more groups than fit.
+        // One large shuffle partition, so that one task has more groups than fit.
         let job = JobFile::new("groups", query).csv("actions", &data).output(&output, &[]);
-        let status = cluster.run_job(&job.setting("shuffle_partitions = 2"))?;
+        let status = cluster.run_job(&job.setting("shuffle_partitions = 1"))?;
         ensure!(spilled(&status) > 0, "nothing was spilled: {status:#}");
         let counts = "SELECT count(*) AS users, sum(freq) AS actions FROM";
         let expected = sql_in_one_process(&format!("{counts} ({query})"), &[("actions", &data)])?;

@@ -19,11 +19,12 @@ const NOT_USED: [(&str, &str); 10] = [
 ];
 
 /// Names that other crates gave, as code has them.
-const FOREIGN: [&str; 9] = [
+const FOREIGN: [&str; 10] = [
     "::utils::",
     "::util::",
     "DiskManagerBuilder",
     "DiskManagerMode",
+    "SpillManager",
     "disk_manager::",
     "futures::executor::",
     "hash_utils",

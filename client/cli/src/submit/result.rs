@@ -2,7 +2,7 @@
 
 use futures::StreamExt;
 use hearth_client::{Client, ResultFormat};
-use hearth_common::{ByteSize, InputRecords, JobState, JobStatus};
+use hearth_common::{AttemptCounts, ByteSize, InputRecords, JobState, JobStatus};
 use serde_json::{Value, json};
 
 use crate::exit::{CliError, Exit};
@@ -62,10 +62,10 @@ pub(crate) fn summary(job: &JobStatus) -> Vec<String> {
         lines.push(format!("output        {}", output.path));
     }
     lines.extend(records(job));
-    let (lost, failed) = (job.attempts.lost, job.attempts.failed);
-    if lost + failed > 0 {
-        let launched = counted(job.attempts.launched, "attempt");
-        lines.push(format!("work          {launched}, {lost} lost, {failed} failed"));
+    let AttemptCounts { launched, lost, failed, second, .. } = job.attempts;
+    if lost + failed + second > 0 {
+        let launched = counted(launched, "attempt");
+        lines.push(format!("work          {launched}, {lost} lost, {failed} failed, {second} beside slow ones"));
     }
     lines
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use hearth_common::{FailureCause, SecondCounts};
+use hearth_common::{AttemptCounts, FailureCause};
 use hearth_scheduler::{Event, JobLimits, SchedulerConfig, StragglerPolicy, TaskStanding};
 
 use crate::harness::{
@@ -30,8 +30,8 @@ fn doubled() -> Harness {
 }
 
 fn seconds(harness: &Harness) -> (u64, u64) {
-    let SecondCounts { launched, won } = harness.scheduler.job(job(1)).expect("a job").second_attempts();
-    (launched, won)
+    let AttemptCounts { second, second_won, .. } = harness.scheduler.job(job(1)).expect("a job").attempts();
+    (second, second_won)
 }
 
 #[test]

@@ -29,6 +29,7 @@ impl TryFrom<wire::FromMaster> for MasterMessage {
             Message::Ack(ack) => Self::Ack(required("attempt", ack.attempt)?.try_into()?),
             Message::RemoveShuffle(remove) => remove.try_into()?,
             Message::Fenced(wire::Fenced {}) => Self::Fenced,
+            Message::MayLeave(wire::MayLeave {}) => Self::MayLeave,
         })
     }
 }
@@ -65,6 +66,7 @@ impl From<MasterMessage> for wire::FromMaster {
                 attempt: attempt.map(Into::into),
             }),
             MasterMessage::Fenced => Message::Fenced(wire::Fenced {}),
+            MasterMessage::MayLeave => Message::MayLeave(wire::MayLeave {}),
         };
         Self { message: Some(message) }
     }
