@@ -30,6 +30,21 @@ pub(crate) fn check_with(
     options: ClusterOptions,
     test: impl FnOnce(&Hdfs, &mut Cluster) -> Result<()>,
 ) -> Result<()> {
+    check_alone(name, |hdfs| {
+        let conf_dir = hdfs.cluster.conf_dir().to_string_lossy().into_owned();
+        let mut options = ClusterOptions { environment: vec![("HADOOP_CONF_DIR".to_owned(), conf_dir)], ..options };
+        if options.master_config.is_empty() {
+            IMPATIENT.clone_into(&mut options.master_config);
+        }
+        if options.worker_configs.is_empty() {
+            options.worker_configs.push(IMPATIENT.to_owned());
+        }
+        Cluster::run(options, |cluster| test(hdfs, cluster))
+    })
+}
+
+/// Runs a test on HDFS, without a cluster of Hearth.
+pub(crate) fn check_alone(name: &str, test: impl FnOnce(&Hdfs) -> Result<()>) -> Result<()> {
     static TURN: Mutex<()> = Mutex::new(());
     static HDFS: OnceLock<std::result::Result<hearth_test_hdfs::Cluster, String>> = OnceLock::new();
     let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
@@ -38,15 +53,7 @@ pub(crate) fn check_with(
     cluster.heal()?;
     let hdfs = Hdfs { cluster, home: format!("/tests/{name}"), local: tempfile::tempdir()? };
     hdfs.run(&["fs", "-mkdir", "-p", &hdfs.home])?;
-    let environment = vec![("HADOOP_CONF_DIR".to_owned(), cluster.conf_dir().to_string_lossy().into_owned())];
-    let mut options = ClusterOptions { environment, ..options };
-    if options.master_config.is_empty() {
-        IMPATIENT.clone_into(&mut options.master_config);
-    }
-    if options.worker_configs.is_empty() {
-        options.worker_configs.push(IMPATIENT.to_owned());
-    }
-    Cluster::run(options, |cluster| test(&hdfs, cluster))
+    test(&hdfs)
 }
 
 impl Hdfs {
@@ -94,6 +101,11 @@ impl Hdfs {
     pub(crate) fn put(&self, local: &Path, name: &str) -> Result<()> {
         let (local, target) = (local.to_string_lossy(), format!("{}/{name}", self.home));
         self.run(&["fs", "-put", &local, &target]).map(drop)
+    }
+
+    /// The bytes of a file, as Hadoop's own shell reads them.
+    pub(crate) fn cat(&self, name: &str) -> Result<Vec<u8>> {
+        self.cluster.cat(&format!("{}/{name}", self.home))
     }
 
     /// Everything in the test's directory, hidden names too, as Hadoop's own shell lists it.

@@ -23,6 +23,8 @@ mod hdfs_failures;
 #[cfg(test)]
 mod hdfs_fixture;
 #[cfg(test)]
+mod hdfs_fs;
+#[cfg(test)]
 mod http;
 #[cfg(test)]
 mod jobs;
