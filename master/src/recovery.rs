@@ -1,6 +1,8 @@
 //! What a master does about the jobs of the one before it: commits that were begun are carried through, jobs that ran are
 //! ended with a cause that says so. It runs before anything is listened to.
 
+use std::time::Duration;
+
 use hearth_common::{
     AttemptCounts, AttemptMetrics, FailureCause, InputRecords, InputStatus, JobState, JobStatus, LocalityCounts,
 };
@@ -9,6 +11,9 @@ use hearth_storage::Storage;
 use crate::commit::{self, CommitError, CommitIntent, Staging};
 use crate::event_loop::{KeptJob, wall_ms};
 use crate::store::{AcceptedJob, Committed, Store, StoreError, StoredJob};
+
+/// How long the start waits for the staging of one job to be removed.
+const DISCARD_PATIENCE: Duration = Duration::from_millis(500);
 
 /// Settles every job in the store, oldest first, and gives all of them as history.
 pub(crate) async fn recover(
@@ -108,8 +113,14 @@ async fn settle_leftover(
     }
 }
 
-/// Removes the staging of a job that is settled.
+/// Removes the staging of a job that is settled. A storage that does not answer is waited for behind the start's back.
 async fn discard(storage: &Storage, accepted: &AcceptedJob) {
+    let (storage, accepted) = (storage.clone(), accepted.clone());
+    let discarding = tokio::spawn(async move { discard_now(&storage, &accepted).await });
+    let _ = tokio::time::timeout(DISCARD_PATIENCE, discarding).await;
+}
+
+async fn discard_now(storage: &Storage, accepted: &AcceptedJob) {
     let Some(output) = &accepted.spec.output else { return };
     let removed = match Staging::of(accepted.id, &output.path) {
         Ok(staging) => commit::clean_up(&*storage.commit_fs(staging.destination()), &staging).await,

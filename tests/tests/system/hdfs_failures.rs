@@ -1,5 +1,7 @@
 //! Jobs on HDFS while it, or the master, fails: the output is whole, and there once.
 
+use std::time::{Duration, Instant};
+
 use anyhow::{Result, ensure};
 use hearth_tests::data::UserActions;
 use hearth_tests::{Cluster, JobFile};
@@ -127,6 +129,27 @@ fn the_master_dies_in_the_commit() -> Result<()> {
             }
         }
         ensure!(done > 0, "no commit was recorded before its master died");
+        Ok(())
+    })
+}
+
+/// A master starts while no NameNode answers, serves, and removes what is left when one does again.
+#[test]
+fn a_master_starts_without_a_name_node() -> Result<()> {
+    check("master-nn", |hdfs, cluster| {
+        let job = cluster.submit_detached(&long_job(hdfs, "out")?)?;
+        cluster.wait_for_status(&job, 90, |status| stage_done(status, true).0 >= 1)?;
+        hdfs.run(&["kill-nn"])?;
+        let begun = Instant::now();
+        cluster.restart_master()?;
+        let started = begun.elapsed();
+        ensure!(started < Duration::from_secs(10), "the master took {started:?} to start");
+        let status = cluster.wait_for_end(&job, 10)?;
+        ensure!(status["state"] == "failed", "{status:#}");
+        hdfs.run(&["start-nn"])?;
+        hdfs.run(&["wait"])?;
+        hdfs.check_no_staging()?;
+        ensure!(!hdfs.list()?.contains("/out"), "{}", hdfs.list()?);
         Ok(())
     })
 }

@@ -241,3 +241,33 @@ async fn clear(hdfs: &Hdfs, url: &HdfsUrl, hidden: &str) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_arrived_is_compared() {
+        let order = Order { from: Place::Local("a".into()), to: Place::Local("b".into()), bytes: 3 };
+        let sent = Digest { bytes: 3, xxh3: 5 };
+        assert!(compare(&order, sent, sent).is_ok());
+        for arrived in [Digest { bytes: 2, ..sent }, Digest { xxh3: 6, ..sent }] {
+            let told = format!("{:?}", compare(&order, sent, arrived).unwrap_err());
+            assert!(told.contains("a has 3 bytes with XXH3 0000000000000005"), "{told}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_tells_that_all_is_there_comes_last() {
+        let directory = tempfile::tempdir().unwrap();
+        for name in ["_SUCCESS", "a", "z/b"] {
+            std::fs::create_dir_all(directory.path().join(name).parent().unwrap()).unwrap();
+            std::fs::write(directory.path().join(name), name).unwrap();
+        }
+        let from = Place::Local(directory.path().to_owned());
+        let disks = Disks::new(hearth_hdfs::HdfsSettings::default());
+        let orders = orders_below(&disks, &from, &Place::Local("/to".into())).await.unwrap();
+        let targets: Vec<String> = orders.iter().map(|order| order.to.to_string()).collect();
+        assert_eq!(targets, ["/to/a", "/to/z/b", "/to/_SUCCESS"]);
+    }
+}
