@@ -41,6 +41,9 @@ pub struct JobStatus {
     /// What was inferred about inputs without a declared schema; empty until the job is planned, and after a restart.
     #[serde(default)]
     pub inferred: Vec<InferredInput>,
+    /// Where attempts were launched whose tasks prefer some hosts; all zero where none does.
+    #[serde(default)]
+    pub locality: LocalityCounts,
 }
 
 /// The columns of an input as samples of its files tell them.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use hearth_common::duration;
 use hearth_scheduler::SchedulerConfig;
+use hearth_storage::HdfsSettings;
 use serde::{Deserialize, Serialize};
 
 /// Settings of one master.
@@ -30,6 +31,9 @@ pub struct MasterConfig {
     /// How long a job waits while there is no worker, before it fails.
     #[serde(with = "duration")]
     pub no_worker_timeout: Duration,
+    /// How long tasks wait for a free slot on a host that holds what they read, while others are free; 0s for not at all.
+    #[serde(with = "duration")]
+    pub locality_wait: Duration,
     /// Jobs that may wait their turn; more are refused.
     pub queued_jobs_max: usize,
     /// Jobs that are planned, run or commit at once.
@@ -43,6 +47,8 @@ pub struct MasterConfig {
     /// How long a stop waits for commits that have begun.
     #[serde(with = "duration")]
     pub stop_timeout: Duration,
+    /// How HDFS is listed, and how output is committed there.
+    pub hdfs: HdfsSettings,
 }
 
 impl Default for MasterConfig {
@@ -56,12 +62,14 @@ impl Default for MasterConfig {
             lease: scheduler.lease,
             disconnect_grace: scheduler.disconnect_grace,
             no_worker_timeout: scheduler.no_worker_timeout,
+            locality_wait: scheduler.locality_wait,
             queued_jobs_max: scheduler.queued_jobs_max,
             running_jobs_max: scheduler.running_jobs_max,
             jobs_kept_max: 10_000,
             slots_assumed: 8,
             request_bytes_max: 4 << 20,
             stop_timeout: Duration::from_secs(20),
+            hdfs: HdfsSettings::default(),
         }
     }
 }
@@ -98,13 +106,17 @@ impl MasterConfig {
         if self.jobs_kept_max == 0 {
             return refuse("jobs_kept_max", "must be at least 1");
         }
+        if self.locality_wait > Duration::from_secs(60) {
+            return refuse("locality_wait", "must be at most 1min: reading from another host takes less");
+        }
         if self.slots_assumed == 0 {
             return refuse("slots_assumed", "must be at least 1");
         }
         if self.rpc.port() != 0 && self.rpc.port() == self.http.port() {
             return refuse("http", "must have another port than rpc");
         }
-        Ok(())
+        let hdfs = self.hdfs.validate();
+        hdfs.map_err(|error| ConfigError { setting: "hdfs", problem: error.to_string() })
     }
 
     pub(crate) fn scheduler(&self) -> SchedulerConfig {
@@ -114,6 +126,7 @@ impl MasterConfig {
             lease: self.lease,
             disconnect_grace: self.disconnect_grace,
             no_worker_timeout: self.no_worker_timeout,
+            locality_wait: self.locality_wait,
             ..SchedulerConfig::default()
         }
     }
@@ -136,6 +149,7 @@ mod tests {
         check(|config| config.heartbeat_interval = Duration::ZERO, Some("heartbeat_interval"));
         check(|config| config.running_jobs_max = 0, Some("running_jobs_max"));
         check(|config| config.http.set_port(7077), Some("http"));
+        check(|config| config.hdfs.rpc_tries = 0, Some("hdfs"));
         check(
             |config| {
                 config.rpc.set_port(0);

@@ -10,6 +10,8 @@ use hearth_common::{AttemptId, AttemptMetrics, StageId};
 pub(crate) struct Figures {
     tasks: BTreeMap<(StageId, u32), TaskFigures>,
     stages: BTreeMap<StageId, AttemptMetrics>,
+    /// Tasks of which an attempt waits for HDFS, with the reason.
+    waits: BTreeMap<(StageId, u32), String>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -25,14 +27,30 @@ impl Figures {
         self.note(attempt, TaskFigures { attempt: attempt.attempt, is_final: false, metrics });
     }
 
+    /// Why a running attempt waits for HDFS, or that it does not.
+    pub(crate) fn note_wait(&mut self, attempt: AttemptId, because: Option<String>) {
+        let key = (attempt.task.stage, attempt.task.partition);
+        match because {
+            Some(because) => self.waits.insert(key, because),
+            None => self.waits.remove(&key),
+        };
+    }
+
+    /// Why some attempt waits for HDFS; `None` where none does.
+    pub(crate) fn waits_because(&self) -> Option<&str> {
+        self.waits.values().next().map(String::as_str)
+    }
+
     /// What a finished attempt told. It counts once, however often it is reported.
     pub(crate) fn note_finished(&mut self, attempt: AttemptId, metrics: AttemptMetrics) {
         self.note(attempt, TaskFigures { attempt: attempt.attempt, is_final: true, metrics });
+        self.note_wait(attempt, None);
     }
 
     /// The attempt failed or was lost: what it told does not count any more.
     pub(crate) fn drop_attempt(&mut self, attempt: AttemptId) {
         let key = (attempt.task.stage, attempt.task.partition);
+        self.waits.remove(&key);
         if let Entry::Occupied(entry) = self.tasks.entry(key)
             && entry.get().attempt == attempt.attempt
         {
@@ -97,6 +115,20 @@ mod tests {
 
     fn rows(input_rows: u64) -> AttemptMetrics {
         AttemptMetrics { input_rows, ..AttemptMetrics::default() }
+    }
+
+    #[test]
+    fn a_wait_ends_with_its_attempt() {
+        let mut figures = Figures::default();
+        figures.note_wait(attempt(0, 0), Some("safe mode".to_owned()));
+        figures.note_wait(attempt(1, 0), Some("no answer".to_owned()));
+        figures.note_wait(attempt(0, 0), None);
+        assert_eq!(figures.waits_because(), Some("no answer"));
+        figures.note_finished(attempt(1, 0), rows(1));
+        assert_eq!(figures.waits_because(), None);
+        figures.note_wait(attempt(2, 0), Some("no answer".to_owned()));
+        figures.drop_attempt(attempt(2, 0));
+        assert_eq!(figures.waits_because(), None);
     }
 
     #[test]

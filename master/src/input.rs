@@ -34,6 +34,8 @@ pub(crate) enum Input {
     ListTasks { query: TaskQuery, reply: oneshot::Sender<Option<TaskPage>> },
     /// The planner is done with a job.
     Planned { job: JobId, planned: Result<Box<PlannedJob>, FailureCause>, staging: Option<Staging> },
+    /// Planning or committing a job waits for HDFS, or does not any more.
+    WaitsForHdfs { job: JobId, because: Option<String> },
     /// A commit ended.
     CommitEnded(CommitEnd),
     /// A worker said hello, and fits.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use hearth_common::{
     AttemptCounts, AttemptId, AttemptRecords, FailureCause, InferredInput, InputStatus, JobId, JobSpec, JobState,
-    JobStatus, OutputFile, OutputStatus, ShuffleSource, StageId,
+    JobStatus, LocalityCounts, OutputFile, OutputStatus, ShuffleSource, StageId,
 };
 use hearth_scheduler::{FinalOutput, JobGraph, Launch, ShuffleInputs, Winner};
 
@@ -25,6 +25,8 @@ pub(crate) struct Job {
     pub figures: Figures,
     /// What became of its attempts, as the scheduler last counted.
     pub attempts: AttemptCounts,
+    /// Where these were launched.
+    pub locality: LocalityCounts,
     /// Output files by the attempt that reported them; only a winner's are ever used.
     pub files: BTreeMap<AttemptId, Vec<OutputFile>>,
     /// What attempts told of the records that they read; only a winner's are ever used.
@@ -33,6 +35,8 @@ pub(crate) struct Job {
     pub inputs: Vec<InputStatus>,
     /// What was inferred about them.
     pub inferred: Vec<InferredInput>,
+    /// Why its planning or commit waits for HDFS.
+    pub waits_because: Option<String>,
     pub committed: Option<Committed>,
     /// A commit failed in a way that needs its staging to be kept until the next start.
     pub keeps_staging: bool,
@@ -63,6 +67,8 @@ impl Job {
             plan: None,
             figures: Figures::default(),
             attempts: AttemptCounts::default(),
+            locality: LocalityCounts::default(),
+            waits_because: None,
             files: BTreeMap::new(),
             records: BTreeMap::new(),
             inputs: Vec::new(),
@@ -113,6 +119,12 @@ impl Job {
         }
     }
 
+    /// What it waits for outside the cluster, for people.
+    pub(crate) fn waiting_for(&self) -> Option<String> {
+        let because = self.waits_because.as_deref().or_else(|| self.figures.waits_because());
+        because.map(|because| format!("HDFS: {because}"))
+    }
+
     /// The status of a job of which nothing is known but its submission.
     pub(crate) fn initial_status(&self) -> JobStatus {
         JobStatus {
@@ -132,6 +144,7 @@ impl Job {
             query: self.spec.query.clone(),
             inputs: self.inputs.clone(),
             inferred: self.inferred.clone(),
+            locality: self.locality,
         }
     }
 }

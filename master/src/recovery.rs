@@ -1,18 +1,29 @@
 //! What a master does about the jobs of the one before it: commits that were begun are carried through, jobs that ran are
 //! ended with a cause that says so. It runs before anything is listened to.
 
-use hearth_common::{AttemptCounts, AttemptMetrics, FailureCause, InputRecords, InputStatus, JobState, JobStatus};
-use hearth_storage::commit_fs;
+use std::time::Duration;
+
+use hearth_common::{
+    AttemptCounts, AttemptMetrics, FailureCause, InputRecords, InputStatus, JobState, JobStatus, LocalityCounts,
+};
+use hearth_storage::Storage;
 
 use crate::commit::{self, CommitError, CommitIntent, Staging};
 use crate::event_loop::{KeptJob, wall_ms};
 use crate::store::{AcceptedJob, Committed, Store, StoreError, StoredJob};
 
+/// How long the start waits for the staging of one job to be removed.
+const DISCARD_PATIENCE: Duration = Duration::from_millis(500);
+
 /// Settles every job in the store, oldest first, and gives all of them as history.
-pub(crate) async fn recover(store: &Store, jobs: Vec<StoredJob>) -> Result<Vec<KeptJob>, StoreError> {
+pub(crate) async fn recover(
+    store: &Store,
+    storage: &Storage,
+    jobs: Vec<StoredJob>,
+) -> Result<Vec<KeptJob>, StoreError> {
     let mut history = Vec::with_capacity(jobs.len());
     for job in jobs {
-        let status = settle(store, &job).await?;
+        let status = settle(store, storage, &job).await?;
         let StoredJob { accepted, .. } = job;
         history.push(KeptJob { hash: AcceptedJob::hash_of(&accepted.spec), key: accepted.key, status });
     }
@@ -20,16 +31,16 @@ pub(crate) async fn recover(store: &Store, jobs: Vec<StoredJob>) -> Result<Vec<K
     Ok(history)
 }
 
-async fn settle(store: &Store, job: &StoredJob) -> Result<JobStatus, StoreError> {
+async fn settle(store: &Store, storage: &Storage, job: &StoredJob) -> Result<JobStatus, StoreError> {
     let StoredJob { accepted, intent, committed, ended } = job;
     let status = match (ended, committed, intent) {
         (Some(status), _, None) => return Ok(status.clone()),
         (Some(status), _, Some(intent)) => {
-            settle_leftover(store, status, intent).await?;
+            settle_leftover(store, storage, (status, intent)).await?;
             return Ok(status.clone());
         }
         (None, Some(committed), _) => done(accepted, committed.clone()),
-        (None, None, Some(intent)) => match carry_through(store, accepted, intent).await? {
+        (None, None, Some(intent)) => match carry_through(store, storage, (accepted, intent)).await? {
             Carried::Settled(status) => status,
             Carried::Later(status) => return Ok(status),
         },
@@ -39,7 +50,7 @@ async fn settle(store: &Store, job: &StoredJob) -> Result<JobStatus, StoreError>
     };
     tracing::info!(job = %status.id, state = status.state.name(), "settled a job of the master before");
     store.record_end(&status).await?;
-    discard(accepted).await;
+    discard(storage, accepted).await;
     Ok(status)
 }
 
@@ -51,8 +62,12 @@ enum Carried {
     Later(JobStatus),
 }
 
-async fn carry_through(store: &Store, accepted: &AcceptedJob, intent: &CommitIntent) -> Result<Carried, StoreError> {
-    let Some(fs) = intent.staging().ok().map(|staging| commit_fs(staging.destination())) else {
+async fn carry_through(
+    store: &Store,
+    storage: &Storage,
+    (accepted, intent): (&AcceptedJob, &CommitIntent),
+) -> Result<Carried, StoreError> {
+    let Some(fs) = intent.staging().ok().map(|staging| storage.commit_fs(staging.destination())) else {
         return Ok(Carried::Settled(failed(accepted, FailureCause::internal("the recorded output is not a path"))));
     };
     let error = match commit::roll_forward(&*fs, intent).await {
@@ -75,9 +90,13 @@ async fn carry_through(store: &Store, accepted: &AcceptedJob, intent: &CommitInt
 }
 
 /// A commit whose job was told its outcome, but whose traces could not be removed then.
-async fn settle_leftover(store: &Store, status: &JobStatus, intent: &CommitIntent) -> Result<(), StoreError> {
+async fn settle_leftover(
+    store: &Store,
+    storage: &Storage,
+    (status, intent): (&JobStatus, &CommitIntent),
+) -> Result<(), StoreError> {
     let Ok(staging) = intent.staging() else { return store.withdraw_intent(intent.job).await };
-    let fs = commit_fs(staging.destination());
+    let fs = storage.commit_fs(staging.destination());
     let settled: Result<(), CommitError> = async {
         if status.state != JobState::Done {
             commit::roll_back(&*fs, intent).await?;
@@ -94,11 +113,17 @@ async fn settle_leftover(store: &Store, status: &JobStatus, intent: &CommitInten
     }
 }
 
-/// Removes the staging of a job that is settled.
-async fn discard(accepted: &AcceptedJob) {
+/// Removes the staging of a job that is settled. A storage that does not answer is waited for behind the start's back.
+async fn discard(storage: &Storage, accepted: &AcceptedJob) {
+    let (storage, accepted) = (storage.clone(), accepted.clone());
+    let discarding = tokio::spawn(async move { discard_now(&storage, &accepted).await });
+    let _ = tokio::time::timeout(DISCARD_PATIENCE, discarding).await;
+}
+
+async fn discard_now(storage: &Storage, accepted: &AcceptedJob) {
     let Some(output) = &accepted.spec.output else { return };
     let removed = match Staging::of(accepted.id, &output.path) {
-        Ok(staging) => commit::clean_up(&*commit_fs(staging.destination()), &staging).await,
+        Ok(staging) => commit::clean_up(&*storage.commit_fs(staging.destination()), &staging).await,
         Err(error) => Err(error),
     };
     if let Err(error) = removed {
@@ -136,11 +161,16 @@ fn ended(accepted: &AcceptedJob) -> JobStatus {
         query: accepted.spec.query.clone(),
         inputs: Vec::new(),
         inferred: Vec::new(),
+        locality: LocalityCounts::default(),
     }
 }
 
 /// Ends a job that a stop interrupts, as the next start would, so that nothing of it stays behind.
-pub(crate) async fn end_interrupted(store: &Store, status: &JobStatus, staging: Option<Staging>) {
+pub(crate) async fn end_interrupted(
+    (store, storage): (&Store, &Storage),
+    status: &JobStatus,
+    staging: Option<Staging>,
+) {
     let cause = FailureCause::internal("the master was stopped while the job ran; submit it again");
     let status = JobStatus {
         state: JobState::Failed,
@@ -153,7 +183,7 @@ pub(crate) async fn end_interrupted(store: &Store, status: &JobStatus, staging: 
         tracing::error!(job = %status.id, %error, "could not record the end of a job");
     }
     if let Some(staging) = staging
-        && let Err(error) = commit::clean_up(&*commit_fs(staging.destination()), &staging).await
+        && let Err(error) = commit::clean_up(&*storage.commit_fs(staging.destination()), &staging).await
     {
         tracing::warn!(job = %status.id, %error, "could not remove a staging directory");
     }

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use hearth_storage::Storage;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinHandle, JoinSet};
@@ -65,13 +66,14 @@ impl RunningMaster {
         let (rpc_listener, rpc) = listen(config.rpc, "--rpc").await?;
         let (http_listener, http) = listen(config.http, "--http").await?;
         let (state_dir, store, stored) = open_state(&config).await?;
-        let history = recovery::recover(&store, stored).await?;
+        let storage = Storage::new(config.hdfs.clone()).with_spool(state_dir.spool());
+        let history = recovery::recover(&store, &storage, stored).await?;
         let stop = CancellationToken::new();
         let (snapshots, snapshot) = watch::channel(Arc::new(Snapshot::default()));
         let (inputs, received) = mpsc::channel(INPUTS_MAX);
         let handle = LoopHandle { inputs: inputs.clone(), snapshot: snapshot.clone() };
-        let services =
-            Services { store, inputs, tasks: TaskTracker::new(), stop: stop.clone(), results: state_dir.results() };
+        let (tasks, results) = (TaskTracker::new(), state_dir.results());
+        let services = Services { store, storage, inputs, tasks, stop: stop.clone(), results };
         let config = Arc::new(config);
         let metrics = Arc::new(Metrics::new(snapshot));
         let start = Start {
@@ -145,7 +147,7 @@ impl Parts {
         let stop = services.stop.clone();
         let terms = Terms { heartbeat_interval: config.heartbeat_interval, lease: config.lease };
         let control = ControlRpc::new(handle.clone(), stop.clone(), terms);
-        let jobs = JobRpc::new(handle, state_dir.results(), config.request_bytes_max);
+        let jobs = JobRpc::new(handle, services.storage.clone(), state_dir.results(), config.request_bytes_max);
         let mut listeners = JoinSet::new();
         listeners.spawn({
             let stop = stop.clone();
@@ -187,7 +189,7 @@ async fn settle(config: &MasterConfig, services: &Services, unfinished: Vec<Unfi
     }
     for Unfinished { status, staging } in unfinished {
         tracing::warn!(job = %status.id, "job is interrupted by the stop of the master");
-        recovery::end_interrupted(&services.store, &status, staging).await;
+        recovery::end_interrupted((&services.store, &services.storage), &status, staging).await;
     }
     services.store.close().await;
 }

@@ -103,6 +103,8 @@ impl Snapshot {
 
 #[cfg(test)]
 pub(crate) mod tests {
+    use hearth_common::LocalityCounts;
+
     use super::*;
 
     /// A job for tests, with nothing special about it.
@@ -124,6 +126,7 @@ pub(crate) mod tests {
             query: "SELECT 1".to_owned(),
             inputs: Vec::new(),
             inferred: Vec::new(),
+            locality: LocalityCounts::default(),
         })
     }
 

@@ -8,6 +8,8 @@ use hearth_common::JobId;
 use rustix::fs::FlockOperation;
 use rustix::io::Errno;
 
+const SPOOL: &str = "spool";
+
 /// Why a state directory cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum StateDirError {
@@ -38,11 +40,16 @@ impl StateDir {
     /// Makes and locks the directory. Blocks.
     pub(crate) fn open(path: &Path) -> Result<Self, StateDirError> {
         let unwritable = |source| StateDirError::Unwritable { path: path.display().to_string(), source };
-        std::fs::create_dir_all(path.join("results")).map_err(unwritable)?;
+        for directory in ["results", SPOOL] {
+            std::fs::create_dir_all(path.join(directory)).map_err(unwritable)?;
+        }
         let lock =
             OpenOptions::new().create(true).truncate(false).write(true).open(path.join("lock")).map_err(unwritable)?;
         match rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => Ok(Self { path: path.to_owned(), _lock: lock }),
+            Ok(()) => {
+                remove_files(&path.join(SPOOL)).map_err(unwritable)?;
+                Ok(Self { path: path.to_owned(), _lock: lock })
+            }
             Err(Errno::WOULDBLOCK) => Err(StateDirError::Locked { path: path.display().to_string() }),
             Err(error) => Err(unwritable(error.into())),
         }
@@ -55,6 +62,18 @@ impl StateDir {
     pub(crate) fn results(&self) -> PathBuf {
         self.path.join("results")
     }
+
+    /// For files on their way to or from HDFS. Empty when the master starts.
+    pub(crate) fn spool(&self) -> PathBuf {
+        self.path.join(SPOOL)
+    }
+}
+
+fn remove_files(directory: &Path) -> io::Result<()> {
+    for entry in std::fs::read_dir(directory)? {
+        std::fs::remove_file(entry?.path())?;
+    }
+    Ok(())
 }
 
 /// The file of a stored result.
@@ -72,8 +91,11 @@ mod tests {
         let path = root.path().join("a/b");
         let first = StateDir::open(&path).unwrap();
         assert!(matches!(StateDir::open(&path), Err(StateDirError::Locked { .. })));
+        let left = first.spool().join("left");
+        std::fs::write(&left, "of a master that was killed").unwrap();
         drop(first);
         StateDir::open(&path).unwrap();
+        assert!(!left.exists());
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Who the workers are and how they are reached. Whether one lives is for the scheduler to say, not for this registry.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -81,6 +81,8 @@ impl Drop for WorkerLink {
 #[derive(Debug)]
 struct Known {
     status: WorkerStatus,
+    /// Further names of its host.
+    names: Vec<String>,
     link: Option<WorkerLink>,
 }
 
@@ -124,7 +126,13 @@ impl WorkerRegistry {
             registered_ms,
             lease_ms: 0,
         };
-        self.known.insert(hello.worker, Known { status, link: Some(link) });
+        self.known.insert(hello.worker, Known { status, names: hello.names.clone(), link: Some(link) });
+    }
+
+    /// Names and addresses of the hosts of all workers, in lower case.
+    pub(crate) fn host_names(&self) -> BTreeSet<String> {
+        let names = self.known.values().flat_map(|known| std::iter::once(&known.status.host).chain(&known.names));
+        names.map(|name| name.to_ascii_lowercase()).collect()
     }
 
     /// Whether a message of this connection still counts.
@@ -206,6 +214,7 @@ mod tests {
             attempts: Vec::new(),
             shuffle_outputs: Vec::new(),
             token: String::new(),
+            names: Vec::new(),
         }
     }
 

@@ -35,11 +35,22 @@ pub struct ClusterOptions {
     pub memory: String,
     /// Lines of the master's configuration file, such as `lease = "5s"`.
     pub master_config: String,
+    /// Lines of the workers' configuration files, by index; the last ones go for all that follow.
+    pub worker_configs: Vec<String>,
+    /// Environment variables of all processes.
+    pub environment: Vec<(String, String)>,
 }
 
 impl Default for ClusterOptions {
     fn default() -> Self {
-        Self { workers: 2, slots: 1, memory: "1GiB".to_owned(), master_config: String::new() }
+        Self {
+            workers: 2,
+            slots: 1,
+            memory: "1GiB".to_owned(),
+            master_config: String::new(),
+            worker_configs: Vec::new(),
+            environment: Vec::new(),
+        }
     }
 }
 
@@ -89,7 +100,7 @@ impl Cluster {
         let config = directory.path().join("master.toml");
         std::fs::write(&config, &options.master_config)?;
         let any = "127.0.0.1:0";
-        let (master, rpc, http) = start_master(directory.path(), any, any)?;
+        let (master, rpc, http) = start_master(directory.path(), (any, any), &options.environment)?;
         let workers = options.workers;
         let mut cluster = Self { options, master, workers: Vec::new(), rpc, http, directory };
         for _ in 0..workers {
@@ -104,7 +115,7 @@ impl Cluster {
     /// It does not become ready.
     pub fn restart_master(&mut self) -> Result<()> {
         self.master.kill()?;
-        (self.master, _, _) = start_master(self.directory.path(), &self.rpc, &self.http)?;
+        (self.master, _, _) = start_master(self.directory.path(), (&self.rpc, &self.http), &self.options.environment)?;
         Ok(())
     }
 
@@ -136,6 +147,12 @@ impl Cluster {
         let mut command = Command::new(hearth_binary()?);
         command.args(["worker", "--master", &self.url(), "--slots", &self.options.slots.to_string()]);
         command.args(["--memory", &self.options.memory, "--work-dir"]).arg(&work_dir);
+        if let Some(config) = self.options.worker_configs.get(index).or(self.options.worker_configs.last()) {
+            let file = self.directory.path().join(format!("worker-{index}.toml"));
+            std::fs::write(&file, config)?;
+            command.arg("--config").arg(file);
+        }
+        command.envs(self.options.environment.iter().cloned());
         let mut process = Process::start(&format!("worker-{index}"), &mut command, self.directory.path())?;
         let ready = process.wait_for_line("hearth worker ready", Deadline::after_seconds(READY_SECONDS_MAX))?;
         self.workers.push(WorkerProcess { process, id: field(&ready, "id")?, work_dir });
@@ -294,10 +311,14 @@ impl Cluster {
 }
 
 /// Starts a master on the state and the configuration in `directory`; answers with its two addresses too.
-fn start_master(directory: &Path, rpc: &str, http: &str) -> Result<(Process, String, String)> {
+fn start_master(
+    directory: &Path,
+    (rpc, http): (&str, &str),
+    environment: &[(String, String)],
+) -> Result<(Process, String, String)> {
     let mut command = Command::new(hearth_binary()?);
     command.args(["master", "--rpc", rpc, "--http", http]).arg("--state-dir").arg(directory.join("state"));
-    command.arg("--config").arg(directory.join("master.toml"));
+    command.arg("--config").arg(directory.join("master.toml")).envs(environment.iter().cloned());
     let mut master = Process::start("master", &mut command, directory)?;
     let ready = master.wait_for_line("hearth master ready", Deadline::after_seconds(READY_SECONDS_MAX))?;
     let (rpc, http) = (field(&ready, "rpc")?, field(&ready, "http")?);

@@ -15,6 +15,7 @@ use hearth_plan::{
     scans_so_far, specialize, task_context,
 };
 use hearth_proto::convert::control::{LaunchOrder, Report, ReportOutcome};
+use hearth_storage::Storage;
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::memory::AttemptMemory;
@@ -26,6 +27,7 @@ use crate::shuffle::{AttemptReader, Fetcher, ShuffleSpec, ShuffleStore, ShuffleW
 #[derive(Debug)]
 pub(crate) struct AttemptHost {
     pub(crate) memory: AttemptMemory,
+    pub(crate) storage: Storage,
     pub(crate) store: Arc<ShuffleStore>,
     pub(crate) fetcher: Arc<Fetcher>,
 }
@@ -59,11 +61,12 @@ impl Ended {
 
 async fn run(host: &AttemptHost, order: LaunchOrder, progress: &Progress) -> Ended {
     let attempt = order.attempt;
-    let (program, context) = match prepare(host, order, progress) {
+    let storage = host.storage.telling(progress.waits.clone());
+    let (program, context) = match prepare((host, &storage), order, progress) {
         Ok(prepared) => prepared,
         Err(cause) => return Ended::failed(cause),
     };
-    match run_program(host, attempt, program, (&context, progress)).await {
+    match run_program((host, storage), attempt, program, (&context, progress)).await {
         Ok(ended) => ended,
         Err(cause) => Ended { scans: scans_so_far(&context), ..Ended::failed(cause) },
     }
@@ -71,7 +74,7 @@ async fn run(host: &AttemptHost, order: LaunchOrder, progress: &Progress) -> End
 
 /// Checks and decodes the program, and binds its inputs.
 fn prepare(
-    host: &AttemptHost,
+    (host, storage): (&AttemptHost, &Storage),
     order: LaunchOrder,
     progress: &Progress,
 ) -> Result<(StageProgram, Arc<TaskContext>), FailureCause> {
@@ -83,7 +86,7 @@ fn prepare(
             "the program has checksum {found:016x} instead of {expected:016x}"
         )));
     }
-    let runtime = host.memory.runtime()?;
+    let runtime = host.memory.runtime(storage)?;
     let pool = Arc::clone(&runtime.memory_pool);
     let reader = AttemptReader {
         job: attempt.task.job,
@@ -95,7 +98,7 @@ fn prepare(
         inputs: order.inputs,
         shuffle: Arc::new(reader),
         scans: LinkScans::default(),
-        records: RecordLog::new(attempt),
+        records: RecordLog::new(attempt, storage.clone()),
     };
     let context = task_context(TaskContextParts { runtime, binding, name: attempt.to_string() });
     let StageProgram { plan, sink } = decode_stage(&order.program, &context)?;
@@ -106,18 +109,18 @@ fn prepare(
 
 /// Runs a program to its end: the rows are written, every link is scanned, and the rejects are put aside.
 async fn run_program(
-    host: &AttemptHost,
+    (host, storage): (&AttemptHost, Storage),
     attempt: AttemptId,
     StageProgram { plan, sink }: StageProgram,
     (context, progress): (&Arc<TaskContext>, &Progress),
 ) -> Result<Ended, FailureCause> {
     let pool = context.memory_pool();
     let partition = plan_partition(attempt, plan.properties().output_partitioning().partition_count())?;
-    let mut rows = RowSink::create(host, attempt, sink, SinkParts { schema: plan.schema(), pool })?;
+    let mut rows = RowSink::create(host, attempt, sink, SinkParts { schema: plan.schema(), pool, storage })?;
     let mut batches = plan.execute(partition, Arc::clone(context)).map_err(|error| cause_of(&error))?;
     while let Some(batch) = batches.next().await {
         let batch = batch.map_err(|error| cause_of(&error))?;
-        rows.push(&batch)?;
+        rows.push(&batch).await?;
         progress.add_output_rows(batch.num_rows());
         progress.set_output_bytes(rows.bytes_written());
         // Plans whose operators never wait would keep their thread from everything else, cancellation included.
@@ -126,8 +129,11 @@ async fn run_program(
     drop(batches);
     let scans = complete_scans(&plan, context).await?;
     let log = TaskBinding::of(context).map(|binding| binding.records.clone());
-    let records = log.as_ref().map_or(Ok(AttemptRecords::default()), RecordLog::finish)?;
-    let (outcome, bytes) = rows.finish()?;
+    let records = match &log {
+        Some(log) => log.finish().await?,
+        None => AttemptRecords::default(),
+    };
+    let (outcome, bytes) = rows.finish().await?;
     log.iter().for_each(RecordLog::keep);
     progress.set_output_bytes(bytes);
     Ok(Ended { outcome, scans, records })
@@ -151,6 +157,7 @@ enum RowSink {
 struct SinkParts<'a> {
     schema: SchemaRef,
     pool: &'a Arc<dyn MemoryPool>,
+    storage: Storage,
 }
 
 impl RowSink {
@@ -161,7 +168,9 @@ impl RowSink {
         };
         Ok(match sink {
             Sink::Shuffle(sink) => Self::Shuffle(shuffle(sink.hash_exprs, sink.partitions)?),
-            Sink::Output(sink) => Self::Output(Box::new(OutputWriter::create(sink, attempt, &parts.schema)?)),
+            Sink::Output(sink) => {
+                Self::Output(Box::new(OutputWriter::create(parts.storage, sink, attempt, &parts.schema)?))
+            }
             Sink::Result(sink) => Self::Result {
                 writer: shuffle(Vec::new(), 1)?,
                 schema: parts.schema,
@@ -172,10 +181,10 @@ impl RowSink {
         })
     }
 
-    fn push(&mut self, batch: &RecordBatch) -> Result<(), FailureCause> {
+    async fn push(&mut self, batch: &RecordBatch) -> Result<(), FailureCause> {
         match self {
             Self::Shuffle(writer) => writer.push(batch),
-            Self::Output(writer) => writer.push(batch),
+            Self::Output(writer) => writer.push(batch).await,
             Self::Result { writer, rows, bytes, bytes_max, .. } => {
                 *rows += batch.num_rows() as u64;
                 *bytes += crate::shuffle::row_bytes(batch) as u64;
@@ -198,7 +207,7 @@ impl RowSink {
     }
 
     /// Completes everything. Answers with what is reported, and its bytes.
-    fn finish(self) -> Result<(ReportOutcome, u64), FailureCause> {
+    async fn finish(self) -> Result<(ReportOutcome, u64), FailureCause> {
         match self {
             Self::Shuffle(writer) => shuffle_outcome(writer),
             Self::Result { mut writer, schema, rows, .. } => {
@@ -208,7 +217,7 @@ impl RowSink {
                 shuffle_outcome(writer)
             }
             Self::Output(writer) => {
-                let files = writer.finish()?;
+                let files = writer.finish().await?;
                 let bytes = files.iter().map(|file| file.bytes).sum();
                 Ok((ReportOutcome::Output { files }, bytes))
             }

@@ -6,7 +6,8 @@ use std::thread;
 use std::time::Duration;
 
 use hearth_common::ByteSize;
-use hearth_proto::convert::control::SLOTS_MAX;
+use hearth_proto::convert::control::{NAMES_MAX, SLOTS_MAX};
+use hearth_storage::HdfsSettings;
 use serde::{Deserialize, Serialize};
 
 use crate::StartError;
@@ -30,6 +31,9 @@ pub struct WorkerConfig {
     pub bind: SocketAddr,
     /// Host under which other workers and the master reach it; the bound address where it is left out.
     pub advertise: Option<String>,
+    /// Further names and addresses of its host, such as the one by which HDFS knows the `DataNode` on it; tasks go where their data
+    /// is by these.
+    pub names: Vec<String>,
     /// Most bytes that its attempts may have spilled at a time.
     pub spill_bytes_max: ByteSize,
     /// How long attempts run on without a master before everything is discarded.
@@ -38,6 +42,8 @@ pub struct WorkerConfig {
     /// How long a drain may take, attempts and shuffle outputs that are still needed included.
     #[serde(with = "hearth_common::duration")]
     pub drain_timeout: Duration,
+    /// How HDFS is read and written.
+    pub hdfs: HdfsSettings,
 }
 
 impl Default for WorkerConfig {
@@ -49,9 +55,11 @@ impl Default for WorkerConfig {
             work_dir: std::env::temp_dir().join("hearth-worker"),
             bind: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             advertise: None,
+            names: Vec::new(),
             spill_bytes_max: ByteSize::gib(256),
             master_timeout: Duration::from_secs(60),
             drain_timeout: Duration::from_secs(60),
+            hdfs: HdfsSettings::default(),
         }
     }
 }
@@ -81,7 +89,11 @@ impl WorkerConfig {
             let problem = format!("master must be host:port, such as node1:7077, found `{}`", self.master);
             return Err(StartError::Config(problem));
         }
-        Ok(())
+        if self.names.len() > NAMES_MAX || self.names.iter().any(|name| name.is_empty() || name.len() > 255) {
+            let problem = format!("names must be at most {NAMES_MAX} names of this host, none of them empty");
+            return Err(StartError::Config(problem));
+        }
+        self.hdfs.validate().map_err(|error| StartError::Config(error.to_string()))
     }
 
     /// The memory of one attempt, in bytes.
@@ -112,5 +124,10 @@ mod tests {
             |config| config.master = "node1".into(),
             Some("start the worker: master must be host:port, such as node1:7077, found `node1`"),
         );
+        check(
+            |config| config.names = vec![String::new()],
+            Some("start the worker: names must be at most 8 names of this host, none of them empty"),
+        );
+        check(|config| config.hdfs.rpc_tries = 0, Some("start the worker: hdfs.rpc_tries must be between 1 and 20"));
     }
 }

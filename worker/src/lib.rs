@@ -6,6 +6,7 @@
 mod attempt;
 mod config;
 mod cpu;
+mod host_names;
 mod life;
 mod master_link;
 mod memory;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use hearth_common::WorkerId;
 use hearth_proto::convert::control::{Heartbeat, Hello};
+use hearth_storage::Storage;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::spawn_blocking;
@@ -21,7 +22,10 @@ use crate::work_dir::{StartError, WorkDir};
 #[derive(Debug)]
 pub(crate) struct Workshop {
     pub(crate) config: WorkerConfig,
+    pub(crate) storage: Storage,
     pub(crate) host: String,
+    /// Its other names.
+    pub(crate) names: Vec<String>,
     pub(crate) shuffle_address: String,
     pub(crate) cpu: Arc<CpuPool>,
     pub(crate) store: CurrentStore,
@@ -51,10 +55,11 @@ impl Workshop {
         let directory = spawn_blocking(move || WorkDir::create(&root, worker))
             .await
             .map_err(|error| StartError::Runtime(error.to_string()))??;
+        let storage = self.storage.with_spool(directory.spool());
         let memory = AttemptMemory::new(&self.config, directory.spill())?;
         let store = Arc::new(ShuffleStore::new(worker, directory.shuffle()));
         self.store.set(Some(Arc::clone(&store)));
-        let host = Arc::new(AttemptHost { memory, store, fetcher: Arc::clone(&self.fetcher) });
+        let host = Arc::new(AttemptHost { memory, storage, store, fetcher: Arc::clone(&self.fetcher) });
         let slots = Slots::new(host, Arc::clone(&self.cpu), self.config.slots);
         Ok(Life { worker, slots, directory, store: self.store.clone() })
     }
@@ -71,6 +76,7 @@ impl Workshop {
             attempts: life.slots.attempts(),
             shuffle_outputs: life.slots.shuffle_outputs(),
             token: String::new(),
+            names: self.names.clone(),
         }
     }
 }

@@ -11,13 +11,14 @@ use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use hearth_common::FailureCause;
+use hearth_storage::Storage;
 
 use crate::{StartError, WorkerConfig};
 
 /// Operators that a failure for lack of memory names.
 const NAMED_CONSUMERS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(4);
 
-/// What attempts share: object stores, caches and the spill directory; and how much memory each of them has.
+/// What attempts share: caches and the spill directory; and how much memory each of them has.
 #[derive(Debug)]
 pub(crate) struct AttemptMemory {
     shared: RuntimeEnv,
@@ -33,15 +34,15 @@ impl AttemptMemory {
             .with_disk_manager_builder(disk)
             .build()
             .map_err(|error| StartError::Runtime(error.to_string()))?;
-        hearth_storage::register_stores(&shared);
         Ok(Self { shared, attempt_bytes_max: config.attempt_memory_bytes() })
     }
 
-    /// The environment of a new attempt. It shares all but the memory pool.
-    pub(crate) fn runtime(&self) -> Result<Arc<RuntimeEnv>, FailureCause> {
+    /// The environment of a new attempt that reads through `storage`.
+    pub(crate) fn runtime(&self, storage: &Storage) -> Result<Arc<RuntimeEnv>, FailureCause> {
         let pool = TrackConsumersPool::new(FairSpillPool::new(self.attempt_bytes_max), NAMED_CONSUMERS);
         RuntimeEnvBuilder::from_runtime_env(&self.shared)
             .with_memory_pool(Arc::new(pool))
+            .with_object_store_registry(storage.stores())
             .build_arc()
             .map_err(|error| FailureCause::internal(format!("cannot set up the memory of an attempt: {error}")))
     }

@@ -12,6 +12,7 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use hearth_common::{AttemptId, FailureCause, OutputFile};
 use hearth_plan::OutputSink;
+use hearth_storage::{Storage, StorageError};
 
 use self::format::FormatWriter;
 use self::hive::Directories;
@@ -24,6 +25,7 @@ const OPEN_BYTES_MAX: usize = 160 << 20;
 
 /// Writes the output of one attempt. Dropped before [`OutputWriter::finish`], it leaves nothing.
 pub(crate) struct OutputWriter {
+    storage: Storage,
     sink: OutputSink,
     attempt: AttemptId,
     file_schema: SchemaRef,
@@ -43,12 +45,18 @@ struct OpenFile {
 }
 
 impl OutputWriter {
-    pub(crate) fn create(sink: OutputSink, attempt: AttemptId, schema: &SchemaRef) -> Result<Self, FailureCause> {
+    pub(crate) fn create(
+        storage: Storage,
+        sink: OutputSink,
+        attempt: AttemptId,
+        schema: &SchemaRef,
+    ) -> Result<Self, FailureCause> {
         let partition_by = &sink.spec.partition_by;
         let directories = if partition_by.is_empty() { None } else { Some(Directories::new(schema, partition_by)?) };
         let file_schema = directories.as_ref().map_or(schema, Directories::file_schema);
         let staged = StagedFiles::new(&sink.attempts_url, attempt, format::extension(sink.spec.format));
         Ok(Self {
+            storage,
             attempt,
             file_schema: SchemaRef::clone(file_schema),
             directories,
@@ -61,15 +69,15 @@ impl OutputWriter {
     }
 
     /// Takes rows.
-    pub(crate) fn push(&mut self, batch: &RecordBatch) -> Result<(), FailureCause> {
+    pub(crate) async fn push(&mut self, batch: &RecordBatch) -> Result<(), FailureCause> {
         if batch.num_rows() == 0 {
             return Ok(());
         }
         match &self.directories {
-            None => self.write("", batch),
+            None => self.write("", batch).await,
             Some(directories) => {
                 for (directory, rows) in directories.group(batch)? {
-                    self.write(&directory, &rows)?;
+                    self.write(&directory, &rows).await?;
                 }
                 self.relieve()
             }
@@ -82,21 +90,21 @@ impl OutputWriter {
     }
 
     /// Completes all files.
-    pub(crate) fn finish(mut self) -> Result<Vec<OutputFile>, FailureCause> {
+    pub(crate) async fn finish(mut self) -> Result<Vec<OutputFile>, FailureCause> {
         // An output without rows still has a schema: its first task leaves a file without rows.
         let first_task = self.attempt.task.partition == 0;
         if first_task && self.directories.is_none() && self.staged.is_empty() && self.open.is_empty() {
             self.open_file("")?;
         }
         while let Some((directory, open)) = self.open.pop_first() {
-            self.close(directory, open)?;
+            self.close(directory, open).await?;
         }
         Ok(self.staged.keep())
     }
 
-    fn write(&mut self, directory: &str, rows: &RecordBatch) -> Result<(), FailureCause> {
+    async fn write(&mut self, directory: &str, rows: &RecordBatch) -> Result<(), FailureCause> {
         if !self.open.contains_key(directory) {
-            self.make_room()?;
+            self.make_room().await?;
             self.open_file(directory)?;
         }
         self.clock += 1;
@@ -107,27 +115,28 @@ impl OutputWriter {
         if open.writer.file_bytes() >= self.sink.spec.file_bytes_max.0
             && let Some((directory, open)) = self.open.remove_entry(directory)
         {
-            self.close(directory, open)?;
+            self.close(directory, open).await?;
         }
         Ok(())
     }
 
     fn open_file(&mut self, directory: &str) -> Result<(), FailureCause> {
         let name = self.staged.next_name();
-        let writer = format::create(&name.url, &self.sink.spec, &self.file_schema)?;
+        let file = self.storage.create_file(&name.url).map_err(StorageError::into_cause)?;
+        let writer = format::create(file, &self.sink.spec, &self.file_schema)?;
         let open = OpenFile { writer, staged: name.staged, rows: 0, last_used: self.clock };
         self.open.insert(directory.to_owned(), open);
         Ok(())
     }
 
-    fn make_room(&mut self) -> Result<(), FailureCause> {
+    async fn make_room(&mut self) -> Result<(), FailureCause> {
         while self.open.len() >= OPEN_FILES_MAX {
             let oldest =
                 self.open.iter().min_by_key(|(_, open)| open.last_used).map(|(directory, _)| directory.clone());
             let Some((directory, open)) = oldest.and_then(|directory| self.open.remove_entry(&directory)) else {
                 return Ok(());
             };
-            self.close(directory, open)?;
+            self.close(directory, open).await?;
         }
         Ok(())
     }
@@ -148,11 +157,12 @@ impl OutputWriter {
         Ok(())
     }
 
-    fn close(&mut self, directory: String, open: OpenFile) -> Result<(), FailureCause> {
-        let (path, bytes) = open.writer.finish()?;
+    async fn close(&mut self, directory: String, open: OpenFile) -> Result<(), FailureCause> {
+        let file = open.writer.finish()?.finish().await.map_err(StorageError::into_cause)?;
+        let bytes = file.bytes();
         self.finished_bytes += bytes;
         let extension = self.staged.extension().to_owned();
-        self.staged.add(path, OutputFile { staged: open.staged, directory, extension, rows: open.rows, bytes });
+        self.staged.add(file, OutputFile { staged: open.staged, directory, extension, rows: open.rows, bytes });
         Ok(())
     }
 }

@@ -8,6 +8,7 @@ use datafusion::execution::memory_pool::MemoryPool;
 use datafusion::physical_plan::ExecutionPlan;
 use hearth_common::AttemptMetrics;
 use hearth_plan::ScanExec;
+use hearth_storage::Waits;
 
 /// What an attempt has read of shuffle outputs.
 #[derive(Debug, Default)]
@@ -24,6 +25,8 @@ pub(crate) struct Progress {
     plan: OnceLock<Arc<dyn ExecutionPlan>>,
     pool: OnceLock<Arc<dyn MemoryPool>>,
     pub(crate) reads: Arc<ReadCounters>,
+    /// Its waits for HDFS.
+    pub(crate) waits: Waits,
     output_rows: AtomicU64,
     output_bytes: AtomicU64,
 }
@@ -35,6 +38,7 @@ impl Progress {
             plan: OnceLock::new(),
             pool: OnceLock::new(),
             reads: Arc::default(),
+            waits: Waits::default(),
             output_rows: AtomicU64::new(0),
             output_bytes: AtomicU64::new(0),
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hearth_common::{AttemptId, FailureCause, JobId};
-use hearth_proto::convert::control::{AttemptProgress, LaunchOrder, Report, ReportOutcome};
+use hearth_proto::convert::control::{AttemptProgress, LaunchOrder, Report, ReportOutcome, WAITING_BYTES_MAX};
 use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, JoinHandle};
 use tokio::time::timeout;
@@ -176,6 +176,7 @@ impl Slots {
         let progress = |(attempt, running): (&AttemptId, &Running)| AttemptProgress {
             attempt: *attempt,
             metrics: running.progress.metrics(),
+            waiting_for: running.progress.waits.because().map(shorten),
         };
         self.running.iter().map(progress).collect()
     }
@@ -204,6 +205,11 @@ impl Slots {
             tracing::warn!("attempts do not stop; leaving them behind");
         }
     }
+}
+
+/// Long enough for people, and short enough for a heartbeat.
+fn shorten(text: String) -> String {
+    text.chars().take(WAITING_BYTES_MAX / 4).collect()
 }
 
 impl Drop for Slots {

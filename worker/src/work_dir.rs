@@ -39,7 +39,7 @@ pub enum StartError {
     Runtime(String),
 }
 
-/// The directory of one life: `<root>/<worker id>/`, with `shuffle/`, `spill/` and a lock file in it.
+/// The directory of one life: `<root>/<worker id>/`, with `shuffle/`, `spill/`, `spool/` and a lock file in it.
 #[derive(Debug)]
 pub(crate) struct WorkDir {
     path: PathBuf,
@@ -64,6 +64,11 @@ impl WorkDir {
     pub(crate) fn spill(&self) -> PathBuf {
         self.path.join("spill")
     }
+
+    /// For output on its way to HDFS.
+    pub(crate) fn spool(&self) -> PathBuf {
+        self.path.join("spool")
+    }
 }
 
 impl Drop for WorkDir {
@@ -79,7 +84,7 @@ fn create(root: &Path, path: &Path) -> io::Result<WorkDir> {
     // The root's lock keeps a starting worker's new directory from being taken for a dead one before it is locked.
     let _root_lock = lock_root(root)?;
     remove_dead(root)?;
-    for directory in ["shuffle", "spill"] {
+    for directory in ["shuffle", "spill", "spool"] {
         fs::create_dir_all(path.join(directory))?;
     }
     let lock = try_lock(path)?.ok_or_else(|| io::Error::other("its lock is taken"))?;

@@ -4,12 +4,14 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use hearth_common::WorkerId;
+use hearth_storage::Storage;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::WorkerConfig;
 use crate::cpu::CpuPool;
+use crate::host_names::{further_names, host_name};
 use crate::life::Workshop;
 use crate::master_link::{LifeEnd, Wishes, live};
 use crate::shuffle::{CurrentStore, serve};
@@ -54,11 +56,13 @@ impl RunningWorker {
         let (registered_sender, registered) = watch::channel(None);
         let workshop = Workshop {
             host: host_name(),
+            names: names_of(&config).await,
             shuffle_address: advertised(&config, shuffle_address),
             cpu: Arc::new(CpuPool::start(config.slots)?),
             store: CurrentStore::default(),
             fetcher: Workshop::fetcher(),
             registered: registered_sender,
+            storage: Storage::new(config.hdfs.clone()),
             config,
         };
         // The first life begins here, so that a work directory that cannot be used is told to whoever starts the worker.
@@ -137,8 +141,10 @@ impl Run {
     }
 }
 
-fn host_name() -> String {
-    rustix::system::uname().nodename().to_string_lossy().into_owned()
+/// The master may not be resolved yet: then its address tells nothing of this host's.
+async fn names_of(config: &WorkerConfig) -> Vec<String> {
+    let master = tokio::net::lookup_host(&config.master).await.ok().and_then(|mut found| found.next());
+    further_names(config, master)
 }
 
 /// `host:port` for others: as configured, else the bound address, else the host's name where that is every address.

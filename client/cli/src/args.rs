@@ -8,6 +8,9 @@ use crate::generate::GenerateArgs;
 use crate::place::MasterPlace;
 use crate::submit::SubmitArgs;
 
+#[cfg(feature = "fs")]
+use crate::fs::FsArgs;
+
 #[cfg(feature = "cluster")]
 use crate::cluster::{demo::DemoArgs, master::MasterArgs, worker::WorkerArgs};
 
@@ -18,6 +21,7 @@ Examples:
   hearth worker --master hearth://node1:7077 --slots 4 --memory 4GiB
   hearth submit job.toml --set date=2026-01-15
   hearth check 'raw/*.csv'
+  hearth fs put actions.csv hdfs://nn:9000/raw/
 
 Exit codes: 0 done, 1 job failed, 2 usage or job file, 3 cancelled, 4 master not reached";
 
@@ -59,6 +63,9 @@ pub(crate) enum Command {
     Cancel(JobArgs),
     /// Lists the workers.
     Workers(WorkersArgs),
+    /// Lists, reads, writes, renames and removes files, in HDFS or here.
+    #[cfg(feature = "fs")]
+    Fs(FsArgs),
     /// Makes user-action data to try things with.
     Generate(GenerateArgs),
 }

@@ -1,7 +1,7 @@
 //! `hearth status`, `list` and `cancel`.
 
 use hearth_client::ListJobs;
-use hearth_common::{AttemptCounts, ByteSize, InputRecords, JobStatus};
+use hearth_common::{AttemptCounts, ByteSize, InputRecords, JobStatus, LocalityCounts};
 use serde_json::{Value, json};
 
 use crate::args::{JobArgs, ListArgs};
@@ -124,6 +124,10 @@ fn describe(job: &JobStatus) -> String {
     }
     let AttemptCounts { launched, lost, failed, second, .. } = job.attempts;
     lines.push(format!("attempts   {launched}, {lost} lost, {failed} failed, {second} beside slow ones"));
+    let locality = job.locality;
+    if locality != LocalityCounts::default() {
+        lines.push(format!("locality   {} near their data, {} elsewhere", locality.local, locality.remote));
+    }
     for stage in &job.stages {
         let tasks = format!("{}/{} tasks, {} running", stage.tasks_done, stage.tasks, stage.tasks_running);
         lines.push(format!("stage {:<4} {tasks}: {}", stage.id, stage.label));

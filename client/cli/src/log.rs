@@ -41,6 +41,9 @@ fn wanted(command: &Command) -> (&'static str, LogFormat) {
         Command::Demo(_) => ("warn", LogFormat::Text),
         // A local master's log would only repeat what the job's failure says.
         Command::Submit(_) | Command::Check(_) => ("error", LogFormat::Text),
+        // What keeps it waiting, it tells itself.
+        #[cfg(feature = "fs")]
+        Command::Fs(_) => ("error", LogFormat::Text),
         Command::Status(_) | Command::List(_) | Command::Cancel(_) | Command::Workers(_) | Command::Generate(_) => {
             ("warn", LogFormat::Text)
         }

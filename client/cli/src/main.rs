@@ -5,6 +5,8 @@ mod check;
 mod columns;
 mod exit;
 mod figures;
+#[cfg(feature = "fs")]
+mod fs;
 mod generate;
 mod inferred;
 mod jobs;
@@ -55,6 +57,8 @@ async fn dispatch(cli: Cli) -> Result<Exit, CliError> {
         Command::Cancel(args) => jobs::cancel(&master, &args).await,
         Command::Workers(args) => workers::run(&master, &args).await,
         Command::Generate(args) => generate::run(&args),
+        #[cfg(feature = "fs")]
+        Command::Fs(args) => fs::run(args).await,
         #[cfg(feature = "cluster")]
         Command::Demo(args) => cluster::demo::run(&args).await,
         #[cfg(feature = "cluster")]

@@ -8,7 +8,7 @@ use datafusion::error::DataFusionError;
 use datafusion::object_store;
 use datafusion::parquet::errors::ParquetError;
 use hearth_common::{FailureCause, Place};
-use hearth_storage::StorageError;
+use hearth_storage::typed_cause;
 
 /// Why a stage's program could not be encoded or decoded.
 #[derive(Debug, thiserror::Error)]
@@ -190,10 +190,7 @@ fn find_typed(error: &(dyn Error + 'static)) -> Option<FailureCause> {
     if let Some(cause) = error.downcast_ref::<FailureCause>() {
         return Some(cause.clone());
     }
-    match error.downcast_ref::<StorageError>() {
-        Some(inner) => Some(inner.cause()),
-        None => error.source().and_then(find_typed),
-    }
+    typed_cause(error).or_else(|| error.source().and_then(find_typed))
 }
 
 #[cfg(test)]

@@ -291,7 +291,7 @@ async fn inspect_parquet(files: &[InputFile], runtime: &RuntimeEnv) -> Result<In
 async fn read_footer(file: &InputFile, runtime: &RuntimeEnv) -> Result<(Schema, u64), FailureCause> {
     let meta = check_unchanged(runtime, file).await?;
     let location = Location::parse(&file.url)?;
-    let store = runtime.object_store(location.store_url()).map_err(|error| crate::cause_of(&error))?;
+    let store = runtime.object_store(location.store_url()?).map_err(|error| crate::cause_of(&error))?;
     let broken = |error: &dyn fmt::Display| at_file(&file.url, format!("cannot read the Parquet footer: {error}"));
     let footer = DFParquetMetadata::new(store.as_ref(), &meta).with_metadata_size_hint(Some(FOOTER_BYTES));
     let footer = footer.fetch_metadata().await.map_err(|error| {

@@ -3,14 +3,14 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use hearth_common::{
     AttemptId, AttemptRecords, FailureCause, FoundReject, InputRecords, InputSplit, OnError, Place, Reject,
     RejectLimit, RejectsFile,
 };
 use hearth_csv::RejectedRecord;
+use hearth_storage::{Storage, StoredFile};
 
 use crate::ScanSpec;
 use crate::rejects::{RejectOrigin, RejectsWriter};
@@ -32,11 +32,12 @@ pub(crate) struct ReadRecords<'a> {
 
 /// Its file is removed with it, unless it is kept.
 struct Log {
+    storage: Storage,
     staged: String,
     inputs: BTreeMap<String, InputRecords>,
     first: Vec<FoundReject>,
     writer: Option<RejectsWriter>,
-    finished: Option<PathBuf>,
+    finished: Option<StoredFile>,
 }
 
 impl fmt::Debug for Log {
@@ -48,10 +49,10 @@ impl fmt::Debug for Log {
 impl RecordLog {
     /// For an attempt that has read nothing.
     #[must_use]
-    pub fn new(attempt: AttemptId) -> Self {
+    pub fn new(attempt: AttemptId, storage: Storage) -> Self {
         let AttemptId { task, attempt } = attempt;
         let staged = format!("rejects-{}-{:05}-{attempt}.parquet", task.stage, task.partition);
-        let log = Log { staged, inputs: BTreeMap::new(), first: Vec::new(), writer: None, finished: None };
+        let log = Log { storage, staged, inputs: BTreeMap::new(), first: Vec::new(), writer: None, finished: None };
         Self { log: Arc::new(Mutex::new(log)) }
     }
 
@@ -60,20 +61,30 @@ impl RecordLog {
     /// # Errors
     /// More rejects than the input may have, and trouble with their file.
     pub(crate) fn note(&self, read: &ReadRecords<'_>) -> Result<(), FailureCause> {
-        self.log.lock().unwrap_or_else(PoisonError::into_inner).note(read)
+        self.lock().note(read)
     }
 
     /// Completes the file of rejects, and tells everything. The file stays only after [`RecordLog::keep`].
     ///
     /// # Errors
     /// Records that are neither used nor rejected, and trouble with the file.
-    pub fn finish(&self) -> Result<AttemptRecords, FailureCause> {
-        self.log.lock().unwrap_or_else(PoisonError::into_inner).finish()
+    pub async fn finish(&self) -> Result<AttemptRecords, FailureCause> {
+        let (records, writer) = self.lock().close()?;
+        let Some(writer) = writer else { return Ok(records) };
+        let (stored, rows) = writer.finish().await?;
+        let mut log = self.lock();
+        let file = RejectsFile { staged: log.staged.clone(), rows, bytes: stored.bytes() };
+        log.finished = Some(stored);
+        Ok(AttemptRecords { file: Some(file), ..records })
     }
 
     /// The attempt succeeded: its file stays.
     pub fn keep(&self) {
-        self.log.lock().unwrap_or_else(PoisonError::into_inner).finished = None;
+        self.lock().finished = None;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Log> {
+        self.log.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -118,37 +129,30 @@ impl Log {
             Some(writer) => writer,
             writer @ None => {
                 let url = format!("{}/{}", attempts_url.trim_end_matches('/'), self.staged);
-                writer.insert(RejectsWriter::create(&url)?)
+                writer.insert(RejectsWriter::create(&self.storage, &url)?)
             }
         };
         writer.put(origin, rejects)
     }
 
-    fn finish(&mut self) -> Result<AttemptRecords, FailureCause> {
+    /// What was noted, and the file that is not complete yet.
+    fn close(&mut self) -> Result<(AttemptRecords, Option<RejectsWriter>), FailureCause> {
         if let Some(wrong) = self.inputs.values().find(|counts| counts.records != counts.used + counts.rejected) {
             let InputRecords { input, records, used, rejected } = wrong;
             return Err(FailureCause::internal(format!(
                 "input `{input}`: {records} records were read, but {used} used and {rejected} rejected"
             )));
         }
-        let file = match self.writer.take() {
-            Some(writer) => {
-                let (path, rows, bytes) = writer.finish()?;
-                self.finished = Some(path);
-                Some(RejectsFile { staged: self.staged.clone(), rows, bytes })
-            }
-            None => None,
-        };
         let inputs = std::mem::take(&mut self.inputs).into_values().collect();
-        Ok(AttemptRecords { inputs, first: std::mem::take(&mut self.first), file })
+        let records = AttemptRecords { inputs, first: std::mem::take(&mut self.first), file: None };
+        Ok((records, self.writer.take()))
     }
 }
 
 impl Drop for Log {
     fn drop(&mut self) {
-        if let Some(path) = &self.finished {
-            // The staging directory goes with its job in any case.
-            let _ = std::fs::remove_file(path);
+        if let Some(file) = self.finished.take() {
+            file.discard();
         }
     }
 }

@@ -6,7 +6,6 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::BufWriter;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use datafusion::arrow::array::{ArrayRef, AsArray, BinaryArray, Int64Array, RecordBatch, StringArray, UInt32Array};
@@ -14,7 +13,7 @@ use datafusion::arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef
 use datafusion::error::DataFusionError;
 use hearth_common::{FailureCause, RejectsFile};
 use hearth_csv::RejectedRecord;
-use hearth_storage::{FileWriter, Location, StorageError};
+use hearth_storage::{FileWriter, LocalCopy, Location, Storage, StorageError, StoredFile};
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::arrow::arrow_writer::ArrowWriterOptions;
@@ -70,12 +69,12 @@ pub(crate) struct RejectsWriter {
 
 impl RejectsWriter {
     /// Begins the staged file of an attempt.
-    pub(crate) fn create(url: &str) -> Result<Self, FailureCause> {
-        Self::with_schema(url, staged_schema())
+    pub(crate) fn create(storage: &Storage, url: &str) -> Result<Self, FailureCause> {
+        Self::with_schema(storage, url, staged_schema())
     }
 
-    fn with_schema(url: &str, schema: SchemaRef) -> Result<Self, FailureCause> {
-        let file = BufWriter::new(FileWriter::create(url).map_err(StorageError::into_cause)?);
+    fn with_schema(storage: &Storage, url: &str, schema: SchemaRef) -> Result<Self, FailureCause> {
+        let file = BufWriter::new(storage.create_file(url).map_err(StorageError::into_cause)?);
         let properties = WriterProperties::builder()
             .set_compression(Compression::ZSTD(ZstdLevel::try_new(1).map_err(parquet_cause)?))
             .set_max_row_group_bytes(Some(ROW_GROUP_BYTES_MAX))
@@ -107,14 +106,13 @@ impl RejectsWriter {
         self.writer.write(batch).map_err(parquet_cause)
     }
 
-    /// Completes the file. Answers with its path, rows and size.
-    pub(crate) fn finish(self) -> Result<(PathBuf, u64, u64), FailureCause> {
+    /// Completes the file. Answers with it and its rows.
+    pub(crate) async fn finish(self) -> Result<(StoredFile, u64), FailureCause> {
         let buffered = self.writer.into_inner().map_err(parquet_cause)?;
         let file = buffered
             .into_inner()
             .map_err(|error| StorageError::from_io("write", "a file of rejects", error.into_error()).into_cause())?;
-        let path = file.path().to_path_buf();
-        Ok((path, self.rows, file.finish().map_err(StorageError::into_cause)?))
+        Ok((file.finish().await.map_err(StorageError::into_cause)?, self.rows))
     }
 }
 
@@ -128,32 +126,36 @@ pub struct WinnerRejects {
 }
 
 /// Writes the rejects of all winners to one file, with the lines of their input files. `attempts_url` is where theirs are.
-/// Blocks.
 ///
 /// # Errors
 /// A file is missing or is not as it was reported, and trouble of the storage.
-pub fn gather_rejects(
+pub async fn gather_rejects(
+    storage: &Storage,
     attempts_url: &str,
-    winners: &[WinnerRejects],
+    winners: Vec<WinnerRejects>,
     target: &str,
 ) -> Result<RejectsFile, FailureCause> {
     let attempts = Location::parse(attempts_url).map_err(StorageError::into_cause)?;
-    let mut writer = RejectsWriter::with_schema(&attempts.join(target).url(), published_schema())?;
+    let mut writer = RejectsWriter::with_schema(storage, &attempts.join(target).url(), published_schema())?;
     for winner in winners {
-        let rows_before = writer.rows;
-        copy_rejects(&attempts.join(&winner.file.staged), winner, &mut writer)?;
-        let found = writer.rows - rows_before;
-        if found != winner.file.rows {
-            return Err(unlike(winner, format!("it has {found} rows, {} were reported", winner.file.rows)));
-        }
+        let from = storage.local_copy(&attempts.join(&winner.file.staged)).await.map_err(StorageError::into_cause)?;
+        let copying = tokio::task::spawn_blocking(move || copy_rejects(&from, &winner, writer));
+        let broke_off = |error| FailureCause::internal(format!("gathering rejects broke off: {error}"));
+        writer = copying.await.map_err(broke_off)??;
     }
-    let (_, rows, bytes) = writer.finish()?;
-    Ok(RejectsFile { staged: target.to_owned(), rows, bytes })
+    let (file, rows) = writer.finish().await?;
+    Ok(RejectsFile { staged: target.to_owned(), rows, bytes: file.bytes() })
 }
 
-fn copy_rejects(from: &Location, winner: &WinnerRejects, writer: &mut RejectsWriter) -> Result<(), FailureCause> {
-    let trouble = |error| StorageError::from_io("read", from.to_string(), error).into_cause();
-    let file = File::open(from.local_path()).map_err(trouble)?;
+/// Adds the rejects of one winner to those that `writer` has.
+fn copy_rejects(
+    from: &LocalCopy,
+    winner: &WinnerRejects,
+    mut writer: RejectsWriter,
+) -> Result<RejectsWriter, FailureCause> {
+    let trouble = |error| StorageError::from_io("read", from.path().display().to_string(), error).into_cause();
+    let rows_before = writer.rows;
+    let file = File::open(from.path()).map_err(trouble)?;
     let bytes = file.metadata().map_err(trouble)?.len();
     if bytes != winner.file.bytes {
         return Err(unlike(winner, format!("it has {bytes} bytes, {} were reported", winner.file.bytes)));
@@ -163,7 +165,11 @@ fn copy_rejects(from: &Location, winner: &WinnerRejects, writer: &mut RejectsWri
         let batch = batch.map_err(|error| cause_of(&DataFusionError::from(error)))?;
         writer.write(&with_true_lines(&batch, winner)?)?;
     }
-    Ok(())
+    let found = writer.rows - rows_before;
+    if found != winner.file.rows {
+        return Err(unlike(winner, format!("it has {found} rows, {} were reported", winner.file.rows)));
+    }
+    Ok(writer)
 }
 
 fn with_true_lines(batch: &RecordBatch, winner: &WinnerRejects) -> Result<RecordBatch, FailureCause> {
@@ -204,30 +210,32 @@ mod tests {
         RejectedRecord { byte: 10 * line, line, column, reason, raw: vec![b'x', 0xff] }
     }
 
-    fn stage(directory: &tempfile::TempDir, name: &str, links: &[Option<u32>]) -> RejectsFile {
-        let mut writer = RejectsWriter::create(&directory.path().join(name).display().to_string()).unwrap();
+    async fn stage(directory: &tempfile::TempDir, name: &str, links: &[Option<u32>]) -> RejectsFile {
+        let url = directory.path().join(name).display().to_string();
+        let mut writer = RejectsWriter::create(&Storage::default(), &url).unwrap();
         for link in links {
             let origin = RejectOrigin { input: "t", file: "file:///f.csv", link: *link };
             writer.put(origin, &[reject(1, None), reject(3, Some("a"))]).unwrap();
         }
-        let (_, rows, bytes) = writer.finish().unwrap();
-        RejectsFile { staged: name.to_owned(), rows, bytes }
+        let (file, rows) = writer.finish().await.unwrap();
+        RejectsFile { staged: name.to_owned(), rows, bytes: file.bytes() }
     }
 
-    fn gather(directory: &tempfile::TempDir, winners: &[WinnerRejects]) -> Result<RejectsFile, FailureCause> {
-        gather_rejects(&directory.path().display().to_string(), winners, "all.parquet")
+    async fn gather(directory: &tempfile::TempDir, winners: Vec<WinnerRejects>) -> Result<RejectsFile, FailureCause> {
+        let attempts = directory.path().display().to_string();
+        gather_rejects(&Storage::default(), &attempts, winners, "all.parquet").await
     }
 
-    #[test]
-    fn lines_become_those_of_the_file() {
+    #[tokio::test]
+    async fn lines_become_those_of_the_file() {
         let directory = tempfile::tempdir().unwrap();
-        let one = stage(&directory, "one", &[None, Some(4)]);
-        let other = stage(&directory, "other", &[Some(5)]);
-        let winners = [
+        let one = stage(&directory, "one", &[None, Some(4)]).await;
+        let other = stage(&directory, "other", &[Some(5)]).await;
+        let winners = vec![
             WinnerRejects { file: one, lines_before: BTreeMap::from([(4, 100)]) },
             WinnerRejects { file: other, lines_before: BTreeMap::from([(5, 1000), (6, 7)]) },
         ];
-        let gathered = gather(&directory, &winners).unwrap();
+        let gathered = gather(&directory, winners).await.unwrap();
         assert_eq!(gathered.rows, 6);
         let file = File::open(directory.path().join("all.parquet")).unwrap();
         assert_eq!(file.metadata().unwrap().len(), gathered.bytes);
@@ -239,20 +247,20 @@ mod tests {
         assert_eq!(batch.column(6).as_binary::<i32>().value(5), [b'x', 0xff]);
     }
 
-    #[test]
-    fn what_was_not_reported_is_not_published() {
+    #[tokio::test]
+    async fn what_was_not_reported_is_not_published() {
         let directory = tempfile::tempdir().unwrap();
-        let file = stage(&directory, "one", &[Some(4)]);
+        let file = stage(&directory, "one", &[Some(4)]).await;
         let lines_before = BTreeMap::from([(4, 100)]);
-        let check = |file: RejectsFile, lines_before: &BTreeMap<u32, u64>, expected: &str| {
+        let check = async |file: RejectsFile, lines_before: &BTreeMap<u32, u64>, expected: &str| {
             let winner = WinnerRejects { file, lines_before: lines_before.clone() };
-            let error = gather(&directory, &[winner]).unwrap_err().to_string();
+            let error = gather(&directory, vec![winner]).await.unwrap_err().to_string();
             assert!(error.contains(expected), "{error}");
             assert!(!directory.path().join("all.parquet").exists());
         };
-        check(RejectsFile { rows: 3, ..file.clone() }, &lines_before, "it has 2 rows, 3 were reported");
-        check(RejectsFile { bytes: 3, ..file.clone() }, &lines_before, "bytes, 3 were reported");
-        check(RejectsFile { staged: "none".into(), ..file.clone() }, &lines_before, "none");
-        check(file, &BTreeMap::new(), "lines of an unknown link");
+        check(RejectsFile { rows: 3, ..file.clone() }, &lines_before, "it has 2 rows, 3 were reported").await;
+        check(RejectsFile { bytes: 3, ..file.clone() }, &lines_before, "bytes, 3 were reported").await;
+        check(RejectsFile { staged: "none".into(), ..file.clone() }, &lines_before, "none").await;
+        check(file, &BTreeMap::new(), "lines of an unknown link").await;
     }
 }

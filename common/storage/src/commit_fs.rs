@@ -4,13 +4,16 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use async_trait::async_trait;
 use rustix::fs::{CWD, RenameFlags};
 use rustix::io::Errno;
 
 use crate::{Location, StorageError};
+
+mod hdfs;
+
+pub(crate) use hdfs::HdfsCommitFs;
 
 /// A file below a listed directory.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -48,7 +51,8 @@ pub trait CommitFs: Send + Sync + std::fmt::Debug {
     /// Every file below a directory, sorted; a directory that is missing has none. Links are not followed.
     async fn list(&self, directory: &Location) -> Result<Vec<ListedFile>, StorageError>;
 
-    /// The content of a file of at most `bytes_max` bytes; `None` where it is missing.
+    /// The content of a file of at most `bytes_max` bytes; `None` where it is missing. [`StorageError::Io`] or
+    /// [`StorageError::Unusable`] for what is larger, or not a file.
     async fn read_small(&self, file: &Location, bytes_max: u64) -> Result<Option<Vec<u8>>, StorageError>;
 
     /// Makes a directory and those above it.
@@ -63,7 +67,8 @@ pub trait CommitFs: Send + Sync + std::fmt::Debug {
     /// Lets two names change places in one step.
     async fn exchange(&self, one: &Location, other: &Location) -> Result<Exchange, StorageError>;
 
-    /// Writes a small file whole and syncs it, over one that a crash may have left half written.
+    /// Writes a small file whole and syncs it, over one that a crash may have left half written. A crash may leave a second,
+    /// hidden file beside it.
     async fn write_small(&self, file: &Location, content: Vec<u8>) -> Result<(), StorageError>;
 
     /// Removes a directory and all below it, links as links; one that is missing is fine.
@@ -74,12 +79,6 @@ pub trait CommitFs: Send + Sync + std::fmt::Debug {
 
     /// Makes the names in a directory outlive a power cut.
     async fn sync_dir(&self, directory: &Location) -> Result<(), StorageError>;
-}
-
-/// The primitives for the storage that `location` is in.
-#[must_use]
-pub fn commit_fs(_location: &Location) -> Arc<dyn CommitFs> {
-    Arc::new(LocalCommitFs)
 }
 
 /// The local file system, or one that is mounted like it.
@@ -125,17 +124,17 @@ impl CommitFs for LocalCommitFs {
     }
 
     async fn rename_no_replace(&self, from: &Location, to: &Location) -> Result<(), StorageError> {
-        let to = to.local_path().to_owned();
+        let to = local(to)?;
         blocking(from, move |from| rename_no_replace(&from, &to)).await
     }
 
     async fn rename_replace(&self, from: &Location, to: &Location) -> Result<(), StorageError> {
-        let to = to.local_path().to_owned();
+        let to = local(to)?;
         blocking(from, move |from| std::fs::rename(&from, &to).map_err(|error| rename_error(&from, &to, error))).await
     }
 
     async fn exchange(&self, one: &Location, other: &Location) -> Result<Exchange, StorageError> {
-        let other = other.local_path().to_owned();
+        let other = local(other)?;
         blocking(one, move |one| match rustix::fs::renameat_with(CWD, &one, CWD, &other, RenameFlags::EXCHANGE) {
             Ok(()) => Ok(Exchange::Done),
             Err(error) if is_unsupported(error) => Ok(Exchange::Unsupported),
@@ -178,12 +177,19 @@ async fn blocking<T: Send + 'static>(
     at: &Location,
     call: impl FnOnce(PathBuf) -> Result<T, StorageError> + Send + 'static,
 ) -> Result<T, StorageError> {
-    let path = at.local_path().to_owned();
+    let path = local(at)?;
     let shown = display(&path);
     match tokio::task::spawn_blocking(move || call(path)).await {
         Ok(outcome) => outcome,
         Err(error) => Err(StorageError::from_io("work on", shown, io::Error::other(error))),
     }
+}
+
+fn local(at: &Location) -> Result<PathBuf, StorageError> {
+    at.local_path().map(Path::to_owned).ok_or_else(|| StorageError::Location {
+        text: at.to_string(),
+        problem: "it is not on the local file system".to_owned(),
+    })
 }
 
 fn display(path: &Path) -> String {

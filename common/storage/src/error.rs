@@ -4,6 +4,7 @@ use std::io;
 
 use datafusion::object_store;
 use hearth_common::FailureCause;
+use hearth_hdfs::HdfsError;
 
 /// A failed storage operation.
 #[derive(Debug, thiserror::Error)]
@@ -74,6 +75,9 @@ pub enum StorageError {
         /// The file system's answer.
         source: io::Error,
     },
+    /// Anything else that HDFS says.
+    #[error(transparent)]
+    Hdfs(Box<HdfsError>),
     /// Anything else an object store says; it may pass.
     #[error("cannot {action} {path}: {source}")]
     Store {
@@ -132,6 +136,52 @@ impl StorageError {
         }
     }
 
+    /// Sorts an error of HDFS.
+    #[must_use]
+    pub fn from_hdfs(error: HdfsError) -> Self {
+        match error {
+            HdfsError::Location { text, problem } => Self::Location { text, problem },
+            HdfsError::Missing { path, .. } => Self::Missing { path, near: Vec::new() },
+            HdfsError::Exists { path, .. } => Self::Exists { path },
+            HdfsError::Changed { path, before, now } => Self::Changed { path, before, now },
+            HdfsError::Local { action, path, source } => Self::from_io(action, path, source),
+            other @ (HdfsError::Configuration { .. }
+            | HdfsError::Denied { .. }
+            | HdfsError::Quota { .. }
+            | HdfsError::SafeMode { .. }
+            | HdfsError::Unreachable { .. }
+            | HdfsError::GaveUp { .. }
+            | HdfsError::DataNodes { .. }
+            | HdfsError::Block { .. }
+            | HdfsError::LostLease { .. }
+            | HdfsError::NotDirectory { .. }
+            | HdfsError::IsDirectory { .. }
+            | HdfsError::NotEmpty { .. }
+            | HdfsError::Refused { .. }) => Self::Hdfs(Box::new(other)),
+        }
+    }
+
+    /// Trying again later may help.
+    #[must_use]
+    pub fn may_pass(&self) -> bool {
+        match self {
+            Self::Io { .. } | Self::Store { .. } | Self::Full { .. } => true,
+            Self::Hdfs(error) => error.is_transient(),
+            Self::Location { .. }
+            | Self::Missing { .. }
+            | Self::Exists { .. }
+            | Self::Denied { .. }
+            | Self::Changed { .. }
+            | Self::Unusable { .. } => false,
+        }
+    }
+
+    /// Its end was waited for already, for as long as the settings say.
+    #[must_use]
+    pub fn was_waited_for(&self) -> bool {
+        matches!(self, Self::Hdfs(error) if matches!(**error, HdfsError::GaveUp { .. }))
+    }
+
     /// As [`StorageError::cause`], for the end of an error's way.
     #[must_use]
     pub fn into_cause(self) -> FailureCause {
@@ -151,8 +201,53 @@ impl StorageError {
             Self::Full { path, .. } => {
                 FailureCause::DiskFull { directory: directory_of(path), message: self.to_string() }
             }
-            Self::Io { .. } | Self::Store { .. } => FailureCause::Storage { message: self.to_string() },
+            Self::Hdfs(error) => cause_of_hdfs(error),
+            Self::Store { source, .. } => {
+                typed_cause(source.as_ref()).unwrap_or_else(|| FailureCause::Storage { message: self.to_string() })
+            }
+            Self::Io { .. } => FailureCause::Storage { message: self.to_string() },
         }
+    }
+}
+
+/// What `error`, or anything behind it, says about itself in a type of this crate.
+#[must_use]
+pub fn typed_cause(error: &(dyn std::error::Error + 'static)) -> Option<FailureCause> {
+    if let Some(error) = error.downcast_ref::<StorageError>() {
+        return Some(error.cause());
+    }
+    match error.downcast_ref::<HdfsError>() {
+        Some(error) => Some(cause_of_hdfs(error)),
+        None => error.source().and_then(typed_cause),
+    }
+}
+
+fn cause_of_hdfs(error: &HdfsError) -> FailureCause {
+    match error {
+        HdfsError::SafeMode { .. }
+        | HdfsError::Unreachable { .. }
+        | HdfsError::DataNodes { .. }
+        | HdfsError::Block { .. }
+        | HdfsError::LostLease { .. } => FailureCause::Storage { message: error.to_string() },
+        HdfsError::Local { path, source, .. }
+            if [io::ErrorKind::StorageFull, io::ErrorKind::QuotaExceeded].contains(&source.kind()) =>
+        {
+            FailureCause::DiskFull { directory: directory_of(path), message: error.to_string() }
+        }
+        HdfsError::Local { .. } => FailureCause::Storage { message: error.to_string() },
+        HdfsError::Location { .. }
+        | HdfsError::Configuration { .. }
+        | HdfsError::Missing { .. }
+        | HdfsError::Exists { .. }
+        | HdfsError::Denied { .. }
+        | HdfsError::Quota { .. }
+        | HdfsError::Changed { .. }
+        | HdfsError::NotDirectory { .. }
+        | HdfsError::IsDirectory { .. }
+        | HdfsError::NotEmpty { .. }
+        // It was tried for as long as somebody wanted it to be.
+        | HdfsError::GaveUp { .. }
+        | HdfsError::Refused { .. } => FailureCause::task(error.to_string()),
     }
 }
 
@@ -198,5 +293,31 @@ mod tests {
         );
         check(io::ErrorKind::StorageFull, "disk_full", "no space left to read /data/a.csv");
         check(io::ErrorKind::TimedOut, "storage", "cannot read /data/a.csv: timed out");
+    }
+
+    fn check_hdfs(error: HdfsError, expected_cause: &str) {
+        let store = object_store::Error::Generic { store: "HDFS", source: error.to_string().into() };
+        assert!(typed_cause(&store).is_none(), "text is not a type");
+        let text = error.to_string();
+        let store = object_store::Error::Generic { store: "HDFS", source: Box::new(error) };
+        let cause = StorageError::from_store("read", "/a", store).cause();
+        assert_eq!((cause.name(), cause.to_string().contains(&text)), (expected_cause, true), "{cause}");
+    }
+
+    #[test]
+    fn what_hdfs_says_keeps_its_type() {
+        let path = || "hdfs://nn/a".to_owned();
+        check_hdfs(HdfsError::SafeMode { action: "write", path: path() }, "storage");
+        check_hdfs(HdfsError::Block { path: path(), problem: "gone".to_owned() }, "storage");
+        check_hdfs(HdfsError::Quota { action: "write", path: path(), message: "2 names".to_owned() }, "task");
+        check_hdfs(HdfsError::Configuration { problem: "none".to_owned() }, "task");
+        let full =
+            HdfsError::Local { action: "write", path: "/spool".into(), source: io::ErrorKind::StorageFull.into() };
+        assert_eq!(StorageError::from_hdfs(full).cause().name(), "disk_full");
+        let waited = HdfsError::SafeMode { action: "write", path: path() };
+        let waited = HdfsError::GaveUp { waited: std::time::Duration::from_secs(300), source: Box::new(waited) };
+        let waited = StorageError::from_hdfs(waited);
+        assert!(waited.may_pass() && waited.was_waited_for(), "{waited}");
+        assert_eq!(waited.cause().name(), "task", "nobody waits for it once more");
     }
 }

@@ -11,13 +11,17 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use hearth_common::{Encoding, FileCompression, InputCompression, InputFormat, InputSpec, OnError};
 
 use crate::glob::Pattern;
-use crate::{Location, StorageError};
+use crate::location::Place;
+use crate::{Location, Storage, StorageError};
+
+mod hdfs;
 
 /// Most files of one input.
 pub const FILES_MAX: usize = 1_000_000;
 /// Deepest directory below a path. Also ends loops of symbolic links.
 const DEPTH_MAX: usize = 64;
 const NEAR_NAMES_MAX: usize = 3;
+const NO_FILES: &str = "the directory has no files (names that begin with `.` or `_` are skipped)";
 /// Extensions of compressed files that cannot be read.
 const UNREADABLE: [&str; 8] = ["xz", "lz4", "snappy", "zip", "deflate", "z", "lzo", "br"];
 /// Text is about so many times larger than its compressed file.
@@ -52,58 +56,92 @@ impl InputFile {
     }
 }
 
-/// Every file of an input, sorted by URL.
-///
-/// # Errors
-/// A path that cannot be read or matches nothing, a file matched twice, a file compressed in a way that cannot be read, or too
-/// many files.
-pub async fn list_input(input: &InputSpec) -> Result<Vec<InputFile>, StorageError> {
-    let paths = input.paths.clone();
-    let compression = match &input.format {
-        InputFormat::Csv(_) | InputFormat::Json => input.compression,
-        InputFormat::Parquet => InputCompression::None,
-    };
-    let listing = tokio::task::spawn_blocking(move || list_all(&paths, compression));
-    let listing = listing.await.map_err(|error| StorageError::from_io("list", "inputs", io::Error::other(error)))?;
-    let mut files = listing?;
-    if let InputFormat::Csv(options) = &input.format {
-        files.iter_mut().for_each(|file| file.encoding = options.encoding);
-    }
-    Ok(files)
+/// Files by where they are, each with the path of the input that matched it.
+#[derive(Debug, Default)]
+struct Found {
+    files: BTreeMap<Location, (String, InputFile)>,
 }
 
-/// Every file behind `paths`, sorted by URL, and compressed as its extension says.
+impl Found {
+    fn add(&mut self, from: &str, at: Location, file: InputFile) -> Result<(), StorageError> {
+        let shown = at.to_string();
+        if let Some((first, _)) = self.files.insert(at, (from.to_owned(), file)) {
+            let problem = format!("both `{first}` and `{from}` match it; its records would be read twice");
+            return Err(StorageError::Unusable { path: shown, problem });
+        }
+        if self.files.len() > FILES_MAX {
+            let problem = format!("the input has more than {FILES_MAX} files");
+            return Err(StorageError::Unusable { path: shown, problem });
+        }
+        Ok(())
+    }
+}
+
+impl Storage {
+    /// Every file of an input, sorted by where it is.
+    ///
+    /// # Errors
+    /// A path that cannot be read or matches nothing, a file matched twice, a file compressed in a way that cannot be read, or too
+    /// many files.
+    pub async fn list_input(&self, input: &InputSpec) -> Result<Vec<InputFile>, StorageError> {
+        let compression = match &input.format {
+            InputFormat::Csv(_) | InputFormat::Json => input.compression,
+            InputFormat::Parquet => InputCompression::None,
+        };
+        let mut found = Found::default();
+        for path in &input.paths {
+            let location = Location::parse(path)?;
+            found = match location.place() {
+                Place::Local(_) => list_local_away(path.clone(), location, found).await?,
+                Place::Hdfs(url) => hdfs::list(&self.hdfs(url)?, path, url, found).await?,
+            };
+        }
+        let mut files = files_of(found, compression)?;
+        if let InputFormat::Csv(options) = &input.format {
+            files.iter_mut().for_each(|file| file.encoding = options.encoding);
+        }
+        Ok(files)
+    }
+}
+
+/// Every file behind `paths`, sorted by where it is, and compressed as its extension says.
 ///
 /// # Errors
-/// As [`list_input`].
+/// As [`Storage::list_input`].
 pub async fn list_inputs(paths: &[String], format: &InputFormat) -> Result<Vec<InputFile>, StorageError> {
     let (schema, on_error, compression) = (None, OnError::default(), InputCompression::Auto);
-    list_input(&InputSpec { paths: paths.to_vec(), format: format.clone(), compression, schema, on_error }).await
+    let input = InputSpec { paths: paths.to_vec(), format: format.clone(), compression, schema, on_error };
+    Storage::default().list_input(&input).await
 }
 
-fn list_all(paths: &[String], compression: InputCompression) -> Result<Vec<InputFile>, StorageError> {
-    let mut found = BTreeMap::new();
-    for path in paths {
-        let location = Location::parse(path)?;
-        let before = found.len();
-        let mut walk = Walk { from: path, found: &mut found };
-        let pattern = Pattern::parse(location.local_path());
-        walk.expand(Path::new("/"), &pattern.components)?;
-        if found.len() == before {
-            return Err(missing(&location));
-        }
+/// Lists away from the async threads.
+async fn list_local_away(from: String, location: Location, found: Found) -> Result<Found, StorageError> {
+    let listing = tokio::task::spawn_blocking(move || list_local(&from, &location, found));
+    listing.await.map_err(|error| StorageError::from_io("list", "inputs", io::Error::other(error)))?
+}
+
+fn list_local(from: &str, location: &Location, mut found: Found) -> Result<Found, StorageError> {
+    let path = location.local_path().unwrap_or(Path::new("/"));
+    let before = found.files.len();
+    Walk { from, found: &mut found }.expand(Path::new("/"), &Pattern::parse(path).components)?;
+    if found.files.len() == before {
+        return Err(missing(location, path));
     }
-    let mut files: Vec<InputFile> = found.into_values().map(|(_, file)| file).collect();
-    for file in &mut files {
-        file.compression = compression_of(file, compression)?;
-    }
-    Ok(files)
+    Ok(found)
+}
+
+fn files_of(found: Found, compression: InputCompression) -> Result<Vec<InputFile>, StorageError> {
+    let files = found.files.into_iter().map(|(at, (_, file))| -> Result<InputFile, StorageError> {
+        let compression = compression_of(&at, &file, compression)?;
+        Ok(InputFile { compression, ..file })
+    });
+    files.collect()
 }
 
 /// Fills `found` with the files behind one path of the input.
 struct Walk<'a> {
     from: &'a str,
-    found: &'a mut BTreeMap<PathBuf, (String, InputFile)>,
+    found: &'a mut Found,
 }
 
 impl Walk<'_> {
@@ -149,21 +187,15 @@ impl Walk<'_> {
 
     fn add(&mut self, path: &Path, metadata: &fs::Metadata) -> Result<(), StorageError> {
         let modified = metadata.modified().map_err(|error| StorageError::from_io("read", show(path), error))?;
+        let at = Location::from_local(path.to_owned());
         let file = InputFile {
-            url: Location::from_local(path.to_owned()).url(),
+            url: at.url(),
             bytes: metadata.len(),
             modified_ms: milliseconds(modified),
             compression: FileCompression::None,
             encoding: Encoding::Utf8,
         };
-        if let Some((first, _)) = self.found.insert(path.to_owned(), (self.from.to_owned(), file)) {
-            let problem = format!("both `{first}` and `{}` match it; its records would be read twice", self.from);
-            return Err(unusable(path, problem));
-        }
-        if self.found.len() > FILES_MAX {
-            return Err(unusable(path, format!("the input has more than {FILES_MAX} files")));
-        }
-        Ok(())
+        self.found.add(self.from, at, file)
     }
 }
 
@@ -186,45 +218,46 @@ fn is_hidden(name: &str) -> bool {
 }
 
 /// How a file is compressed, if it can be read.
-fn compression_of(file: &InputFile, asked: InputCompression) -> Result<FileCompression, StorageError> {
-    let path = Path::new(file.url.trim_start_matches("file://"));
+fn compression_of(at: &Location, file: &InputFile, asked: InputCompression) -> Result<FileCompression, StorageError> {
+    let unusable = |problem: String| Err(StorageError::Unusable { path: at.to_string(), problem });
     let extension = file.url.rsplit_once('.').map_or("", |(_, extension)| extension).to_ascii_lowercase();
     if asked == InputCompression::Auto && UNREADABLE.contains(&extension.as_str()) {
-        let problem = format!(
+        return unusable(format!(
             "`.{extension}` files cannot be read; decompress the file, or compress it with gzip, bzip2 or zstd; if it is plain, set \
              compression = \"none\""
-        );
-        return Err(unusable(path, problem));
+        ));
     }
     let compression = asked.of_file(&file.url);
     if compression.is_some() && file.bytes == 0 {
-        let problem = format!("it is truncated: a {} file is never empty; write it again", compression.name());
-        return Err(unusable(path, problem));
+        return unusable(format!("it is truncated: a {} file is never empty; write it again", compression.name()));
     }
     Ok(compression)
 }
 
 /// The error for a path that matched nothing, with names in its directory that look alike.
-fn missing(location: &Location) -> StorageError {
-    let path = location.to_string();
-    if location.local_path().is_dir() {
-        return unusable(
-            location.local_path(),
-            "the directory has no files (names that begin with `.` or `_` are skipped)",
-        );
+fn missing(location: &Location, path: &Path) -> StorageError {
+    if path.is_dir() {
+        return unusable(path, NO_FILES);
     }
-    let (Some(parent), Some(name)) = (location.parent(), location.name()) else {
-        return StorageError::Missing { path, near: Vec::new() };
+    let (Some(parent), Some(name)) = (path.parent(), location.name()) else {
+        return StorageError::Missing { path: location.to_string(), near: Vec::new() };
     };
-    let names = children(parent.local_path()).unwrap_or_default();
+    let names = children(parent).unwrap_or_default();
+    StorageError::Missing {
+        path: location.to_string(),
+        near: near_names(name, names.into_iter().map(|(name, _)| name)),
+    }
+}
+
+/// Those of `names` that look like `name`, the likest first.
+fn near_names(name: &str, names: impl Iterator<Item = String>) -> Vec<String> {
     let mut near: Vec<(usize, String)> = names
-        .into_iter()
-        .map(|(candidate, _)| (strsim::damerau_levenshtein(name, &candidate), candidate))
+        .map(|candidate| (strsim::damerau_levenshtein(name, &candidate), candidate))
         .filter(|(distance, candidate)| *distance <= 1 + candidate.len().min(name.len()) / 4)
         .collect();
     near.sort();
     near.truncate(NEAR_NAMES_MAX);
-    StorageError::Missing { path, near: near.into_iter().map(|(_, candidate)| candidate).collect() }
+    near.into_iter().map(|(_, candidate)| candidate).collect()
 }
 
 fn unusable(path: &Path, problem: impl Into<String>) -> StorageError {

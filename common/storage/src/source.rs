@@ -288,6 +288,10 @@ pub async fn open_range(runtime: &RuntimeEnv, file: &InputFile, range: Range<u64
         return Ok(ByteSource { stored, decompressor: None, transcoder: None });
     }
     let location = Location::parse(&file.url)?;
+    if location.local_path().is_none() {
+        // What a store remembers of its files may be older than the plan.
+        check_unchanged(runtime, file).await?;
+    }
     let options = GetOptions { range: Some(range.clone().into()), ..GetOptions::default() };
     let result = store_of(runtime, &location)?.get_opts(&location.object_path()?, options).await;
     let result = result.map_err(|error| StorageError::from_store("read", &file.url, error))?;
@@ -305,7 +309,7 @@ pub async fn open_range(runtime: &RuntimeEnv, file: &InputFile, range: Range<u64
 }
 
 fn store_of(runtime: &RuntimeEnv, location: &Location) -> Result<Arc<dyn ObjectStore>, StorageError> {
-    runtime.object_store(location.store_url()).map_err(|error| StorageError::Location {
+    runtime.object_store(location.store_url()?).map_err(|error| StorageError::Location {
         text: location.to_string(),
         problem: format!("its storage is not known to this process: {error}"),
     })

@@ -1,7 +1,5 @@
 //! What can be said of a destination before any work is done: it is free, and it is not the job's own input.
 
-use std::path::{Path, PathBuf};
-
 use hearth_common::{JobSpec, OutputMode};
 use hearth_storage::{CommitFs, EntryKind, Location};
 
@@ -31,10 +29,9 @@ pub(crate) async fn check_destination(fs: &dyn CommitFs, spec: &JobSpec) -> Resu
 /// Follows links, so it looks at the file system.
 async fn check_inputs(output: String, paths: Vec<String>, destination: Location) -> Result<(), CommitError> {
     let looked = tokio::task::spawn_blocking(move || {
-        let destination = resolved(destination.local_path());
+        let destination = destination.followed();
         for path in paths {
-            let fixed = Location::parse(fixed_part(&path))?;
-            if resolved(fixed.local_path()).starts_with(&destination) {
+            if Location::parse(fixed_part(&path))?.followed().is_within(&destination) {
                 return Err(CommitError::OverInput { output, path });
             }
         }
@@ -49,16 +46,6 @@ fn fixed_part(path: &str) -> &str {
         Some(at) => path[..at].rfind('/').map_or("/", |slash| &path[..slash + 1]),
         None => path,
     }
-}
-
-/// The path with its links followed, as far as it exists.
-fn resolved(path: &Path) -> PathBuf {
-    for existing in path.ancestors() {
-        if let Ok(real) = existing.canonicalize() {
-            return path.strip_prefix(existing).map_or_else(|_| path.to_owned(), |rest| real.join(rest));
-        }
-    }
-    path.to_owned()
 }
 
 /// Whether one of the files that a job was planned to read stands below its destination.
@@ -79,6 +66,7 @@ mod tests {
             ("/data/*.csv", "/data/"),
             ("/*", "/"),
             ("file:///data/a/{b,c}", "file:///data/a/"),
+            ("hdfs://nn:9000/*", "hdfs://nn:9000/"),
         ] {
             assert_eq!(fixed_part(path), expected, "{path}");
         }

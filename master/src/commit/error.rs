@@ -50,24 +50,13 @@ pub(crate) enum CommitError {
 
 impl CommitError {
     /// Trying again later may help.
-    pub(crate) const fn may_pass(&self) -> bool {
-        match self {
-            Self::Storage(error) => match error {
-                StorageError::Io { .. } | StorageError::Store { .. } | StorageError::Full { .. } => true,
-                StorageError::Location { .. }
-                | StorageError::Missing { .. }
-                | StorageError::Exists { .. }
-                | StorageError::Denied { .. }
-                | StorageError::Changed { .. }
-                | StorageError::Unusable { .. } => false,
-            },
-            Self::Exists { .. }
-            | Self::NotADirectory { .. }
-            | Self::Root { .. }
-            | Self::OverInput { .. }
-            | Self::Report(_)
-            | Self::Mismatch { .. } => false,
-        }
+    pub(crate) fn may_pass(&self) -> bool {
+        matches!(self, Self::Storage(error) if error.may_pass())
+    }
+
+    /// It was waited for as long as it may be; trying again at once would double that.
+    pub(crate) fn was_waited_for(&self) -> bool {
+        matches!(self, Self::Storage(error) if error.was_waited_for())
     }
 
     /// The failure of a job that met this error.

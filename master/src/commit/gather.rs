@@ -70,11 +70,15 @@ async fn compare(fs: &dyn CommitFs, intent: &CommitIntent, joined: &Joined) -> R
     }
 }
 
+/// The seal is written where a crash may leave anything, and renamed: `data/` never holds what was not meant.
 async fn seal(fs: &dyn CommitFs, intent: &CommitIntent) -> Result<(), CommitError> {
     let mut content = serde_json::to_vec(&intent.seal())
         .map_err(|error| CommitError::Report(format!("figures that cannot be written: {error}")))?;
     content.push(b'\n');
-    Ok(fs.write_small(&intent.staging()?.data().join(SUCCESS), content).await?)
+    let staging = intent.staging()?;
+    let written = staging.attempts().join(SUCCESS);
+    fs.write_small(&written, content).await?;
+    Ok(fs.rename_replace(&written, &staging.data().join(SUCCESS)).await?)
 }
 
 /// Which files an earlier try moved to the destination already.

@@ -14,7 +14,7 @@ mod staging;
 
 use hearth_common::{Backoff, FailureCause, OutputMode};
 use hearth_plan::{WinnerRejects, gather_rejects};
-use hearth_storage::CommitFs;
+use hearth_storage::{CommitFs, Storage};
 use std::time::Duration;
 
 pub(crate) use destination::{check_destination, finds_input_below};
@@ -35,15 +35,17 @@ pub(crate) async fn begin(fs: &dyn CommitFs, intent: &CommitIntent) -> Result<()
 
 /// Gathers the rejects of the winners in one more file of `attempts/`, before the intent is recorded: until then nothing of
 /// them counts, and after it they are a file like any other.
-pub(crate) async fn add_rejects(intent: &mut CommitIntent, winners: Vec<WinnerRejects>) -> Result<(), FailureCause> {
+pub(crate) async fn add_rejects(
+    storage: &Storage,
+    intent: &mut CommitIntent,
+    winners: Vec<WinnerRejects>,
+) -> Result<(), FailureCause> {
     if winners.is_empty() {
         return Ok(());
     }
     let attempts = intent.staging().map_err(CommitError::into_cause)?.attempts().url();
     let target = format!("rejects-{}.parquet", intent.job);
-    let gathered = tokio::task::spawn_blocking(move || gather_rejects(&attempts, &winners, &target)).await;
-    let broke_off = |error| FailureCause::internal(format!("gathering rejects broke off: {error}"));
-    intent.set_rejects(gathered.map_err(broke_off)??);
+    intent.set_rejects(gather_rejects(storage, &attempts, winners, &target).await?);
     Ok(())
 }
 
@@ -57,7 +59,7 @@ pub(crate) async fn roll_forward(fs: &dyn CommitFs, intent: &CommitIntent) -> Re
     loop {
         tries += 1;
         match advance(fs, intent).await {
-            Err(error) if error.may_pass() && tries < TRIES_MAX => {
+            Err(error) if error.may_pass() && !error.was_waited_for() && tries < TRIES_MAX => {
                 tracing::warn!(job = %intent.job, tries, %error, "commit met storage trouble and is tried again");
                 tokio::time::sleep(BACKOFF.delay_after(tries)).await;
             }

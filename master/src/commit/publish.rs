@@ -17,7 +17,7 @@ pub(super) async fn is_published(fs: &dyn CommitFs, intent: &CommitIntent) -> Re
     let content = match fs.read_small(&seal, SEAL_BYTES_MAX).await {
         Ok(content) => content,
         // Too large, or not a file: not a seal of ours.
-        Err(StorageError::Io { .. }) if fs.kind(&seal).await?.is_some() => None,
+        Err(StorageError::Io { .. } | StorageError::Unusable { .. }) if fs.kind(&seal).await?.is_some() => None,
         Err(error) => return Err(error.into()),
     };
     let seal: Option<Seal> = content.and_then(|content| serde_json::from_slice(&content).ok());

@@ -42,23 +42,23 @@ impl Scene {
         let staging = scene.intent.staging().unwrap();
         for file in scene.intent.all_files() {
             write(
-                staging.attempts().join(&file.staged).local_path(),
+                staging.attempts().join(&file.staged).local_path().unwrap(),
                 &vec![b'n'; usize::try_from(file.bytes).unwrap()],
             );
         }
-        write(staging.attempts().join("loser").local_path(), b"a loser's file");
+        write(staging.attempts().join("loser").local_path().unwrap(), b"a loser's file");
         if has_old {
-            write(destination.join("part-old").local_path(), b"old");
-            write(destination.join("day=1/part-old").local_path(), b"old");
-            write(destination.join("_rejects/rejects-old.parquet").local_path(), b"old rejects");
-            write(destination.join("_SUCCESS").local_path(), b"");
+            write(destination.join("part-old").local_path().unwrap(), b"old");
+            write(destination.join("day=1/part-old").local_path().unwrap(), b"old");
+            write(destination.join("_rejects/rejects-old.parquet").local_path().unwrap(), b"old rejects");
+            write(destination.join("_SUCCESS").local_path().unwrap(), b"");
         }
         scene
     }
 
     /// What a reader finds: visible files and their sizes.
     fn visible(&self) -> BTreeMap<String, u64> {
-        visible(self.intent.staging().unwrap().destination().local_path())
+        visible(self.intent.staging().unwrap().destination().local_path().unwrap())
     }
 
     fn expected(&self, has_old: bool) -> BTreeMap<String, u64> {
@@ -222,13 +222,13 @@ async fn an_output_that_exists_is_never_touched() {
 async fn what_was_not_recorded_is_not_published() {
     for (name, content) in [("data/part-99999-x.parquet", "stranger"), ("attempts/attempt-1", "wrong size")] {
         let scene = Scene::new(OutputMode::Error, false);
-        write(scene.intent.staging().unwrap().root().join(name).local_path(), content.as_bytes());
+        write(scene.intent.staging().unwrap().root().join(name).local_path().unwrap(), content.as_bytes());
         let error = commit_all(&LocalCommitFs, &scene.intent).await.unwrap_err();
         assert!(matches!(error, CommitError::Mismatch { .. }), "{name}: {error}");
         assert_eq!(scene.visible(), BTreeMap::new());
     }
     let scene = Scene::new(OutputMode::Error, false);
-    std::fs::remove_file(scene.intent.staging().unwrap().attempts().join("attempt-2").local_path()).unwrap();
+    std::fs::remove_file(scene.intent.staging().unwrap().attempts().join("attempt-2").local_path().unwrap()).unwrap();
     let error = commit_all(&LocalCommitFs, &scene.intent).await.unwrap_err();
     assert!(error.to_string().contains("`attempt-2` is missing"), "{error}");
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use hearth_common::FailureCause;
 use hearth_plan::WinnerRejects;
 use hearth_scheduler::CommitOutcome;
-use hearth_storage::{CommitFs, commit_fs};
+use hearth_storage::CommitFs;
 
 use super::services::{Services, guarded};
 use crate::commit::{self, CommitError, CommitIntent};
@@ -41,12 +41,13 @@ pub(super) async fn commit_output(services: &Services, order: CommitOrder) {
     let CommitOrder { mut intent, rejects } = order;
     let job = intent.job;
     let Ok(staging) = intent.staging() else { return };
-    let fs = commit_fs(staging.destination());
+    let storage = services.storage_for(job);
+    let fs = storage.commit_fs(staging.destination());
     let store = services.store.clone();
     let ended = guarded({
-        let fs = commit_fs(staging.destination());
+        let fs = storage.commit_fs(staging.destination());
         async move {
-            if let Err(cause) = commit::add_rejects(&mut intent, rejects).await {
+            if let Err(cause) = commit::add_rejects(&storage, &mut intent, rejects).await {
                 return Ok((End::Failed(cause), intent.output()));
             }
             Ok((run(&*fs, &store, &intent).await, intent.output()))

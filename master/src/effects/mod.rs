@@ -90,10 +90,19 @@ impl Owner {
         match staging {
             Ok(staging) => {
                 let attempts_url = staging.as_ref().map(|staging| staging.attempts().url()).unwrap_or_default();
-                let request = PlanRequest { job: id, spec: (*job.spec).clone(), slots, attempts_url };
+                let storage = self.services.storage_for(id);
+                let (spec, hosts) = ((*job.spec).clone(), self.workers.host_names());
+                let request = PlanRequest { job: id, spec, slots, attempts_url, storage, hosts };
                 self.services.plan(request, staging);
             }
             Err(error) => self.feed_later(Event::PlanFailed { job: id, cause: error.into_cause() }),
+        }
+    }
+
+    pub(crate) fn on_waits_for_hdfs(&mut self, id: JobId, because: Option<String>) {
+        if let Some(job) = self.jobs.get_mut(&id) {
+            job.waits_because = because;
+            self.note_change(id);
         }
     }
 
@@ -108,6 +117,7 @@ impl Owner {
             staging.into_iter().for_each(|staging| self.services.discard(staging));
             return;
         };
+        job.waits_because = None;
         let event = match planned {
             Ok(planned) => {
                 let PlannedJob { graph, stages, inferred } = *planned;
@@ -172,6 +182,7 @@ impl Owner {
         self.start_next_commit(id);
         if let Some(job) = self.jobs.get_mut(&id) {
             job.committed = committed;
+            job.waits_because = None;
             job.keeps_staging = keeps_staging;
         }
         self.feed(Event::CommitEnded { job: id, outcome });

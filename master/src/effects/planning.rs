@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use hearth_common::{FailureCause, LeafInput, OutputMode};
 use hearth_scheduler::TaskLayout;
-use hearth_storage::commit_fs;
 
 use crate::commit::{self, CommitError, Staging};
 use crate::planner::{PlanRequest, PlannedJob, plan_job};
@@ -14,6 +13,7 @@ use crate::planner::{PlanRequest, PlannedJob, plan_job};
 const PLANNING_MAX: Duration = Duration::from_secs(600);
 
 pub(super) async fn plan(request: PlanRequest, staging: Option<Staging>) -> Result<PlannedJob, FailureCause> {
+    let storage = request.storage.clone();
     let mode = request.spec.output.as_ref().map(|output| output.mode);
     let planning = plan_job(request);
     let planned = tokio::time::timeout(PLANNING_MAX, planning).await.map_err(|_| {
@@ -23,7 +23,7 @@ pub(super) async fn plan(request: PlanRequest, staging: Option<Staging>) -> Resu
         if mode == Some(OutputMode::Overwrite) {
             check_inputs(&planned, &staging)?;
         }
-        let fs = commit_fs(staging.destination());
+        let fs = storage.commit_fs(staging.destination());
         commit::prepare(&*fs, &staging).await.map_err(CommitError::into_cause)?;
     }
     Ok(planned)

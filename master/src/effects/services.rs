@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use hearth_common::{FailureCause, JobId, JobStatus};
-use hearth_storage::commit_fs;
+use hearth_storage::{Storage, Waits};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -25,6 +25,7 @@ const SECOND_SWEEP: Duration = Duration::from_secs(15);
 #[derive(Debug, Clone)]
 pub(crate) struct Services {
     pub store: Store,
+    pub storage: Storage,
     pub inputs: mpsc::Sender<Input>,
     /// Every task that was started here.
     pub tasks: TaskTracker,
@@ -47,6 +48,21 @@ impl Services {
             };
             Input::Planned { job, planned, staging }
         });
+    }
+
+    /// The storage, for work on a job whose waits show in its status.
+    pub(super) fn storage_for(&self, job: JobId) -> Storage {
+        let waits = Waits::default();
+        let (mut reader, inputs, stop) = (waits.reader(), self.inputs.clone(), self.stop.clone());
+        let telling = async move {
+            while let Some(because) = reader.next().await {
+                if inputs.send(Input::WaitsForHdfs { job, because }).await.is_err() {
+                    break;
+                }
+            }
+        };
+        self.tasks.spawn(async move { stop.run_until_cancelled(telling).await });
+        self.storage.telling(waits)
     }
 
     pub(super) fn commit(&self, order: CommitOrder) {
@@ -94,11 +110,11 @@ impl Services {
 
     /// Removes a job's staging, and a while later what a late attempt may have left there.
     pub(crate) fn discard(&self, staging: Staging) {
-        let stop = self.stop.clone();
+        let (storage, stop) = (self.storage.clone(), self.stop.clone());
         self.tasks.spawn(async move {
-            sweep(&staging).await;
+            sweep(&storage, &staging).await;
             let _ = tokio::time::timeout(SECOND_SWEEP, stop.cancelled()).await;
-            sweep(&staging).await;
+            sweep(&storage, &staging).await;
         });
     }
 
@@ -113,8 +129,8 @@ impl Services {
     }
 }
 
-async fn sweep(staging: &Staging) {
-    let fs = commit_fs(staging.destination());
+async fn sweep(storage: &Storage, staging: &Staging) {
+    let fs = storage.commit_fs(staging.destination());
     if let Err(error) = commit::clean_up(&*fs, staging).await {
         tracing::warn!(%error, "could not remove a staging directory");
     }

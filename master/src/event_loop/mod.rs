@@ -132,6 +132,7 @@ impl Owner {
             Input::Drain { worker, reply } => self.on_drain(worker, reply),
             Input::ListTasks { query, reply } => self.on_list_tasks(query, reply),
             Input::Planned { job, planned, staging } => self.on_planned(job, planned, staging),
+            Input::WaitsForHdfs { job, because } => self.on_waits_for_hdfs(job, because),
             Input::CommitEnded(end) => self.on_commit_ended(end),
             Input::WorkerConnected { hello, link } => self.on_worker_connected(*hello, link),
             Input::WorkerSaid { worker, connection, message } => self.on_worker_said((worker, connection), *message),

@@ -90,6 +90,7 @@ impl Owner {
     pub(crate) fn note_change(&mut self, id: JobId) {
         if let (Some(job), Some(view)) = (self.jobs.get_mut(&id), self.scheduler.job(id)) {
             job.attempts = view.attempts();
+            job.locality = view.locality();
         }
         self.publisher.mark_changed(id);
     }
@@ -154,8 +155,10 @@ impl Owner {
 fn status_of(job: &Job, view: &JobView<'_>) -> JobStatus {
     let mut status = job.initial_status();
     status.state = view.state();
-    status.waiting_for = view.waiting_for().map(|waiting| waiting.to_string());
+    // Whoever waits for slots or workers has nothing that could wait outside, but what was told before may still be there.
+    status.waiting_for = view.waiting_for().map(|waiting| waiting.to_string()).or_else(|| job.waiting_for());
     status.attempts = view.attempts();
+    status.locality = view.locality();
     if let Some(plan) = &job.plan {
         let stages = view.stages().zip(&plan.stages).map(|(stage, planned)| StageStatus {
             id: stage.id(),

@@ -14,7 +14,7 @@ impl Owner {
         self.metrics.count_worker();
         self.workers.connect(&hello, link, wall_ms());
         self.publisher.mark_workers();
-        let names = vec![hello.host.clone()];
+        let names = std::iter::once(hello.host.clone()).chain(hello.names.iter().cloned()).collect();
         let held = Held { attempts: hello.attempts, shuffle_outputs: hello.shuffle_outputs };
         self.feed(Event::WorkerConnected { worker, slots, names, held });
         // It may not have heard that somebody wants it drained.
@@ -74,6 +74,7 @@ impl Owner {
                 && let Some(job) = self.jobs.get_mut(&progress.attempt.task.job)
             {
                 job.figures.note_progress(progress.attempt, progress.metrics);
+                job.figures.note_wait(progress.attempt, progress.waiting_for);
                 self.publisher.mark_changed(progress.attempt.task.job);
             }
         }

@@ -2,7 +2,8 @@
 
 use chrono::{DateTime, SecondsFormat};
 use hearth_common::{
-    AttemptCounts, AttemptMetrics, FailureCause, InputStatus, JobStatus, OutputStatus, Place, StageStatus, WorkerStatus,
+    AttemptCounts, AttemptMetrics, FailureCause, InputStatus, JobStatus, LocalityCounts, OutputStatus, Place,
+    StageStatus, WorkerStatus,
 };
 use serde::Serialize;
 
@@ -25,6 +26,7 @@ pub(super) struct JobJson<'a> {
     output: Option<&'a OutputStatus>,
     has_result: bool,
     attempts: &'a AttemptCounts,
+    locality: &'a LocalityCounts,
     query: &'a str,
     inputs: &'a [InputStatus],
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -64,6 +66,7 @@ impl<'a> JobJson<'a> {
             output: job.output.as_ref(),
             has_result: job.has_result,
             attempts: &job.attempts,
+            locality: &job.locality,
             query: &job.query,
             inputs: &job.inputs,
             stages: (detail == Detail::Full).then_some(&job.stages),

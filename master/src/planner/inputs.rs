@@ -8,7 +8,7 @@ use datafusion::execution::runtime_env::RuntimeEnv;
 use futures::{StreamExt, TryStreamExt, stream};
 use hearth_common::{ByteSize, FailureCause, InferredInput, InputFormat, InputSpec, InputSplit, OnError};
 use hearth_plan::{Inference, inspect_input};
-use hearth_storage::{InputFile, list_input};
+use hearth_storage::{InputFile, Storage};
 
 use super::PlanRequest;
 use super::splits::{auto_split_bytes, pack_splits};
@@ -47,12 +47,12 @@ pub(super) async fn load_inputs(
     runtime: &Arc<RuntimeEnv>,
     request: &PlanRequest,
 ) -> Result<Vec<Arc<LoadedInput>>, FailureCause> {
-    let PlanRequest { spec, slots, attempts_url, .. } = request;
-    let splitting = Splitting { split_bytes: spec.settings.split_bytes, slots: *slots };
+    let PlanRequest { spec, slots, attempts_url, storage, .. } = request;
+    let reading = Reading { runtime, storage, split_bytes: spec.settings.split_bytes, slots: *slots };
     let rejects_url = spec.output.is_some().then_some(attempts_url);
     stream::iter(&spec.inputs)
         .map(|(name, input)| async move {
-            let loaded = load_input(runtime, name, input, splitting).await;
+            let loaded = load_input(reading, name, input).await;
             let loaded = loaded.map(|loaded| LoadedInput {
                 attempts_url: rejects_url.filter(|_| input.on_error != OnError::Fail).cloned(),
                 ..loaded
@@ -64,24 +64,23 @@ pub(super) async fn load_inputs(
         .await
 }
 
+/// How inputs are looked at and split.
 #[derive(Clone, Copy)]
-struct Splitting {
+struct Reading<'a> {
+    runtime: &'a RuntimeEnv,
+    storage: &'a Storage,
     split_bytes: Option<ByteSize>,
     slots: u32,
 }
 
-async fn load_input(
-    runtime: &Arc<RuntimeEnv>,
-    name: &str,
-    input: &InputSpec,
-    splitting: Splitting,
-) -> Result<LoadedInput, FailureCause> {
-    let files = list_input(input).await.map_err(FailureCause::from)?;
+async fn load_input(reading: Reading<'_>, name: &str, input: &InputSpec) -> Result<LoadedInput, FailureCause> {
+    let Reading { runtime, storage, split_bytes, slots } = reading;
+    let files = storage.list_input(input).await.map_err(FailureCause::from)?;
     let bytes = files.iter().map(|file| file.bytes).sum();
     let content_bytes = files.iter().map(InputFile::content_bytes_estimated).sum();
     let shape = inspect_input(input, &files, runtime).await?;
     check_columns(&shape.schema).map_err(FailureCause::task)?;
-    let split_bytes = splitting.split_bytes.map_or_else(|| auto_split_bytes(bytes, splitting.slots), |size| size.0);
+    let split_bytes = split_bytes.map_or_else(|| auto_split_bytes(bytes, slots), |size| size.0);
     let splits = pack_splits(&files, &input.format, split_bytes).map_err(FailureCause::task)?;
     Ok(LoadedInput {
         name: name.to_owned(),

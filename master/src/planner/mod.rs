@@ -6,6 +6,7 @@
 mod cut;
 mod estimate;
 mod gather;
+mod homes;
 mod inputs;
 mod joins;
 mod label;
@@ -26,13 +27,14 @@ mod thread;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use datafusion::execution::runtime_env::RuntimeEnv;
+use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use hearth_common::{FailureCause, JobId, JobSpec};
-use hearth_storage::register_stores;
+use hearth_storage::Storage;
 use tokio::runtime::Handle;
 
 pub use planned::{PlannedJob, PlannedStage};
 
+use homes::Homes;
 use inputs::load_inputs;
 use session::PlanningSession;
 use thread::on_planning_thread;
@@ -48,6 +50,10 @@ pub struct PlanRequest {
     pub slots: u32,
     /// URL of the `attempts/` directory in the job's staging; unused without an output.
     pub attempts_url: String,
+    /// Where the inputs are.
+    pub storage: Storage,
+    /// Names and addresses of the workers' hosts, in lower case, as far as they are known: hosts that hold data go by these.
+    pub hosts: BTreeSet<String>,
 }
 
 /// Plans a job.
@@ -79,12 +85,13 @@ fn plan_on_this_thread(request: &PlanRequest, tuning: Tuning, handle: &Handle) -
     let names: BTreeSet<&str> = spec.inputs.keys().map(String::as_str).collect();
     query.check_tables(&spec.query, &names, session::is_table_function)?;
 
-    let runtime = Arc::new(RuntimeEnv::default());
-    register_stores(&runtime);
+    let runtime = RuntimeEnvBuilder::new().with_object_store_registry(request.storage.stores()).build();
+    let runtime = Arc::new(runtime.map_err(|error| FailureCause::internal(error.to_string()))?);
     let inputs = handle.block_on(load_inputs(&runtime, request))?;
     let session = PlanningSession::new(runtime, request, tuning, &inputs);
     let plan = handle.block_on(session.plan(query, &spec.query))?;
-    let planned = stages::build_stages(&plan, spec, &request.attempts_url)?;
+    let homes = handle.block_on(Homes::find(&request.storage, &inputs, &request.hosts));
+    let planned = stages::build_stages(&plan, spec, &request.attempts_url, &homes)?;
     tracing::info!(%job, inputs = inputs.len(), stages = planned.stages.len(), "planned job");
     let inferred = inputs.iter().filter_map(|input| input.inferred.clone()).collect();
     Ok(PlannedJob { inferred, ..planned })

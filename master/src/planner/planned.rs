@@ -77,6 +77,15 @@ impl StageLeaf {
         }
     }
 
+    /// What a task reads of the leaf, and no other task does.
+    pub(super) fn own_splits(&self, task: u32) -> impl Iterator<Item = &InputSplit> {
+        let partitions = match self.reach.spread {
+            Spread::OneEach => self.partitions_of(task),
+            Spread::AllEach => 0..0,
+        };
+        partitions.flat_map(|partition| self.splits(partition))
+    }
+
     fn splits(&self, partition: u32) -> &[InputSplit] {
         match &self.source {
             LeafSource::Splits(splits) => splits.get(partition as usize).map_or(&[], Vec::as_slice),

@@ -7,10 +7,11 @@ use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
 use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties};
 use hearth_common::{FailureCause, JobSpec};
 use hearth_plan::{OutputSink, ResultSink, ShuffleSink, Sink, StageProgram, encode_stage};
-use hearth_scheduler::{FinalOutput, InputKind, JobGraph, StageInput, StageSpec, TaskLayout};
+use hearth_scheduler::{FinalOutput, HostBytes, InputKind, JobGraph, StageInput, StageSpec, TaskLayout};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::cut::{CutPlan, CutStage, Exchange, LeafSource, cut_plan};
+use super::homes::Homes;
 use super::label::describe;
 use super::layout::{LeafReach, is_hashed, lay_out, reach_leaves};
 use super::operators::is_determinate;
@@ -24,13 +25,15 @@ pub(super) fn build_stages(
     plan: &Arc<dyn ExecutionPlan>,
     spec: &JobSpec,
     attempts_url: &str,
+    homes: &Homes,
 ) -> Result<PlannedJob, FailureCause> {
     let last = last_sink(spec, attempts_url);
     let cut = cut_for(plan, &last).map_err(|error| internal(&error))?;
     let mut specs = Vec::with_capacity(cut.stages.len());
     let mut stages = Vec::with_capacity(cut.stages.len());
     for stage in &cut.stages {
-        let (spec, planned) = build_stage(stage, &cut, &last)?;
+        let (mut spec, planned) = build_stage(stage, &cut, &last)?;
+        spec.homes = homes_of(spec.tasks, &planned.leaves, homes);
         specs.push(spec);
         stages.push(planned);
     }
@@ -72,6 +75,16 @@ fn build_stage(stage: &CutStage, cut: &CutPlan, last: &Sink) -> Result<(StageSpe
     let planned =
         PlannedStage { label: describe(stage.plan.as_ref(), ending), program_xxh3: xxh3_64(&program), program, leaves };
     Ok((spec, planned))
+}
+
+/// The hosts that the tasks of a stage prefer. What every task reads makes none of them special.
+fn homes_of(tasks: TaskLayout, leaves: &[StageLeaf], homes: &Homes) -> Vec<Vec<HostBytes>> {
+    let TaskLayout::Fixed { tasks } = tasks else { return Vec::new() };
+    let of_task = |task| homes.of_task(leaves.iter().flat_map(|leaf| leaf.own_splits(task)));
+    let mut found: Vec<Vec<HostBytes>> = (0..tasks).map(of_task).collect();
+    let used = found.iter().rposition(|hosts| !hosts.is_empty()).map_or(0, |last| last + 1);
+    found.truncate(used);
+    found
 }
 
 const fn ending_of(last: &Sink) -> &'static str {

@@ -54,14 +54,14 @@ impl Scene {
         };
         let intent = CommitIntent::new(JOB, accepted.spec.output.as_ref().unwrap(), &[file]).unwrap();
         let attempts = intent.staging().unwrap().attempts();
-        std::fs::create_dir_all(attempts.local_path()).unwrap();
-        std::fs::write(attempts.join("attempt").local_path(), "rows").unwrap();
+        std::fs::create_dir_all(attempts.local_path().unwrap()).unwrap();
+        std::fs::write(attempts.join("attempt").local_path().unwrap(), "rows").unwrap();
         Self { root, store, accepted, intent }
     }
 
     async fn begin_commit(&self) {
         let staging = self.intent.staging().unwrap();
-        commit::begin(&*commit_fs(staging.destination()), &self.intent).await.unwrap();
+        commit::begin(&*Storage::default().commit_fs(staging.destination()), &self.intent).await.unwrap();
         self.store.record_intent(&self.intent).await.unwrap();
     }
 
@@ -74,7 +74,7 @@ impl Scene {
             store.close().await;
             let jobs;
             (store, jobs) = Store::open(&path).unwrap();
-            let history = recover(&store, jobs).await.unwrap();
+            let history = recover(&store, &Storage::default(), jobs).await.unwrap();
             assert_eq!(history.len(), 1);
             assert_eq!(history[0].key.as_deref(), Some("key"));
             statuses.push(history[0].status.clone());
@@ -109,7 +109,7 @@ async fn a_commit_that_was_begun_is_carried_through() {
 async fn a_commit_that_was_published_but_not_recorded_is_done() {
     let scene = Scene::new().await;
     scene.begin_commit().await;
-    let fs = commit_fs(scene.intent.staging().unwrap().destination());
+    let fs = Storage::default().commit_fs(scene.intent.staging().unwrap().destination());
     commit::roll_forward(&*fs, &scene.intent).await.unwrap();
     scene.check(JobState::Done, true).await;
 }
@@ -134,7 +134,7 @@ async fn a_stored_result_is_kept() {
 async fn an_ended_job_is_left_alone() {
     let scene = Scene::new().await;
     let staging = Staging::of(JOB, &scene.accepted.spec.output.as_ref().unwrap().path).unwrap();
-    commit::clean_up(&*commit_fs(staging.destination()), &staging).await.unwrap();
+    commit::clean_up(&*Storage::default().commit_fs(staging.destination()), &staging).await.unwrap();
     let mut ended = (*job(7, JobState::Cancelled)).clone();
     ended.finished_ms = Some(9);
     scene.store.record_end(&ended).await.unwrap();

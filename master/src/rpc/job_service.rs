@@ -7,6 +7,7 @@ use hearth_common::{JobId, JobStatus};
 use hearth_proto::convert::{FetchResult, ListJobs, SubmitJob, job_id_of, worker_id_of};
 use hearth_proto::wire;
 use hearth_proto::wire::job_service_server::JobService;
+use hearth_storage::Storage;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
@@ -23,13 +24,14 @@ const STATES_MAX: usize = 2;
 #[derive(Debug)]
 pub(crate) struct JobRpc {
     handle: LoopHandle,
+    storage: Storage,
     results: PathBuf,
     request_bytes_max: usize,
 }
 
 impl JobRpc {
-    pub(crate) const fn new(handle: LoopHandle, results: PathBuf, request_bytes_max: usize) -> Self {
-        Self { handle, results, request_bytes_max }
+    pub(crate) const fn new(handle: LoopHandle, storage: Storage, results: PathBuf, request_bytes_max: usize) -> Self {
+        Self { handle, storage, results, request_bytes_max }
     }
 
     pub(super) const fn request_bytes_max(&self) -> usize {
@@ -49,7 +51,7 @@ pub(super) fn unknown(job: JobId) -> Status {
 impl JobService for JobRpc {
     async fn submit(&self, request: Request<wire::SubmitRequest>) -> Result<Response<wire::SubmitResponse>, Status> {
         let request = SubmitJob::try_from(request.into_inner()).map_err(invalid)?;
-        let submitted = submit::submit(&self.handle, request).await?;
+        let submitted = submit::submit(&self.handle, &self.storage, request).await?;
         Ok(Response::new(wire::SubmitResponse { job_id: submitted.job.to_string(), existed: submitted.existed }))
     }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use hearth_common::JobSpec;
 use hearth_proto::convert::SubmitJob;
-use hearth_storage::{Location, commit_fs};
+use hearth_storage::{Location, Storage};
 use tonic::Status;
 
 use crate::commit::{self, CommitError};
@@ -15,14 +15,14 @@ use crate::store::AcceptedJob;
 const LOOK_MAX: Duration = Duration::from_secs(20);
 
 /// Submits a job, or finds the one that its key belongs to.
-pub(super) async fn submit(handle: &LoopHandle, request: SubmitJob) -> Result<Submitted, Status> {
+pub(super) async fn submit(handle: &LoopHandle, storage: &Storage, request: SubmitJob) -> Result<Submitted, Status> {
     let SubmitJob { idempotency_key: key, spec } = request;
     spec.validate().map_err(|error| Status::invalid_argument(error.to_string()))?;
     let hash = AcceptedJob::hash_of(&spec);
     if let Some(known) = find(handle, key.as_deref(), hash).await? {
         return Ok(known);
     }
-    if let Err(refusal) = check_places(&spec).await {
+    if let Err(refusal) = check_places(storage, &spec).await {
         // The job of this key may have been committed between the two looks: then the destination is its own.
         return find(handle, key.as_deref(), hash).await?.ok_or(refusal);
     }
@@ -37,13 +37,13 @@ async fn find(handle: &LoopHandle, key: Option<&str>, hash: u128) -> Result<Opti
 }
 
 /// Paths that cannot be, and an output that must not exist: told at once instead of after planning.
-async fn check_places(spec: &JobSpec) -> Result<(), Status> {
+async fn check_places(storage: &Storage, spec: &JobSpec) -> Result<(), Status> {
     for path in spec.inputs.values().flat_map(|input| &input.paths) {
         Location::parse(path).map_err(|error| Status::invalid_argument(error.to_string()))?;
     }
     let Some(output) = &spec.output else { return Ok(()) };
     let location = Location::parse(&output.path).map_err(|error| Status::invalid_argument(error.to_string()))?;
-    let fs = commit_fs(&location);
+    let fs = storage.commit_fs(&location);
     match tokio::time::timeout(LOOK_MAX, commit::check_destination(&*fs, spec)).await {
         Ok(Ok(())) => Ok(()),
         Ok(Err(error)) => Err(misplaced(&error)),

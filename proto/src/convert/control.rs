@@ -25,6 +25,12 @@ pub const CONTROL_MESSAGE_BYTES_MAX: usize = 64 << 20;
 /// Most links in one report. A link is half an input split or more, so an attempt reads few of them from each leaf.
 pub const SCANS_MAX: usize = 1 << 16;
 
+/// Most names of a worker's host, besides the one for people.
+pub const NAMES_MAX: usize = 8;
+
+/// Longest text about what an attempt waits for, in bytes.
+pub const WAITING_BYTES_MAX: usize = 4096;
+
 /// Most slots of a worker.
 pub const SLOTS_MAX: u32 = 4096;
 
@@ -66,6 +72,8 @@ pub struct Hello {
     pub shuffle_outputs: Vec<AttemptId>,
     /// Shared secret; empty until authentication exists.
     pub token: String,
+    /// Further names and addresses of the host, to compare with those of hosts that hold data; at most [`NAMES_MAX`].
+    pub names: Vec<String>,
 }
 
 /// That the worker lives, and how far its attempts are.
@@ -80,12 +88,14 @@ pub struct Heartbeat {
 }
 
 /// How far a running attempt is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AttemptProgress {
     /// The attempt.
     pub attempt: AttemptId,
     /// Its figures so far.
     pub metrics: AttemptMetrics,
+    /// What it waits for outside the cluster, for people; at most [`WAITING_BYTES_MAX`].
+    pub waiting_for: Option<String>,
 }
 
 /// How an attempt ended.

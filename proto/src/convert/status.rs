@@ -2,7 +2,7 @@
 
 use hearth_common::{
     AttemptCounts, AttemptMetrics, FailureCause, InferredColumn, InferredInput, InputRecords, InputStatus, JobStatus,
-    OutputStatus, Reject, StageId, StageStatus, WorkerState, WorkerStatus,
+    LocalityCounts, OutputStatus, Reject, StageId, StageStatus, WorkerState, WorkerStatus,
 };
 
 use super::error::{ConvertError, parsed, required, unknown_value};
@@ -33,6 +33,7 @@ impl TryFrom<wire::Job> for JobStatus {
             query: message.query,
             inputs: message.inputs.into_iter().map(InputStatus::try_from).collect::<Result<_, _>>()?,
             inferred: message.inferred.into_iter().map(InferredInput::from).collect(),
+            locality: message.locality.map(LocalityCounts::from).unwrap_or_default(),
         })
     }
 }
@@ -56,7 +57,22 @@ impl From<JobStatus> for wire::Job {
             query: job.query,
             inputs: job.inputs.into_iter().map(wire::InputStatus::from).collect(),
             inferred: job.inferred.into_iter().map(wire::InferredInput::from).collect(),
+            locality: Some(job.locality.into()),
         }
+    }
+}
+
+impl From<wire::LocalityCounts> for LocalityCounts {
+    fn from(message: wire::LocalityCounts) -> Self {
+        let wire::LocalityCounts { local, remote } = message;
+        Self { local, remote }
+    }
+}
+
+impl From<LocalityCounts> for wire::LocalityCounts {
+    fn from(counts: LocalityCounts) -> Self {
+        let LocalityCounts { local, remote } = counts;
+        Self { local, remote }
     }
 }
 

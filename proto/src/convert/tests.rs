@@ -5,9 +5,9 @@ use std::fmt::Debug;
 use hearth_common::{
     AttemptCounts, AttemptId, AttemptMetrics, ByteSize, ColumnSpec, Compression, CsvOptions, Encoding, ExtraColumns,
     FailureCause, InferredColumn, InferredInput, InputCompression, InputFormat, InputRecords, InputSpec, InputStatus,
-    JobId, JobSettings, JobSpec, JobState, JobStatus, MissingColumns, OnError, OutputFormat, OutputMode, OutputSpec,
-    OutputStatus, Place, Priority, Reject, RejectLimit, StageId, StageStatus, TaskId, ValueType, WorkerId, WorkerState,
-    WorkerStatus,
+    JobId, JobSettings, JobSpec, JobState, JobStatus, LocalityCounts, MissingColumns, OnError, OutputFormat,
+    OutputMode, OutputSpec, OutputStatus, Place, Priority, Reject, RejectLimit, StageId, StageStatus, TaskId,
+    ValueType, WorkerId, WorkerState, WorkerStatus,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -268,10 +268,12 @@ fn status() -> impl Strategy<Value = JobStatus> {
         second,
         second_won,
     });
+    let locality = any::<[u64; 2]>().prop_map(|[local, remote]| LocalityCounts { local, remote });
+    let counts = (counts, locality);
     let work = (vec(stage(), 0..3), metrics(), counts, vec(input_status(), 0..3), vec(inferred(), 0..3));
     (job_id(), state(), times, texts, proptest::option::of(cause()), work, output).prop_map(
         |(id, state, times, (name, waiting_for, query, has_result), failure, work, output)| {
-            let (stages, metrics, attempts, inputs, inferred) = work;
+            let (stages, metrics, (attempts, locality), inputs, inferred) = work;
             let (submitted_ms, started_ms, finished_ms) = times;
             JobStatus {
                 id,
@@ -290,6 +292,7 @@ fn status() -> impl Strategy<Value = JobStatus> {
                 query,
                 inputs,
                 inferred,
+                locality,
             }
         },
     )

@@ -110,7 +110,9 @@ impl Cluster {
                 }
             }
         }
-        until(Duration::from_secs(60), "safe mode left", || self.run(&["safemode", "leave"]).is_ok())?;
+        // The shell that leaves safe mode takes seconds to start.
+        let is_safe = || self.run(&["state"]).map_or(true, |state| !state.contains("\"Operational\""));
+        until(Duration::from_secs(60), "safe mode left", || !is_safe() || self.run(&["safemode", "leave"]).is_ok())?;
         self.run(&["wait"]).map(drop)
     }
 }

@@ -17,6 +17,14 @@ mod corpus;
 #[cfg(test)]
 mod csv;
 #[cfg(test)]
+mod hdfs;
+#[cfg(test)]
+mod hdfs_failures;
+#[cfg(test)]
+mod hdfs_fixture;
+#[cfg(test)]
+mod hdfs_fs;
+#[cfg(test)]
 mod http;
 #[cfg(test)]
 mod jobs;

@@ -23,7 +23,7 @@ const MAY_NAME: [(&str, &[&str]); 16] = [
     ),
     ("hearth-worker", &["hearth-common", "hearth-proto", "hearth-storage", "hearth-csv", "hearth-plan"]),
     ("hearth-client", &["hearth-common", "hearth-proto"]),
-    ("hearth", &["hearth-client", "hearth-common", "hearth-master", "hearth-proto", "hearth-worker"]),
+    ("hearth", &["hearth-client", "hearth-common", "hearth-hdfs", "hearth-master", "hearth-proto", "hearth-worker"]),
     ("hearth-tests", &[]),
     ("hearth-test-hdfs", &[]),
     ("hearth-bench", &["hearth-common", "hearth-plan", "hearth-scan", "hearth-storage", "hearth-tests"]),

@@ -39,6 +39,7 @@ fn host(directory: &Path, memory: ByteSize) -> Arc<AttemptHost> {
     fs::create_dir_all(&spill).unwrap();
     Arc::new(AttemptHost {
         memory: AttemptMemory::new(&config, spill).unwrap(),
+        storage: Storage::default(),
         store: Arc::new(ShuffleStore::new(WORKER, directory.join("shuffle"))),
         fetcher: Arc::new(Fetcher::new(Handle::current())),
     })

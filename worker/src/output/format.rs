@@ -1,7 +1,6 @@
 //! The file formats of job outputs, behind one trait.
 
 use std::io::{BufWriter, Write};
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -35,8 +34,8 @@ pub(super) trait FormatWriter: Send {
     fn memory_bytes(&self) -> usize;
     /// Gives memory back, at the price of smaller row groups.
     fn relieve(&mut self) -> Result<(), FailureCause>;
-    /// Completes the file and brings it to the disk. Answers with its path and size.
-    fn finish(self: Box<Self>) -> Result<(PathBuf, u64), FailureCause>;
+    /// Completes the content of the file.
+    fn finish(self: Box<Self>) -> Result<FileWriter, FailureCause>;
 }
 
 pub(super) fn extension(format: OutputFormat) -> &'static str {
@@ -47,9 +46,12 @@ pub(super) fn extension(format: OutputFormat) -> &'static str {
     }
 }
 
-/// Begins a file.
-pub(super) fn create(url: &str, spec: &OutputSpec, schema: &SchemaRef) -> Result<Box<dyn FormatWriter>, FailureCause> {
-    let file = FileWriter::create(url).map_err(StorageError::into_cause)?;
+/// Begins the content of a file.
+pub(super) fn create(
+    file: FileWriter,
+    spec: &OutputSpec,
+    schema: &SchemaRef,
+) -> Result<Box<dyn FormatWriter>, FailureCause> {
     Ok(match spec.format {
         OutputFormat::Parquet => Box::new(ParquetFile::create(file, spec, schema)?),
         OutputFormat::Csv => Box::new(CsvFile::create(file, schema)?),
@@ -114,7 +116,7 @@ impl FormatWriter for ParquetFile {
         self.writer.flush().map_err(parquet_cause)
     }
 
-    fn finish(self: Box<Self>) -> Result<(PathBuf, u64), FailureCause> {
+    fn finish(self: Box<Self>) -> Result<FileWriter, FailureCause> {
         finish_file(self.writer.into_inner().map_err(parquet_cause)?)
     }
 }
@@ -176,7 +178,7 @@ impl FormatWriter for CsvFile {
         Ok(())
     }
 
-    fn finish(self: Box<Self>) -> Result<(PathBuf, u64), FailureCause> {
+    fn finish(self: Box<Self>) -> Result<FileWriter, FailureCause> {
         finish_file(self.writer.into_inner().file)
     }
 }
@@ -212,17 +214,12 @@ impl FormatWriter for JsonFile {
         Ok(())
     }
 
-    fn finish(mut self: Box<Self>) -> Result<(PathBuf, u64), FailureCause> {
+    fn finish(mut self: Box<Self>) -> Result<FileWriter, FailureCause> {
         self.writer.finish().map_err(arrow_cause)?;
         finish_file(self.writer.into_inner().file)
     }
 }
 
-fn finish_file(file: BufWriter<FileWriter>) -> Result<(PathBuf, u64), FailureCause> {
-    let file = file
-        .into_inner()
-        .map_err(|error| StorageError::from_io("write", "an output file", error.into_error()).into_cause())?;
-    let path = file.path().to_owned();
-    let bytes = file.finish().map_err(StorageError::into_cause)?;
-    Ok((path, bytes))
+fn finish_file(file: BufWriter<FileWriter>) -> Result<FileWriter, FailureCause> {
+    file.into_inner().map_err(|error| StorageError::from_io("write", "an output file", error.into_error()).into_cause())
 }

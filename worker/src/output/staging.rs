@@ -1,9 +1,7 @@
 //! Names of the files an attempt leaves in staging, and their removal when the attempt does not succeed.
 
-use std::fs;
-use std::path::PathBuf;
-
 use hearth_common::{AttemptId, OutputFile};
+use hearth_storage::StoredFile;
 
 /// Files of one attempt. Dropped before [`StagedFiles::keep`], it removes them.
 #[derive(Debug)]
@@ -12,7 +10,7 @@ pub(super) struct StagedFiles {
     attempt: AttemptId,
     extension: &'static str,
     next: u32,
-    written: Vec<(PathBuf, OutputFile)>,
+    written: Vec<(StoredFile, OutputFile)>,
 }
 
 /// A file that is about to be written.
@@ -37,8 +35,8 @@ impl StagedFiles {
         StagedName { url: format!("{}/{staged}", self.attempts_url), staged }
     }
 
-    pub(super) fn add(&mut self, path: PathBuf, file: OutputFile) {
-        self.written.push((path, file));
+    pub(super) fn add(&mut self, stored: StoredFile, file: OutputFile) {
+        self.written.push((stored, file));
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -57,10 +55,8 @@ impl StagedFiles {
 
 impl Drop for StagedFiles {
     fn drop(&mut self) {
-        for (path, _) in &self.written {
-            if let Err(error) = fs::remove_file(path) {
-                tracing::warn!(path = %path.display(), %error, "could not remove a staged file");
-            }
+        for (stored, _) in self.written.drain(..) {
+            stored.discard();
         }
     }
 }

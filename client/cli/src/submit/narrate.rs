@@ -128,7 +128,7 @@ fn time_left(done: u64, all: u64, elapsed: Duration) -> Option<Duration> {
 
 #[cfg(test)]
 mod tests {
-    use hearth_common::{AttemptCounts, JobId};
+    use hearth_common::{AttemptCounts, JobId, LocalityCounts};
 
     use super::*;
 
@@ -157,6 +157,7 @@ mod tests {
             query: String::new(),
             inputs: Vec::new(),
             inferred: Vec::new(),
+            locality: LocalityCounts::default(),
         }
     }
 

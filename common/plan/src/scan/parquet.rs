@@ -46,7 +46,8 @@ async fn open(
     if !spec.filters.is_empty() {
         source = source.with_predicate(conjunction(spec.filters.iter().cloned()));
     }
-    let config = FileScanConfigBuilder::new(location.store_url(), Arc::new(source))
+    let store_url = location.store_url().map_err(|error| external(error.into()))?;
+    let config = FileScanConfigBuilder::new(store_url, Arc::new(source))
         .with_file(file)
         .with_projection_indices(spec.projection.clone())?
         .with_limit(spec.limit)

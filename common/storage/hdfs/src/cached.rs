@@ -9,16 +9,15 @@ use std::time::{Duration, Instant};
 
 use crate::client::lock;
 use crate::error::Action;
-use crate::{Entry, Hdfs, HdfsError, HdfsFile, HdfsUrl, Kind};
+use crate::{Entry, Hdfs, HdfsError, HdfsFile, HdfsUrl, Kind, Waits};
 
 /// How long a look is believed.
 const FRESH: Duration = Duration::from_secs(5);
 const FILES_MAX: usize = 512;
 
 /// The files known of one cluster.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct CachedFiles {
-    hdfs: Hdfs,
     files: Mutex<BTreeMap<String, Known>>,
 }
 
@@ -31,21 +30,18 @@ struct Known {
 }
 
 impl CachedFiles {
-    pub(crate) fn new(hdfs: Hdfs) -> Self {
-        Self { hdfs, files: Mutex::default() }
-    }
-
-    pub(crate) fn hdfs(&self) -> &Hdfs {
-        &self.hdfs
-    }
-
-    /// What stands under the name of a file.
-    pub(crate) async fn entry(&self, url: &HdfsUrl) -> Result<Entry, HdfsError> {
-        let known = self.known(url);
-        if let Some(known) = known.as_ref().filter(|known| known.looked.elapsed() < FRESH) {
-            return Ok(known.entry.clone());
+    /// What stands under the name of a file, or stood there a moment ago.
+    pub(crate) async fn entry(&self, hdfs: &Hdfs, url: &HdfsUrl) -> Result<Entry, HdfsError> {
+        match self.known(url).filter(|known| known.looked.elapsed() < FRESH) {
+            Some(known) => Ok(known.entry),
+            None => self.look(hdfs, url).await,
         }
-        let entry = self.hdfs.stat(url).await;
+    }
+
+    /// What stands under the name of a file now. Later reads are of that file. A `NameNode` that does not answer is waited for.
+    pub(crate) async fn look(&self, hdfs: &Hdfs, url: &HdfsUrl) -> Result<Entry, HdfsError> {
+        let known = self.known(url);
+        let entry = hdfs.wait_quietly(|| hdfs.stat(url)).await;
         let action = Action { verb: "read", path: url };
         let entry = match entry {
             Ok(entry) if entry.kind == Kind::File => entry,
@@ -61,17 +57,18 @@ impl CachedFiles {
     }
 
     /// The file, open.
-    pub(crate) async fn file(&self, url: &HdfsUrl) -> Result<(Entry, HdfsFile), HdfsError> {
-        let entry = self.entry(url).await?;
+    pub(crate) async fn file(&self, hdfs: &Hdfs, url: &HdfsUrl) -> Result<(Entry, HdfsFile), HdfsError> {
+        let entry = self.entry(hdfs, url).await?;
         if let Some(file) = self.known(url).filter(|known| known.entry == entry).and_then(|known| known.file) {
-            return Ok((entry, file));
+            return Ok((entry, file.through(hdfs)));
         }
-        let file = HdfsFile::open(&self.hdfs, url).await?;
+        let file = hdfs.wait_quietly(|| HdfsFile::open(hdfs, url)).await?;
         if file.bytes() != entry.bytes {
             lock(&self.files).remove(url.path());
             return Err(HdfsError::Changed { path: url.to_string(), before: entry.bytes, now: file.bytes() });
         }
-        self.remember(url, entry.clone(), Some(file.clone()));
+        // What is kept must not keep the waits of one piece of work alive.
+        self.remember(url, entry.clone(), Some(file.through(&hdfs.telling(Waits::default()))));
         Ok((entry, file))
     }
 

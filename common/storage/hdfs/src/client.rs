@@ -13,7 +13,7 @@ use crate::deadline::{NoOutcome, within};
 use crate::error::Action;
 use crate::hadoop_conf::{HadoopConf, NameNodes};
 use crate::locations::Locator;
-use crate::{HdfsError, HdfsSettings, HdfsUrl};
+use crate::{HdfsError, HdfsSettings, HdfsUrl, Waits};
 
 /// Every cluster that this process talks to, and the threads on which its bytes move.
 #[derive(Debug, Clone)]
@@ -46,6 +46,7 @@ impl Drop for Threads {
 #[derive(Debug, Clone)]
 pub struct Hdfs {
     inner: Arc<HdfsInner>,
+    waits: Waits,
 }
 
 #[derive(Debug)]
@@ -128,7 +129,17 @@ impl Hdfs {
         let counters = Counters::default();
         let authority = authority.to_owned();
         let inner = HdfsInner { authority, nodes, settings, conf, threads, handle, counters, connection, locator };
-        Ok(Self { inner: Arc::new(inner) })
+        Ok(Self { inner: Arc::new(inner), waits: Waits::default() })
+    }
+
+    /// The same cluster over the same connection, for work that tells why it waits.
+    #[must_use]
+    pub fn telling(&self, waits: Waits) -> Self {
+        Self { inner: Arc::clone(&self.inner), waits }
+    }
+
+    pub(crate) fn waits(&self) -> &Waits {
+        &self.waits
     }
 
     /// The URL of a path of this cluster.
@@ -166,7 +177,7 @@ impl Hdfs {
     }
 
     /// Runs a task on the threads for HDFS. They live as long as this handle.
-    pub(crate) fn spawn<T: Send + 'static>(
+    pub fn spawn<T: Send + 'static>(
         &self,
         work: impl Future<Output = T> + Send + 'static,
     ) -> tokio::task::JoinHandle<T> {

@@ -20,11 +20,11 @@ use crate::{Hdfs, HdfsError, HdfsStream, HdfsUrl};
 /// A file that is open for reading. Cheap to clone.
 #[derive(Clone)]
 pub struct HdfsFile {
+    hdfs: Hdfs,
     inner: Arc<FileInner>,
 }
 
 struct FileInner {
-    hdfs: Hdfs,
     url: HdfsUrl,
     bytes: u64,
     opened: Mutex<Opened>,
@@ -56,7 +56,7 @@ impl HdfsFile {
         add(&hdfs.counters().files_opened, 1);
         let bytes = reader.file_length() as u64;
         let opened = Mutex::new(Opened { reader: Arc::new(reader), number: 0 });
-        Ok(Self { inner: Arc::new(FileInner { hdfs: hdfs.clone(), url: url.clone(), bytes, opened }) })
+        Ok(Self { hdfs: hdfs.clone(), inner: Arc::new(FileInner { url: url.clone(), bytes, opened }) })
     }
 
     /// Its length, in bytes.
@@ -72,7 +72,12 @@ impl HdfsFile {
     }
 
     pub(crate) fn hdfs(&self) -> &Hdfs {
-        &self.inner.hdfs
+        &self.hdfs
+    }
+
+    /// The same open file, read through another handle on its cluster.
+    pub(crate) fn through(&self, hdfs: &Hdfs) -> Self {
+        Self { hdfs: hdfs.clone(), inner: Arc::clone(&self.inner) }
     }
 
     /// A range of it, whole.
@@ -118,12 +123,12 @@ impl HdfsFile {
             return Ok(());
         }
         let inner = &self.inner;
-        let reader = ask_for_blocks(&inner.hdfs, &inner.url).await?;
+        let reader = ask_for_blocks(&self.hdfs, &inner.url).await?;
         let now = reader.file_length() as u64;
         if now != inner.bytes {
             return Err(HdfsError::Changed { path: inner.url.to_string(), before: inner.bytes, now });
         }
-        add(&inner.hdfs.counters().files_reopened, 1);
+        add(&self.hdfs.counters().files_reopened, 1);
         *lock(&inner.opened) = Opened { reader: Arc::new(reader), number: number + 1 };
         Ok(())
     }
@@ -197,7 +202,7 @@ impl Pull {
         if self.failures > 1 {
             self.file.hdfs().pause(self.failures - 1).await;
         }
-        self.file.reopen(self.number).await
+        self.file.hdfs().wait_quietly(|| self.file.reopen(self.number)).await
     }
 }
 

@@ -26,6 +26,7 @@ mod stream;
 mod upload;
 mod url;
 mod wait;
+mod waits;
 mod writer;
 
 pub use change::{Overwrite, Removed};
@@ -44,4 +45,5 @@ pub use stream::HdfsStream;
 pub use upload::{Content, Upload, Uploaded};
 pub use url::HdfsUrl;
 pub use wait::{Patience, Waiting};
+pub use waits::{Waits, WaitsReader};
 pub use writer::{HdfsWriter, NewFile, Parents};

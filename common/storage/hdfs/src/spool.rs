@@ -32,6 +32,12 @@ impl Spool {
         self.bytes
     }
 
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        self.file.path()
+    }
+
     /// What to give to [`crate::Hdfs::upload`]. The spool must live until that is done.
     #[must_use]
     pub fn content(&self) -> Content {

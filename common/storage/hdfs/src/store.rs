@@ -15,13 +15,14 @@ use object_store::{
 };
 
 use crate::cached::CachedFiles;
-use crate::{Depth, Entry, Hdfs, HdfsError, HdfsUrl, Kind, Listing};
+use crate::{Depth, Entry, Hdfs, HdfsError, HdfsUrl, Kind, Listing, Waits};
 
 const STORE: &str = "HDFS";
 
 /// One cluster as an object store. Names that begin with `.` or `_` are not listed.
 #[derive(Debug, Clone)]
 pub struct HdfsStore {
+    hdfs: Hdfs,
     files: Arc<CachedFiles>,
 }
 
@@ -29,7 +30,13 @@ impl HdfsStore {
     /// A store over a cluster. Clones share what they know of its files.
     #[must_use]
     pub fn new(hdfs: Hdfs) -> Self {
-        Self { files: Arc::new(CachedFiles::new(hdfs)) }
+        Self { hdfs, files: Arc::default() }
+    }
+
+    /// The same store, for work that tells why it waits.
+    #[must_use]
+    pub fn telling(&self, waits: Waits) -> Self {
+        Self { hdfs: self.hdfs.telling(waits), files: Arc::clone(&self.files) }
     }
 
     /// The store's path of a file: the raw path, without the first slash. `Path::from` would encode it.
@@ -42,19 +49,19 @@ impl HdfsStore {
     }
 
     fn url(&self, path: &Path) -> Result<HdfsUrl> {
-        self.files.hdfs().url(path.as_ref()).map_err(|error| store_error(path.as_ref(), error))
+        self.hdfs.url(path.as_ref()).map_err(|error| store_error(path.as_ref(), error))
     }
 
     fn listing(&self, prefix: Option<&Path>, depth: Depth) -> Result<Listing> {
         let root = Path::default();
         let url = self.url(prefix.unwrap_or(&root))?;
-        Ok(self.files.hdfs().list(&url, depth).visible())
+        Ok(self.hdfs.list(&url, depth).visible())
     }
 }
 
 impl fmt::Display for HdfsStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "hdfs://{}", self.files.hdfs().authority())
+        write!(f, "hdfs://{}", self.hdfs.authority())
     }
 }
 
@@ -71,7 +78,13 @@ impl ObjectStore for HdfsStore {
     async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
         let url = self.url(location)?;
         let fail = |error| store_error(location.as_ref(), error);
-        let entry = self.files.entry(&url).await.map_err(fail)?;
+        // Whoever asks for the metadata alone wants to know what is there now.
+        let entry = if options.head {
+            self.files.look(&self.hdfs, &url).await
+        } else {
+            self.files.entry(&self.hdfs, &url).await
+        };
+        let entry = entry.map_err(fail)?;
         let meta = meta_of(location.clone(), &entry);
         options.check_preconditions(&meta)?;
         let range = match options.range.as_ref().filter(|_| entry.bytes > 0) {
@@ -83,7 +96,7 @@ impl ObjectStore for HdfsStore {
         let payload = if options.head || range.is_empty() {
             stream::empty().boxed()
         } else {
-            let (opened, file) = self.files.file(&url).await.map_err(fail)?;
+            let (opened, file) = self.files.file(&self.hdfs, &url).await.map_err(fail)?;
             if opened != entry {
                 return Err(fail(HdfsError::Changed { path: url.to_string(), before: entry.bytes, now: opened.bytes }));
             }
@@ -100,7 +113,7 @@ impl ObjectStore for HdfsStore {
     async fn get_ranges(&self, location: &Path, ranges: &[Range<u64>]) -> Result<Vec<bytes::Bytes>> {
         let url = self.url(location)?;
         let fail = |error| store_error(location.as_ref(), error);
-        let (_, file) = self.files.file(&url).await.map_err(fail)?;
+        let (_, file) = self.files.file(&self.hdfs, &url).await.map_err(fail)?;
         let read = |range: Range<u64>| {
             let file = &file;
             async move { file.read_range(range).await.map_err(fail) }

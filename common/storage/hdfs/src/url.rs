@@ -56,6 +56,12 @@ impl HdfsUrl {
         self.with_path(&format!("{}/{name}", self.path))
     }
 
+    /// The place `name` below this one, whatever is in `name`: HDFS itself refuses what it does not take.
+    #[must_use]
+    pub fn join_unchecked(&self, name: &str) -> Self {
+        Self { authority: self.authority.clone(), path: normalize(&format!("{}/{name}", self.path)) }
+    }
+
     /// Another path of the same cluster.
     ///
     /// # Errors

@@ -39,6 +39,7 @@ impl Hdfs {
     {
         let backoff = Backoff { first: Duration::from_millis(250), max: Duration::from_secs(5) };
         let (mut since, mut failures) = (None::<Instant>, 0);
+        let mut told = None;
         loop {
             let error = match operation().await {
                 Err(error) if error.is_namenode_trouble() => error,
@@ -53,12 +54,13 @@ impl Hdfs {
                 add(&self.counters().waits, 1);
                 tracing::warn!(authority = %self.authority(), %error, "waiting for HDFS");
             }
+            told.get_or_insert_with(|| self.waits().begin()).tell(&error);
             (patience.notice)(&Waiting { waited, because: &error });
             tokio::time::sleep(backoff.delay_after(failures).min(patience.limit - waited)).await;
         }
     }
 
-    /// As [`Hdfs::wait_for`] with the limit of the settings, telling nobody but the log.
+    /// As [`Hdfs::wait_for`] with the limit of the settings, telling nobody but the log and the [`crate::Waits`] of this handle.
     ///
     /// # Errors
     /// As [`Hdfs::wait_for`].

@@ -2,6 +2,14 @@
 
 use super::*;
 
+fn list_all(paths: &[String], compression: InputCompression) -> Result<Vec<InputFile>, StorageError> {
+    let mut found = Found::default();
+    for path in paths {
+        found = list_local(path, &Location::parse(path)?, found)?;
+    }
+    files_of(found, compression)
+}
+
 struct Tree {
     directory: tempfile::TempDir,
 }

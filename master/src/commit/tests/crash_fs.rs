@@ -105,7 +105,7 @@ impl CommitFs for CrashFs {
     }
 
     async fn write_small(&self, file: &Location, content: Vec<u8>) -> Result<(), StorageError> {
-        let path = file.local_path();
+        let path = file.local_path().unwrap();
         let failed = |error| StorageError::from_io("write", file.to_string(), error);
         self.step(async { std::fs::write(path, content).map_err(failed) }).await
     }

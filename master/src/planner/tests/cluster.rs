@@ -22,7 +22,7 @@ use hearth_plan::{
     task_context,
 };
 use hearth_scheduler::{KnownStart, Link, TaskLayout};
-use hearth_storage::register_stores;
+use hearth_storage::Storage;
 
 use crate::planner::{PlannedJob, PlannedStage};
 
@@ -58,7 +58,6 @@ struct Task {
 /// Runs `job`, with `group` neighbouring shuffle partitions to a task, and returns the rows of each task of the final stage.
 pub(super) async fn run(job: &PlannedJob, group: u32) -> Result<Vec<Vec<RecordBatch>>, String> {
     let runtime = Arc::new(RuntimeEnv::default());
-    register_stores(&runtime);
     let shuffle = Arc::new(MemoryShuffle::default());
     let mut sources: BTreeMap<StageId, Vec<ShuffleSource>> = BTreeMap::new();
     let mut last = Vec::new();
@@ -130,7 +129,12 @@ async fn run_task(
     let attempt = AttemptId { task, attempt: 0 };
     let context = task_context(TaskContextParts {
         runtime: Arc::clone(runtime),
-        binding: TaskBinding { inputs, shuffle, scans: LinkScans::default(), records: RecordLog::new(attempt) },
+        binding: TaskBinding {
+            inputs,
+            shuffle,
+            scans: LinkScans::default(),
+            records: RecordLog::new(attempt, Storage::default()),
+        },
         name: format!("test/{partition}"),
     });
     let program = decode_stage(&stage.program, &context).unwrap_or_else(|error| panic!("{}: {error}", stage.label));

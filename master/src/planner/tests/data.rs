@@ -60,7 +60,14 @@ impl Variant {
 /// Plans `spec` on a cluster of two slots.
 pub(super) async fn plan(spec: JobSpec, variant: &Variant) -> Result<PlannedJob, FailureCause> {
     let attempts_url = "file:///tmp/staging/attempts".to_owned();
-    let request = PlanRequest { job: JobId::from_u128(1), spec, slots: 2, attempts_url };
+    let request = PlanRequest {
+        job: JobId::from_u128(1),
+        spec,
+        slots: 2,
+        attempts_url,
+        storage: hearth_storage::Storage::default(),
+        hosts: std::collections::BTreeSet::new(),
+    };
     let tuning = Tuning { build_bytes_max: variant.build_bytes_max };
     let handle = Handle::current();
     on_planning_thread(move || plan_on_this_thread(&request, tuning, &handle)).await

@@ -4,7 +4,10 @@ use hearth_common::{AttemptId, AttemptMetrics, FailureCause, JobSpec, OutputFile
 
 use super::links::scans;
 use super::records::records;
-use super::{AttemptProgress, Heartbeat, Hello, Report, ReportOutcome, SLOTS_MAX, WorkerMessage, check_length};
+use super::{
+    AttemptProgress, Heartbeat, Hello, NAMES_MAX, Report, ReportOutcome, SLOTS_MAX, WAITING_BYTES_MAX, WorkerMessage,
+    check_length,
+};
 use crate::convert::ConvertError;
 use crate::convert::error::{parsed, required};
 use crate::wire;
@@ -48,6 +51,8 @@ impl TryFrom<wire::Hello> for Hello {
         check_length("engine_version", hello.engine_version.len(), 128)?;
         check_length("host", hello.host.len(), 255)?;
         check_length("token", hello.token.len(), 4096)?;
+        check_length("names", hello.names.len(), NAMES_MAX)?;
+        hello.names.iter().try_for_each(|name| check_length("names", name.len(), 255))?;
         check_address("shuffle_address", &hello.shuffle_address)?;
         if !(1..=SLOTS_MAX).contains(&hello.slots) {
             return Err(ConvertError::new("slots", format!("must be 1 to {SLOTS_MAX}, found {}", hello.slots)));
@@ -63,6 +68,7 @@ impl TryFrom<wire::Hello> for Hello {
             attempts: attempts(hello.attempts)?,
             shuffle_outputs: attempts(hello.shuffle_outputs)?,
             token: hello.token,
+            names: hello.names,
         })
     }
 }
@@ -96,6 +102,7 @@ impl From<Hello> for wire::Hello {
             attempts: hello.attempts.into_iter().map(Into::into).collect(),
             shuffle_outputs: hello.shuffle_outputs.into_iter().map(Into::into).collect(),
             token: hello.token,
+            names: hello.names,
         }
     }
 }
@@ -126,16 +133,20 @@ impl TryFrom<wire::AttemptProgress> for AttemptProgress {
     type Error = ConvertError;
 
     fn try_from(progress: wire::AttemptProgress) -> Result<Self, ConvertError> {
+        let waiting_bytes = progress.waiting_for.as_ref().map_or(0, String::len);
+        check_length("waiting_for", waiting_bytes, WAITING_BYTES_MAX)?;
         Ok(Self {
             attempt: required("attempt", progress.attempt)?.try_into()?,
             metrics: AttemptMetrics::from(required("metrics", progress.metrics)?),
+            waiting_for: progress.waiting_for,
         })
     }
 }
 
 impl From<AttemptProgress> for wire::AttemptProgress {
     fn from(progress: AttemptProgress) -> Self {
-        Self { attempt: Some(progress.attempt.into()), metrics: Some(progress.metrics.into()) }
+        let (attempt, metrics) = (Some(progress.attempt.into()), Some(progress.metrics.into()));
+        Self { attempt, metrics, waiting_for: progress.waiting_for }
     }
 }
 

@@ -34,6 +34,7 @@ fn hello() -> Hello {
         attempts: vec![ATTEMPT],
         shuffle_outputs: vec![ATTEMPT, ATTEMPT],
         token: String::new(),
+        names: vec!["node1.example".into(), "10.0.0.1".into()],
     }
 }
 
@@ -93,7 +94,11 @@ fn worker_messages_round_trip() {
     let messages = [
         WorkerMessage::Hello(hello()),
         WorkerMessage::Heartbeat(Heartbeat {
-            progress: vec![AttemptProgress { attempt: ATTEMPT, metrics: AttemptMetrics::default() }],
+            progress: vec![AttemptProgress {
+                attempt: ATTEMPT,
+                metrics: AttemptMetrics::default(),
+                waiting_for: Some("HDFS".into()),
+            }],
             memory_bytes_used: 1,
             disk_bytes_free: 2,
         }),
@@ -135,6 +140,17 @@ fn check_refused<W, T: TryFrom<W, Error = ConvertError> + std::fmt::Debug>(wire:
 #[test]
 fn refuses_what_must_not_come_in() {
     check_refused::<_, WorkerMessage>(wire::FromWorker::default(), "message");
+    let names = vec!["a".to_owned(); NAMES_MAX + 1];
+    check_refused::<_, Hello>(wire::Hello { names, ..hello().into() }, "names");
+    check_refused::<_, Hello>(wire::Hello { names: vec!["a".repeat(256)], ..hello().into() }, "names");
+    check_refused::<_, AttemptProgress>(
+        wire::AttemptProgress {
+            attempt: Some(ATTEMPT.into()),
+            metrics: Some(AttemptMetrics::default().into()),
+            waiting_for: Some("x".repeat(WAITING_BYTES_MAX + 1)),
+        },
+        "waiting_for",
+    );
     check_refused::<_, Hello>(wire::Hello { slots: 0, ..hello().into() }, "slots");
     check_refused::<_, Hello>(wire::Hello { worker_id: "../x".into(), ..hello().into() }, "worker_id");
     for address in ["", "host", "host:", ":1", "host:0", "host:65536", "http://h:1", "a b:1"] {

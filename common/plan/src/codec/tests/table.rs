@@ -18,7 +18,7 @@ use hearth_common::{
     AttemptId, CsvOptions, InputFormat, InputSplit, JobId, LeafInput, LeafKey, OnError, ShuffleInput, StageId, TaskId,
     TaskInputs,
 };
-use hearth_storage::{InputFile, list_inputs};
+use hearth_storage::{InputFile, Storage, list_inputs};
 
 use super::*;
 use crate::test_link::line_link;
@@ -83,7 +83,7 @@ impl Tables {
 
 fn bind(inputs: TaskInputs) -> Arc<TaskContext> {
     let task = TaskId { job: JobId::from_u128(1), stage: StageId(0), partition: 0 };
-    let records = RecordLog::new(AttemptId { task, attempt: 0 });
+    let records = RecordLog::new(AttemptId { task, attempt: 0 }, Storage::default());
     let binding = TaskBinding { inputs, shuffle: Arc::new(NoShuffle), scans: LinkScans::default(), records };
     task_context(TaskContextParts { runtime: Arc::new(RuntimeEnv::default()), binding, name: "test".into() })
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use futures::TryStreamExt as _;
-use hearth_hdfs::{HdfsError, HdfsStore};
+use hearth_hdfs::{HdfsError, HdfsStore, Waits};
 use object_store::{ObjectStore, ObjectStoreExt as _};
 
 use crate::fixture::{check, pattern};
@@ -72,5 +72,25 @@ fn errors_keep_their_type() {
         let empty = HdfsStore::object_path(&f.write("empty", &pattern(0)).await).unwrap();
         assert_eq!(store.get(&empty).await.unwrap().bytes().await.unwrap(), "");
         assert!(store.get_range(&empty, 0..1).await.is_err() || f.hdfs.stat(&f.at("empty")).await.unwrap().bytes == 0);
+    });
+}
+
+/// Whoever follows the waits of one piece of work hears of its end, although the store keeps the files that it opened.
+#[test]
+fn what_is_kept_of_a_file_outlives_the_waits_of_its_reader() {
+    check("store waits", |f| async move {
+        let content = pattern(1000);
+        let path = HdfsStore::object_path(&f.write("a", &content).await).unwrap();
+        let store = HdfsStore::new(f.hdfs.clone());
+        let waits = Waits::default();
+        let mut reader = waits.reader();
+        let told = store.telling(waits);
+        assert_eq!(told.get(&path).await.unwrap().bytes().await.unwrap(), content);
+        drop(told);
+        let ended = tokio::time::timeout(std::time::Duration::from_secs(5), reader.next()).await;
+        assert_eq!(ended, Ok(None));
+        let before = f.hdfs.counters().snapshot();
+        assert_eq!(store.get(&path).await.unwrap().bytes().await.unwrap(), content);
+        assert_eq!(f.hdfs.counters().snapshot().namenode_calls, before.namenode_calls, "it is still known");
     });
 }

@@ -1,0 +1,148 @@
+//! One real HDFS for all tests that need one. They take turns, because some of them break it.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use hearth_test_hdfs::{Shape, until};
+use hearth_tests::data::UserActions;
+use hearth_tests::{Cluster, ClusterOptions, Rows, read_parquet_dir};
+
+/// A real HDFS with two DataNodes, and a directory of it that is the test's own.
+pub(crate) struct Hdfs {
+    cluster: &'static hearth_test_hdfs::Cluster,
+    home: String,
+    local: tempfile::TempDir,
+}
+
+/// Settings with which nothing waits long for a server that was broken.
+const IMPATIENT: &str = "[hdfs]\nio_timeout = \"4s\"\nrpc_timeout = \"4s\"\n";
+
+/// Runs a test on HDFS and a cluster of two workers with one slot each. Whatever a test breaks is whole again for the next one.
+pub(crate) fn check(name: &str, test: impl FnOnce(&Hdfs, &mut Cluster) -> Result<()>) -> Result<()> {
+    check_with(name, ClusterOptions::default(), test)
+}
+
+/// As [`check`], on another cluster of Hearth.
+pub(crate) fn check_with(
+    name: &str,
+    options: ClusterOptions,
+    test: impl FnOnce(&Hdfs, &mut Cluster) -> Result<()>,
+) -> Result<()> {
+    check_alone(name, |hdfs| {
+        let conf_dir = hdfs.cluster.conf_dir().to_string_lossy().into_owned();
+        let mut options = ClusterOptions { environment: vec![("HADOOP_CONF_DIR".to_owned(), conf_dir)], ..options };
+        if options.master_config.is_empty() {
+            IMPATIENT.clone_into(&mut options.master_config);
+        }
+        if options.worker_configs.is_empty() {
+            options.worker_configs.push(IMPATIENT.to_owned());
+        }
+        Cluster::run(options, |cluster| test(hdfs, cluster))
+    })
+}
+
+/// Runs a test on HDFS, without a cluster of Hearth.
+pub(crate) fn check_alone(name: &str, test: impl FnOnce(&Hdfs) -> Result<()>) -> Result<()> {
+    static TURN: Mutex<()> = Mutex::new(());
+    static HDFS: OnceLock<std::result::Result<hearth_test_hdfs::Cluster, String>> = OnceLock::new();
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    let started = || hearth_test_hdfs::Cluster::start(Shape::Single).map_err(|error| format!("{error:#}"));
+    let cluster = HDFS.get_or_init(started).as_ref().map_err(|error| anyhow::anyhow!("{error}"))?;
+    cluster.heal()?;
+    let hdfs = Hdfs { cluster, home: format!("/tests/{name}"), local: tempfile::tempdir()? };
+    hdfs.run(&["fs", "-mkdir", "-p", &hdfs.home])?;
+    test(&hdfs)
+}
+
+impl Hdfs {
+    /// The URL of a name in the test's directory, as jobs have it.
+    pub(crate) fn url(&self, name: &str) -> PathBuf {
+        PathBuf::from(format!("{}{}/{name}", self.cluster.url(), self.home))
+    }
+
+    /// Runs a verb of the cluster's script.
+    pub(crate) fn run(&self, verb: &[&str]) -> Result<String> {
+        self.cluster.run(verb)
+    }
+
+    /// The URL of user actions, which are put there once for all tests.
+    pub(crate) fn actions(&self, data: UserActions) -> Result<PathBuf> {
+        static THERE: Mutex<Vec<u64>> = Mutex::new(Vec::new());
+        let path = format!("/data/actions-{}", data.rows);
+        let mut there = THERE.lock().unwrap_or_else(PoisonError::into_inner);
+        if !there.contains(&data.rows) {
+            self.run(&["fs", "-mkdir", "-p", "/data"])?;
+            self.run(&["fs", "-put", &data.directory()?.to_string_lossy(), &path])?;
+            there.push(data.rows);
+        }
+        Ok(self.at(&path))
+    }
+
+    /// The URL of any path.
+    pub(crate) fn at(&self, path: &str) -> PathBuf {
+        PathBuf::from(format!("{}{path}", self.cluster.url()))
+    }
+
+    /// Puts files with these texts into a directory of the test's.
+    pub(crate) fn put_text(&self, directory: &str, files: &[(&str, &str)]) -> Result<()> {
+        self.put(write_all(files)?.path(), directory)
+    }
+
+    /// Puts files with one replica each, about as many on each DataNode.
+    pub(crate) fn put_scattered(&self, path: &str, files: &[(&str, &str)]) -> Result<()> {
+        let local = write_all(files)?;
+        self.run(&["fs", "-mkdir", "-p", "/data"])?;
+        self.run(&["fs", "-Ddfs.replication=1", "-put", &local.path().to_string_lossy(), path]).map(drop)
+    }
+
+    /// Puts a local file or directory there, with Hadoop's own shell.
+    pub(crate) fn put(&self, local: &Path, name: &str) -> Result<()> {
+        let (local, target) = (local.to_string_lossy(), format!("{}/{name}", self.home));
+        self.run(&["fs", "-put", &local, &target]).map(drop)
+    }
+
+    /// The bytes of a file, as Hadoop's own shell reads them.
+    pub(crate) fn cat(&self, name: &str) -> Result<Vec<u8>> {
+        self.cluster.cat(&format!("{}/{name}", self.home))
+    }
+
+    /// Everything in the test's directory, hidden names too, as Hadoop's own shell lists it.
+    pub(crate) fn list(&self) -> Result<String> {
+        self.run(&["fs", "-ls", "-R", &self.home])
+    }
+
+    /// The rows of a committed output, read back with Hadoop's own shell.
+    pub(crate) fn rows(&self, name: &str) -> Result<Rows> {
+        let copy = tempfile::tempdir_in(self.local.path())?;
+        let (from, to) = (format!("{}/{name}", self.home), copy.path().to_string_lossy().into_owned());
+        self.run(&["fs", "-get", &from, &to])?;
+        let output = copy.path().join(name);
+        ensure!(output.join("_SUCCESS").is_file(), "{name} has no _SUCCESS: {}", self.list()?);
+        read_parquet_dir(&output)
+    }
+
+    /// An output is committed with these rows, and nothing is left of its staging.
+    pub(crate) fn check_output(&self, name: &str, expected: &Rows) -> Result<()> {
+        self.rows(name)?.check_equal(expected).with_context(|| format!("compare {name}"))?;
+        self.check_no_staging()
+    }
+
+    /// Nothing is left of any staging directory.
+    pub(crate) fn check_no_staging(&self) -> Result<()> {
+        let is_gone = || self.list().is_ok_and(|listed| !listed.contains(".hearth-staging"));
+        until(Duration::from_secs(30), "the staging directory going", is_gone)
+            .with_context(|| format!("{:?}", self.list()))
+    }
+}
+
+fn write_all(files: &[(&str, &str)]) -> Result<tempfile::TempDir> {
+    let directory = tempfile::tempdir()?;
+    for (name, text) in files {
+        let path = directory.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap_or(directory.path()))?;
+        std::fs::write(path, text)?;
+    }
+    Ok(directory)
+}
