@@ -152,6 +152,8 @@ pub enum WorkerState {
     Draining,
     /// Its lease ended.
     Lost,
+    /// It said goodbye: somebody drained or stopped it.
+    Left,
 }
 
 impl WorkerState {
@@ -163,6 +165,7 @@ impl WorkerState {
             Self::Disconnected => "disconnected",
             Self::Draining => "draining",
             Self::Lost => "lost",
+            Self::Left => "left",
         }
     }
 }
@@ -194,4 +197,7 @@ pub struct WorkerStatus {
     pub registered_ms: u64,
     /// Time left of its lease, in milliseconds.
     pub lease_ms: u64,
+    /// Why and how much longer it gets no attempts, because attempts of several jobs failed on it.
+    #[serde(default)]
+    pub excluded: Option<String>,
 }

@@ -86,12 +86,13 @@ impl Snapshot {
             let rest = stage.tasks.saturating_sub(stage.tasks_done).saturating_sub(stage.tasks_running);
             totals.tasks_waiting += u64::from(rest);
         }
-        for state in [WorkerState::Alive, WorkerState::Disconnected, WorkerState::Draining, WorkerState::Lost] {
+        use WorkerState::{Alive, Disconnected, Draining, Left, Lost};
+        for state in [Alive, Disconnected, Draining, Lost, Left] {
             totals.workers.insert(state.name(), 0);
         }
         for worker in &self.workers {
             *totals.workers.entry(worker.state.name()).or_default() += 1;
-            if worker.state != WorkerState::Lost {
+            if !matches!(worker.state, Lost | Left) {
                 totals.slots += u64::from(worker.slots);
                 totals.slots_used += u64::from(worker.slots_used);
                 totals.memory_bytes_used += worker.memory_bytes_used;

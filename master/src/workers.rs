@@ -91,7 +91,7 @@ struct Known {
 pub(crate) struct Unreachable;
 
 /// What the scheduler knows of a worker, for its status.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Vitals {
     /// Its state.
     pub state: WorkerState,
@@ -99,9 +99,11 @@ pub(crate) struct Vitals {
     pub slots_used: u32,
     /// Time left of its lease, in milliseconds.
     pub lease_ms: u64,
+    /// Why and how much longer it gets no attempts.
+    pub excluded: Option<String>,
 }
 
-/// Every worker that said hello, and the last ones that were lost.
+/// Every worker that said hello, and the last ones that were lost or have left.
 #[derive(Debug, Default)]
 pub(crate) struct WorkerRegistry {
     known: BTreeMap<WorkerId, Known>,
@@ -125,6 +127,7 @@ impl WorkerRegistry {
             version: hello.engine_version.clone(),
             registered_ms,
             lease_ms: 0,
+            excluded: None,
         };
         self.known.insert(hello.worker, Known { status, names: hello.names.clone(), link: Some(link) });
     }
@@ -155,6 +158,14 @@ impl WorkerRegistry {
         }
     }
 
+    /// A worker said goodbye.
+    pub(crate) fn leave(&mut self, worker: WorkerId) {
+        if let Some(known) = self.known.get_mut(&worker) {
+            known.link = None;
+            known.status.state = WorkerState::Left;
+        }
+    }
+
     /// Keeps what a heartbeat told.
     pub(crate) fn note_heartbeat(&mut self, worker: WorkerId, memory_bytes_used: u64, disk_bytes_free: u64) {
         if let Some(known) = self.known.get_mut(&worker) {
@@ -173,7 +184,8 @@ impl WorkerRegistry {
         self.known.values().map(|known| known.status.slots).fold(0, u32::saturating_add)
     }
 
-    /// Every worker's status. A worker without vitals is lost: it is shown as such for a while and otherwise forgotten.
+    /// Every worker's status. A worker without vitals is lost, or has left: it is shown as such for a while and otherwise
+    /// forgotten.
     pub(crate) fn statuses(&mut self, vitals: &BTreeMap<WorkerId, Vitals>) -> Vec<WorkerStatus> {
         let gone: Vec<WorkerId> = self.known.keys().filter(|id| !vitals.contains_key(id)).copied().collect();
         for id in gone {
@@ -182,13 +194,13 @@ impl WorkerRegistry {
                 if self.lost.len() == LOST_SHOWN_MAX {
                     self.lost.pop_front();
                 }
-                let status = WorkerStatus { state: WorkerState::Lost, slots_used: 0, lease_ms: 0, ..known.status };
-                self.lost.push_back(status);
+                let state = if known.status.state == WorkerState::Left { WorkerState::Left } else { WorkerState::Lost };
+                self.lost.push_back(WorkerStatus { state, slots_used: 0, lease_ms: 0, ..known.status });
             }
         }
         let alive = self.known.iter().filter_map(|(id, known)| {
-            let Vitals { state, slots_used, lease_ms } = *vitals.get(id)?;
-            Some(WorkerStatus { state, slots_used, lease_ms, ..known.status.clone() })
+            let Vitals { state, slots_used, lease_ms, excluded } = vitals.get(id)?.clone();
+            Some(WorkerStatus { state, slots_used, lease_ms, excluded, ..known.status.clone() })
         });
         alive.chain(self.lost.iter().cloned()).collect()
     }
@@ -263,12 +275,18 @@ mod tests {
         for worker in 0..100 {
             registry.connect(&hello(worker), link(1, 1).0, 10);
         }
+        registry.leave(WorkerId::from_u128(99));
         let alive = WorkerId::from_u128(7);
-        let vitals = BTreeMap::from([(alive, Vitals { state: WorkerState::Draining, slots_used: 2, lease_ms: 5 })]);
+        let excluded = Some("x".to_owned());
+        let vitals = Vitals { state: WorkerState::Draining, slots_used: 2, lease_ms: 5, excluded: excluded.clone() };
+        let vitals = BTreeMap::from([(alive, vitals)]);
         let statuses = registry.statuses(&vitals);
         assert_eq!(statuses.len(), 1 + LOST_SHOWN_MAX);
         assert_eq!((statuses[0].id, statuses[0].state, statuses[0].slots_used), (alive, WorkerState::Draining, 2));
-        assert!(statuses[1..].iter().all(|status| status.state == WorkerState::Lost));
+        assert_eq!(statuses[0].excluded, excluded);
+        let (left, lost) = statuses[1..].split_last().unwrap();
+        assert!(lost.iter().all(|status| status.state == WorkerState::Lost));
+        assert_eq!((left.id, left.state), (WorkerId::from_u128(99), WorkerState::Left));
         assert_eq!(registry.slots(), 3);
     }
 }

@@ -19,6 +19,9 @@ pub(crate) async fn run(master: &MasterPlace, args: &WorkersArgs) -> Result<Exit
     } else {
         let rows: Vec<_> = workers.iter().map(row).collect();
         say(&lay_out(["WORKER", "HOST", "STATE", "SLOTS", "MEMORY", "DISK FREE", "VERSION", "SINCE"], &rows))?;
+        for (worker, why) in workers.iter().filter_map(|worker| Some((worker, worker.excluded.as_ref()?))) {
+            note(&format!("worker {} is excluded: {why}", worker.id));
+        }
     }
     Ok(Exit::Done)
 }

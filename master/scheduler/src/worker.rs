@@ -89,7 +89,7 @@ impl Worker {
         let takes_attempts = match self.state() {
             WorkerState::Alive => self.slots > 0 && self.reputation.exclusion.is_none(),
             WorkerState::Draining => mutation == Some(Mutation::LaunchOnDraining),
-            WorkerState::Disconnected | WorkerState::Lost => false,
+            WorkerState::Disconnected | WorkerState::Lost | WorkerState::Left => false,
         };
         if mutation == Some(Mutation::LaunchBeyondSlots) {
             return takes_attempts.then_some(self.slots);

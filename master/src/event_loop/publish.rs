@@ -126,7 +126,11 @@ impl Owner {
             .map(|worker| {
                 let slots_used = u32::try_from(worker.used()).unwrap_or(u32::MAX);
                 let lease_ms = worker.lease_end().0.saturating_sub(now);
-                (worker.id(), Vitals { state: worker.state(), slots_used, lease_ms })
+                let excluded = worker.exclusion().map(|exclusion| {
+                    let seconds = exclusion.until.0.saturating_sub(now) / 1000;
+                    format!("no attempts for {seconds} s more; the last one that failed here: {}", exclusion.cause)
+                });
+                (worker.id(), Vitals { state: worker.state(), slots_used, lease_ms, excluded })
             })
             .collect();
         self.publisher.current.workers = self.workers.statuses(&vitals);

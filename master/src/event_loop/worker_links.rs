@@ -38,7 +38,7 @@ impl Owner {
             WorkerMessage::Goodbye => {
                 tracing::info!(%worker, "worker left");
                 self.publisher.mark_workers();
-                self.workers.disconnect(worker);
+                self.workers.leave(worker);
                 self.feed(Event::WorkerGone { worker });
             }
             // Only the first message of a connection is one; the connection's reader refuses another.

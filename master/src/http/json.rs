@@ -96,6 +96,7 @@ pub(super) struct WorkerJson<'a> {
     version: &'a str,
     registered_at: String,
     lease_ms: u64,
+    excluded: Option<&'a str>,
 }
 
 impl<'a> WorkerJson<'a> {
@@ -113,6 +114,7 @@ impl<'a> WorkerJson<'a> {
             version: &worker.version,
             registered_at: time(worker.registered_ms),
             lease_ms: worker.lease_ms,
+            excluded: worker.excluded.as_deref(),
         }
     }
 }

@@ -91,10 +91,12 @@ fn rows<T>(items: &[T], nothing: &str, columns: u32, row: impl Fn(&T) -> String)
 
 fn worker_row(worker: &WorkerStatus) -> String {
     let WorkerStatus { id, host, shuffle_address, state, slots, slots_used, .. } = worker;
+    let note = worker.excluded.as_ref().map(|text| format!("<div class=\"note\">{}</div>", Escaped(text)));
     format!(
-        "<tr><td>{host}</td><td class=\"state {state}\">{state}</td><td>{slots_used} / {slots}</td>\
+        "<tr><td>{host}{note}</td><td class=\"state {state}\">{state}</td><td>{slots_used} / {slots}</td>\
          <td>{used} / {max}</td><td>{free}</td><td>{address}</td><td class=\"id\">{id}</td></tr>\n",
         host = Escaped(host),
+        note = note.unwrap_or_default(),
         state = state.name(),
         used = ByteSize(worker.memory_bytes_used),
         max = ByteSize(worker.memory_bytes_max),

@@ -9,7 +9,7 @@ use super::error::{ConvertError, parsed, required, unknown_value};
 use super::job::{job_state_of, wire_enum};
 use crate::wire;
 
-wire_enum!(WorkerState, worker_state_of, { Alive, Disconnected, Draining, Lost });
+wire_enum!(WorkerState, worker_state_of, { Alive, Disconnected, Draining, Lost, Left });
 
 impl TryFrom<wire::Job> for JobStatus {
     type Error = ConvertError;
@@ -174,6 +174,7 @@ impl TryFrom<wire::Worker> for WorkerStatus {
             version: message.version,
             registered_ms: message.registered_ms,
             lease_ms: message.lease_ms,
+            excluded: message.excluded,
         })
     }
 }
@@ -193,6 +194,7 @@ impl From<WorkerStatus> for wire::Worker {
             version: worker.version,
             registered_ms: worker.registered_ms,
             lease_ms: worker.lease_ms,
+            excluded: worker.excluded,
         }
     }
 }

@@ -303,10 +303,11 @@ fn worker() -> impl Strategy<Value = WorkerStatus> {
         Just(WorkerState::Alive),
         Just(WorkerState::Disconnected),
         Just(WorkerState::Draining),
-        Just(WorkerState::Lost)
+        Just(WorkerState::Lost),
+        Just(WorkerState::Left)
     ];
-    (worker_id(), states, any::<[String; 3]>(), any::<[u32; 2]>(), any::<[u64; 5]>()).prop_map(
-        |(id, state, [host, shuffle_address, version], [slots, slots_used], n)| WorkerStatus {
+    (worker_id(), states, any::<([String; 3], Option<String>)>(), any::<[u32; 2]>(), any::<[u64; 5]>()).prop_map(
+        |(id, state, ([host, shuffle_address, version], excluded), [slots, slots_used], n)| WorkerStatus {
             id,
             host,
             shuffle_address,
@@ -319,6 +320,7 @@ fn worker() -> impl Strategy<Value = WorkerStatus> {
             version,
             registered_ms: n[3],
             lease_ms: n[4],
+            excluded,
         },
     )
 }

@@ -4,6 +4,7 @@
 
 mod contender;
 mod digest;
+mod hdfs;
 mod measure;
 mod peers;
 mod plain;
@@ -60,6 +61,8 @@ enum Workload {
     Adversarial,
     /// CPU time of the pieces of the main job: read, scan, decode, group, shuffle, write.
     Stages,
+    /// The main job from HDFS to HDFS, beside the same job on local files.
+    Hdfs,
     /// All 22 TPC-H queries.
     Tpch,
     /// Everything above.
@@ -75,6 +78,10 @@ fn main() -> Result<()> {
         Workload::Plain(plain) => return plain::run(&plain),
         Workload::Stages => {
             print(&stages::run(arguments.rows.unwrap_or(ACTIONS), arguments.rounds)?);
+            return Ok(());
+        }
+        Workload::Hdfs => {
+            print(&hdfs::run(arguments.rows.unwrap_or(ACTIONS), arguments.rounds)?);
             return Ok(());
         }
         Workload::All => vec![
@@ -111,7 +118,7 @@ fn run(workload: &Workload, arguments: &Arguments, peers: &peers::Peers) -> Resu
         Workload::Wide => Scenario::wide(rows(1_200_000)),
         Workload::Typed => Scenario::typed(rows(15_000_000)),
         Workload::Adversarial => return scenario::run_adversarial(rows(200), arguments.rounds, peers),
-        Workload::Tpch | Workload::All | Workload::Stages | Workload::Plain(_) => {
+        Workload::Tpch | Workload::All | Workload::Stages | Workload::Hdfs | Workload::Plain(_) => {
             return tpch::run(&arguments.scales, arguments.rounds, peers);
         }
     };

@@ -210,6 +210,9 @@ fn workers_are_drained_on_demand() -> Result<()> {
         let exit = cluster.wait_for_worker_exit(0, Deadline::after_seconds(60))?;
         ensure!(exit.success(), "the drained worker ended with {exit}");
 
+        let workers = cluster.api("/api/v1/workers")?;
+        let left = worker_in(&workers, &worker).is_some_and(|worker| worker["state"] == "left");
+        ensure!(left, "it has left, and is not lost: {workers:#}");
         let gone = cluster.hearth(&["worker", "drain", &worker])?;
         ensure!(gone.code == 2 && gone.stderr.contains("see `hearth workers`"), "{gone:?}");
         Ok(())

@@ -26,7 +26,10 @@ const MAY_NAME: [(&str, &[&str]); 16] = [
     ("hearth", &["hearth-client", "hearth-common", "hearth-hdfs", "hearth-master", "hearth-proto", "hearth-worker"]),
     ("hearth-tests", &[]),
     ("hearth-test-hdfs", &[]),
-    ("hearth-bench", &["hearth-common", "hearth-plan", "hearth-scan", "hearth-storage", "hearth-tests"]),
+    (
+        "hearth-bench",
+        &["hearth-common", "hearth-plan", "hearth-scan", "hearth-storage", "hearth-test-hdfs", "hearth-tests"],
+    ),
 ];
 
 /// Crates that a crate must not see, not even through another one. A name that ends in `*` stands for all that begin so.
