@@ -105,34 +105,6 @@ fn safe_mode_is_waited_for() -> Result<()> {
     })
 }
 
-/// Kills the master while it commits. The next one finishes a commit that was recorded; before that, nothing is visible.
-#[test]
-fn the_master_dies_in_the_commit() -> Result<()> {
-    check("master", |hdfs, cluster| {
-        let mut done = 0;
-        for round in 0..4 {
-            let output = format!("out-{round}");
-            let job = cluster.submit_detached(&long_job(hdfs, &output)?)?;
-            cluster.wait_for_status(&job, 120, |status| {
-                let state = status["state"].as_str().unwrap_or_default();
-                ["committing", "done", "failed"].contains(&state)
-            })?;
-            cluster.restart_master()?;
-            let status = cluster.wait_for_end(&job, SECONDS_MAX)?;
-            if status["state"] == "done" {
-                hdfs.check_output(&output, large_answer()?)?;
-                done += 1;
-            } else {
-                let listed = hdfs.list()?;
-                ensure!(!listed.contains(&format!("/{output}")), "a failed job left something: {listed}");
-                hdfs.check_no_staging()?;
-            }
-        }
-        ensure!(done > 0, "no commit was recorded before its master died");
-        Ok(())
-    })
-}
-
 /// A master starts while no NameNode answers, serves, and removes what is left when one does again.
 #[test]
 fn a_master_starts_without_a_name_node() -> Result<()> {

@@ -19,6 +19,8 @@ mod csv;
 #[cfg(test)]
 mod hdfs;
 #[cfg(test)]
+mod hdfs_commit;
+#[cfg(test)]
 mod hdfs_failures;
 #[cfg(test)]
 mod hdfs_fixture;
