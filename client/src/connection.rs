@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::{Stream, StreamExt};
-use hearth_common::{Backoff, JobId, JobSpec, JobStatus, WorkerStatus};
+use hearth_common::{Backoff, JobId, JobSpec, JobStatus, WorkerId, WorkerStatus};
 use hearth_proto::convert::{FetchResult, ListJobs, ResultFormat, SubmitJob};
 use hearth_proto::wire::{self, job_service_client::JobServiceClient};
 use tonic::transport::{Channel, Endpoint};
@@ -125,6 +125,16 @@ impl Client {
     /// [`ClientError::NotFound`] when the master does not know it.
     pub async fn cancel(&self, job: JobId) -> Result<JobStatus, ClientError> {
         let answer = self.service.clone().cancel_job(timed(job_request(job))).await;
+        Ok(answer.map_err(|status| self.error(&status))?.into_inner().try_into()?)
+    }
+
+    /// Asks a worker to leave once nothing runs on it and nobody needs what it holds, and answers with the worker as it then is.
+    ///
+    /// # Errors
+    /// [`ClientError::NotFound`] when the master does not know it, or has lost it.
+    pub async fn drain(&self, worker: WorkerId) -> Result<WorkerStatus, ClientError> {
+        let request = wire::DrainWorkerRequest { worker_id: worker.to_string() };
+        let answer = self.service.clone().drain_worker(timed(request)).await;
         Ok(answer.map_err(|status| self.error(&status))?.into_inner().try_into()?)
     }
 

@@ -47,6 +47,10 @@ fn job(state: JobState) -> wire::Job {
 
 #[tonic::async_trait]
 impl JobService for FakeMaster {
+    async fn drain_worker(&self, _: Request<wire::DrainWorkerRequest>) -> Result<Response<wire::Worker>, Status> {
+        Err(Status::unimplemented("no workers here"))
+    }
+
     /// The first answer is lost; the second submission finds the job.
     async fn submit(&self, request: Request<wire::SubmitRequest>) -> Result<Response<wire::SubmitResponse>, Status> {
         let request = request.into_inner();

@@ -28,6 +28,8 @@ pub(crate) enum Input {
     Stored { job: JobId, outcome: Result<(), StoreError> },
     /// A client wants a job stopped; answered when that shows in the snapshot.
     Cancel { job: JobId, reply: oneshot::Sender<()> },
+    /// A client wants a worker to leave; answered when that shows in the snapshot, or with `false` where it is not there.
+    Drain { worker: WorkerId, reply: oneshot::Sender<bool> },
     /// Somebody looks at the tasks of a stage.
     ListTasks { query: TaskQuery, reply: oneshot::Sender<Option<TaskPage>> },
     /// The planner is done with a job.

@@ -140,6 +140,7 @@ impl Link<'_> {
             | MasterMessage::Cancel(_)
             | MasterMessage::Ack(_)
             | MasterMessage::MayLeave
+            | MasterMessage::Drain
             | MasterMessage::RemoveShuffle { .. } => {
                 ConnectionEnd::Broken("the master did not answer the hello first".into())
             }
@@ -220,6 +221,7 @@ impl Link<'_> {
             MasterMessage::RemoveShuffle { job, attempt } => slots.remove_shuffle(job, attempt),
             MasterMessage::Fenced => return Err(self.on_fenced()),
             MasterMessage::MayLeave => self.may_leave = true,
+            MasterMessage::Drain => self.wishes.drain.cancel(),
             MasterMessage::Refused { reason, retry: true } => return Err(ConnectionEnd::Broken(reason)),
             MasterMessage::Refused { reason, retry: false } => {
                 return Err(ConnectionEnd::Life(LifeEnd::Refused(reason)));

@@ -61,7 +61,7 @@ impl Owner {
         }
     }
 
-    fn tell(&mut self, worker: WorkerId, message: MasterMessage) {
+    pub(crate) fn tell(&mut self, worker: WorkerId, message: MasterMessage) {
         self.send(worker, Outgoing::Message(message));
     }
 

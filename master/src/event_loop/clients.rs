@@ -1,8 +1,9 @@
-//! What clients ask of the event loop: submissions with their idempotency keys, cancellations, looks at tasks.
+//! What clients ask of the event loop: submissions with their idempotency keys, cancellations, drains, looks at tasks.
 
 use std::collections::BTreeMap;
 
-use hearth_common::JobId;
+use hearth_common::{JobId, WorkerId};
+use hearth_proto::convert::control::MasterMessage;
 use hearth_scheduler::{Event, JobLimits, RejectReason, StageView, TaskStanding, Winner};
 use tokio::sync::oneshot;
 
@@ -40,6 +41,7 @@ struct Unstored {
 pub(super) enum Reply {
     Submitted(SubmitReply, Submitted),
     Cancelled(oneshot::Sender<()>),
+    Drained(oneshot::Sender<bool>),
 }
 
 impl Owner {
@@ -130,6 +132,18 @@ impl Owner {
         self.replies.push(Reply::Cancelled(reply));
     }
 
+    pub(super) fn on_drain(&mut self, worker: WorkerId, reply: oneshot::Sender<bool>) {
+        if self.scheduler.worker(worker).is_none() {
+            let _ = reply.send(false);
+            return;
+        }
+        tracing::info!(%worker, "drain requested");
+        self.publisher.mark_workers();
+        self.feed(Event::WorkerDraining { worker });
+        self.tell(worker, MasterMessage::Drain);
+        self.replies.push(Reply::Drained(reply));
+    }
+
     pub(super) fn on_list_tasks(&mut self, query: TaskQuery, reply: oneshot::Sender<Option<TaskPage>>) {
         let stage = self.scheduler.job(query.job).and_then(|job| job.stages().nth(query.stage.0 as usize));
         let _ = reply.send(stage.map(|stage| list_tasks(&stage, query)));
@@ -140,6 +154,7 @@ impl Owner {
             match reply {
                 Reply::Submitted(reply, submitted) => drop(reply.send(Ok(submitted))),
                 Reply::Cancelled(reply) => drop(reply.send(())),
+                Reply::Drained(reply) => drop(reply.send(true)),
             }
         }
     }

@@ -129,6 +129,7 @@ impl Owner {
             Input::Submit(submission) => self.on_submit(*submission),
             Input::Stored { job, outcome } => self.on_stored(job, outcome),
             Input::Cancel { job, reply } => self.on_cancel(job, reply),
+            Input::Drain { worker, reply } => self.on_drain(worker, reply),
             Input::ListTasks { query, reply } => self.on_list_tasks(query, reply),
             Input::Planned { job, planned, staging } => self.on_planned(job, planned, staging),
             Input::WaitsForHdfs { job, because } => self.on_waits_for_hdfs(job, because),

@@ -1,6 +1,6 @@
 //! What workers say, as events. A message of a connection that was replaced is dropped.
 
-use hearth_common::{AttemptId, WorkerId};
+use hearth_common::{AttemptId, WorkerId, WorkerState};
 use hearth_proto::convert::control::{Heartbeat, Hello, MasterMessage, Report, ReportOutcome, WorkerMessage};
 use hearth_scheduler::{AttemptOutput, Event, Held, TaskStanding, Winner};
 
@@ -17,6 +17,10 @@ impl Owner {
         let names = std::iter::once(hello.host.clone()).chain(hello.names.iter().cloned()).collect();
         let held = Held { attempts: hello.attempts, shuffle_outputs: hello.shuffle_outputs };
         self.feed(Event::WorkerConnected { worker, slots, names, held });
+        // It may not have heard that somebody wants it drained.
+        if self.scheduler.worker(worker).is_some_and(|known| known.state() == WorkerState::Draining) {
+            self.tell(worker, MasterMessage::Drain);
+        }
     }
 
     pub(super) fn on_worker_said(&mut self, (worker, connection): (WorkerId, u64), message: WorkerMessage) {

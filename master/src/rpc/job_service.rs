@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use hearth_common::{JobId, JobStatus};
-use hearth_proto::convert::{FetchResult, ListJobs, SubmitJob, job_id_of};
+use hearth_proto::convert::{FetchResult, ListJobs, SubmitJob, job_id_of, worker_id_of};
 use hearth_proto::wire;
 use hearth_proto::wire::job_service_server::JobService;
 use hearth_storage::Storage;
@@ -115,6 +115,17 @@ impl JobService for JobRpc {
     ) -> Result<Response<wire::ListWorkersResponse>, Status> {
         let workers = self.handle.snapshot().workers.iter().cloned().map(Into::into).collect();
         Ok(Response::new(wire::ListWorkersResponse { workers }))
+    }
+
+    async fn drain_worker(&self, request: Request<wire::DrainWorkerRequest>) -> Result<Response<wire::Worker>, Status> {
+        let worker = worker_id_of(request.get_ref()).map_err(invalid)?;
+        let missing = || Status::not_found(format!("worker {worker} is not here; see `hearth workers`"));
+        if !self.handle.ask(|reply| Input::Drain { worker, reply }).await? {
+            return Err(missing());
+        }
+        let snapshot = self.handle.snapshot();
+        let status = snapshot.workers.iter().find(|status| status.id == worker).ok_or_else(missing)?;
+        Ok(Response::new(status.clone().into()))
     }
 }
 

@@ -164,6 +164,8 @@ pub enum MasterMessage {
     Fenced,
     /// To a draining worker: nothing that it holds is needed any more.
     MayLeave,
+    /// Somebody wants the worker drained; it answers [`WorkerMessage::Draining`].
+    Drain,
 }
 
 /// An attempt to start.

@@ -13,5 +13,5 @@ mod status;
 mod tests;
 
 pub use error::ConvertError;
-pub use request::{FetchResult, ListJobs, ResultFormat, SubmitJob, job_id_of};
+pub use request::{FetchResult, ListJobs, ResultFormat, SubmitJob, job_id_of, worker_id_of};
 pub use shuffle::ShuffleFetch;

@@ -1,6 +1,6 @@
 //! What a client asks of the master, as types that only hold what makes sense.
 
-use hearth_common::{JobId, JobSpec, JobState, PROTOCOL};
+use hearth_common::{JobId, JobSpec, JobState, PROTOCOL, WorkerId};
 
 use super::error::{ConvertError, parsed, required, unknown_value};
 use super::job::{job_state_of, wire_enum};
@@ -52,6 +52,14 @@ impl From<SubmitJob> for wire::SubmitRequest {
 /// A text that is not a job id.
 pub fn job_id_of(message: &wire::GetJobRequest) -> Result<JobId, ConvertError> {
     parsed("GetJobRequest.job_id", &message.job_id)
+}
+
+/// The worker that somebody wants drained.
+///
+/// # Errors
+/// Text that is no worker id.
+pub fn worker_id_of(message: &wire::DrainWorkerRequest) -> Result<WorkerId, ConvertError> {
+    parsed("DrainWorkerRequest.worker_id", &message.worker_id)
 }
 
 /// One page of the jobs, newest first.

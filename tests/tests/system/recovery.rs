@@ -194,3 +194,24 @@ fn drained_worker_loses_nothing() -> Result<()> {
         Ok(())
     })
 }
+
+#[test]
+fn workers_are_drained_on_demand() -> Result<()> {
+    Cluster::run(ClusterOptions::default(), |cluster| {
+        let (job, output) = long_job(cluster)?;
+        let id = cluster.submit_detached(&job)?;
+        wait_for_half(cluster, &id, map_is_half_done)?;
+        let worker = cluster.worker(0).id.clone();
+        let drained = cluster.hearth(&["worker", "drain", &worker])?.success()?;
+        ensure!(drained.stdout.contains("is draining"), "{drained:?}");
+        // It stays as long as somebody has to read what it holds, and leaves without having to be told again.
+        let status = check_answer(cluster, &id, &output)?;
+        assert_eq!(number(&status, "/attempts/failed"), 0, "{status:#}");
+        let exit = cluster.wait_for_worker_exit(0, Deadline::after_seconds(60))?;
+        ensure!(exit.success(), "the drained worker ended with {exit}");
+
+        let gone = cluster.hearth(&["worker", "drain", &worker])?;
+        ensure!(gone.code == 2 && gone.stderr.contains("see `hearth workers`"), "{gone:?}");
+        Ok(())
+    })
+}

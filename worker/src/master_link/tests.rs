@@ -214,6 +214,26 @@ async fn a_drained_worker_finishes_and_says_goodbye() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_master_can_drain_a_worker() {
+    let mut fixture = Fixture::start().await;
+    let (mut connection, _) = fixture.welcomed().await;
+    connection.send(launch(0)).await;
+    connection.failed_report().await;
+    connection.send(MasterMessage::Drain).await;
+    assert_eq!(connection.next_news().await, Some(WorkerMessage::Draining));
+    connection.send(MasterMessage::MayLeave).await;
+    drop(connection);
+    let (mut connection, second) = fixture.welcomed().await;
+    assert_eq!(second.attempts, [attempt(0)], "its report comes first, whatever it was told");
+    assert_eq!(connection.failed_report().await, attempt(0));
+    assert_eq!(connection.next_news().await, Some(WorkerMessage::Draining), "told on every connection");
+    connection.send(MasterMessage::Ack(attempt(0))).await;
+    assert_eq!(connection.next_news().await, Some(WorkerMessage::Goodbye));
+    drop(connection);
+    assert_eq!(fixture.exit().await, ExitReason::Drained);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_stopped_worker_leaves_at_once() {
     let mut fixture = Fixture::start().await;
     let (mut connection, _) = fixture.welcomed().await;

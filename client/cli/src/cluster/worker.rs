@@ -3,8 +3,8 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use clap::Args;
-use hearth_common::ByteSize;
+use clap::{Args, Subcommand};
+use hearth_common::{ByteSize, WorkerId};
 use hearth_worker::{ExitReason, RunningWorker, StartError, WorkerConfig};
 
 use super::config::{dump, load};
@@ -13,20 +13,26 @@ use super::signals::Signals;
 use crate::exit::{CliError, Exit};
 use crate::log::LogFormat;
 use crate::place::{MasterPlace, cores};
-use crate::terminal::say;
+use crate::terminal::{say, say_json};
 
 const EXAMPLES: &str = "\
 Examples:
   hearth worker --master hearth://node1:7077 --slots 4 --memory 4GiB --work-dir /var/lib/hearth-worker
   hearth worker --master hearth://node1:7077 --bind 0.0.0.0:7078 --advertise node2
+  hearth worker drain 019b2c3d-0000-7000-8000-000000000002
 
 When the master has taken it, one line `hearth worker ready id=ID shuffle=ADDRESS` is written to standard output.
-SIGTERM and Ctrl-C let running attempts end and take no more; a second signal ends it at once.";
+SIGTERM, Ctrl-C and `drain` let running attempts end and take no more; the worker leaves when nobody needs its shuffle outputs.
+A second signal ends it at once.";
 
 /// How to run a worker.
 #[derive(Debug, Args)]
-#[command(after_help = EXAMPLES)]
+#[command(after_help = EXAMPLES, args_conflicts_with_subcommands = true)]
 pub(crate) struct WorkerArgs {
+    /// Something else than running one.
+    #[command(subcommand)]
+    action: Option<WorkerAction>,
+
     /// Attempts at once [default: one per core].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=4096))]
     slots: Option<u32>,
@@ -60,6 +66,26 @@ pub(crate) struct WorkerArgs {
     pub(crate) log_format: LogFormat,
 }
 
+/// What can be done with a worker that runs.
+#[derive(Debug, Subcommand)]
+enum WorkerAction {
+    /// Lets a worker finish what it runs, and leave once nobody needs what it holds.
+    Drain(DrainArgs),
+}
+
+/// Which worker is to leave.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  hearth worker drain 019b2c3d-0000-7000-8000-000000000002")]
+struct DrainArgs {
+    /// Id of the worker, as `hearth workers` lists it.
+    #[arg(value_name = "WORKER")]
+    worker: WorkerId,
+
+    /// Prints one JSON document.
+    #[arg(long)]
+    json: bool,
+}
+
 /// A wrong setting is the caller's mistake, everything else the machine's.
 pub(super) fn not_started(error: StartError) -> CliError {
     match error {
@@ -69,6 +95,9 @@ pub(super) fn not_started(error: StartError) -> CliError {
 }
 
 pub(crate) async fn run(master: &MasterPlace, args: WorkerArgs) -> Result<Exit, CliError> {
+    if let Some(WorkerAction::Drain(args)) = &args.action {
+        return drain(master, args).await;
+    }
     let config = config_of(master, &args)?;
     if args.dump_config {
         dump(&config)?;
@@ -86,6 +115,17 @@ pub(crate) async fn run(master: &MasterPlace, args: WorkerArgs) -> Result<Exit, 
         exit = signals.next() => Ok(exit),
         _ = worker.wait() => Ok(Exit::Done),
     }
+}
+
+async fn drain(master: &MasterPlace, args: &DrainArgs) -> Result<Exit, CliError> {
+    let worker = master.connect().await?.drain(args.worker).await?;
+    if args.json {
+        say_json(&worker)?;
+    } else {
+        let (id, host, state) = (worker.id, &worker.host, worker.state.name());
+        say(&format!("worker {id} on {host} is {state}, with {}/{} slots in use", worker.slots_used, worker.slots))?;
+    }
+    Ok(Exit::Done)
 }
 
 /// Tells when the master has taken the worker, then waits for an end that nobody here asked for.

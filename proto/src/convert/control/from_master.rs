@@ -30,6 +30,7 @@ impl TryFrom<wire::FromMaster> for MasterMessage {
             Message::RemoveShuffle(remove) => remove.try_into()?,
             Message::Fenced(wire::Fenced {}) => Self::Fenced,
             Message::MayLeave(wire::MayLeave {}) => Self::MayLeave,
+            Message::Drain(wire::Drain {}) => Self::Drain,
         })
     }
 }
@@ -67,6 +68,7 @@ impl From<MasterMessage> for wire::FromMaster {
             }),
             MasterMessage::Fenced => Message::Fenced(wire::Fenced {}),
             MasterMessage::MayLeave => Message::MayLeave(wire::MayLeave {}),
+            MasterMessage::Drain => Message::Drain(wire::Drain {}),
         };
         Self { message: Some(message) }
     }

@@ -125,6 +125,7 @@ fn master_messages_round_trip() {
         MasterMessage::RemoveShuffle { job: JOB, attempt: Some(ATTEMPT) },
         MasterMessage::Fenced,
         MasterMessage::MayLeave,
+        MasterMessage::Drain,
     ];
     for message in messages {
         assert_eq!(MasterMessage::try_from(wire::FromMaster::from(message.clone())), Ok(message));
