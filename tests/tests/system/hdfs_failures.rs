@@ -19,7 +19,7 @@ fn long_job(hdfs: &Hdfs, output: &str) -> Result<JobFile> {
         .csv("actions", &hdfs.actions(UserActions::LARGE)?)
         .output(&hdfs.url(output), &[])
         .setting("split_bytes = \"2MiB\"")
-        .setting("shuffle_partitions = 24")
+        .setting("shuffle_partitions = 12")
         .setting("merge_bytes = \"1KiB\"");
     Ok(job)
 }
