@@ -10,16 +10,21 @@ use std::collections::BTreeMap;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
+use futures::StreamExt;
+use futures::future::BoxFuture;
+use futures::stream::FuturesUnordered;
 use hearth_common::{AttemptId, FailureCause, OutputFile};
 use hearth_plan::OutputSink;
-use hearth_storage::{Storage, StorageError};
+use hearth_storage::{Storage, StorageError, StoredFile};
 
 use self::format::FormatWriter;
 use self::hive::Directories;
-use self::staging::StagedFiles;
+use self::staging::{StagedFiles, StagedName};
 
 /// Files of different directories that are open at a time; the one that was not written to for longest is closed first.
 const OPEN_FILES_MAX: usize = 64;
+/// Complete files on their way to their storage at a time.
+const STORING_MAX: usize = 8;
 /// Memory that unfinished row groups of all open files may hold together, in bytes.
 const OPEN_BYTES_MAX: usize = 160 << 20;
 
@@ -34,12 +39,16 @@ pub(crate) struct OutputWriter {
     open: BTreeMap<String, OpenFile>,
     clock: u64,
     staged: StagedFiles,
+    storing: FuturesUnordered<Storing>,
     finished_bytes: u64,
 }
 
+/// A complete file on its way to its storage, with the number of its name.
+type Storing = BoxFuture<'static, Result<(u32, StoredFile, OutputFile), FailureCause>>;
+
 struct OpenFile {
     writer: Box<dyn FormatWriter>,
-    staged: String,
+    name: StagedName,
     rows: u64,
     last_used: u64,
 }
@@ -63,6 +72,7 @@ impl OutputWriter {
             open: BTreeMap::new(),
             clock: 0,
             staged,
+            storing: FuturesUnordered::new(),
             finished_bytes: 0,
             sink,
         })
@@ -93,12 +103,14 @@ impl OutputWriter {
     pub(crate) async fn finish(mut self) -> Result<Vec<OutputFile>, FailureCause> {
         // An output without rows still has a schema: its first task leaves a file without rows.
         let first_task = self.attempt.task.partition == 0;
-        if first_task && self.directories.is_none() && self.staged.is_empty() && self.open.is_empty() {
+        let has_files = !(self.staged.is_empty() && self.open.is_empty() && self.storing.is_empty());
+        if first_task && self.directories.is_none() && !has_files {
             self.open_file("")?;
         }
         while let Some((directory, open)) = self.open.pop_first() {
             self.close(directory, open).await?;
         }
+        self.wait_for_storing(0).await?;
         Ok(self.staged.keep())
     }
 
@@ -124,7 +136,7 @@ impl OutputWriter {
         let name = self.staged.next_name();
         let file = self.storage.create_file(&name.url).map_err(StorageError::into_cause)?;
         let writer = format::create(file, &self.sink.spec, &self.file_schema)?;
-        let open = OpenFile { writer, staged: name.staged, rows: 0, last_used: self.clock };
+        let open = OpenFile { writer, name, rows: 0, last_used: self.clock };
         self.open.insert(directory.to_owned(), open);
         Ok(())
     }
@@ -157,12 +169,26 @@ impl OutputWriter {
         Ok(())
     }
 
+    /// Ends a file. It may be on its way to its storage for a while after that, beside a few others.
     async fn close(&mut self, directory: String, open: OpenFile) -> Result<(), FailureCause> {
-        let file = open.writer.finish()?.finish().await.map_err(StorageError::into_cause)?;
-        let bytes = file.bytes();
-        self.finished_bytes += bytes;
-        let extension = self.staged.extension().to_owned();
-        self.staged.add(file, OutputFile { staged: open.staged, directory, extension, rows: open.rows, bytes });
+        let OpenFile { writer, name, rows, .. } = open;
+        let (file, extension) = (writer.finish()?, self.staged.extension().to_owned());
+        self.storing.push(Box::pin(async move {
+            let stored = file.finish().await.map_err(StorageError::into_cause)?;
+            let bytes = stored.bytes();
+            Ok((name.number, stored, OutputFile { staged: name.staged, directory, extension, rows, bytes }))
+        }));
+        self.wait_for_storing(STORING_MAX - 1).await
+    }
+
+    /// Waits until at most so many files are on their way.
+    async fn wait_for_storing(&mut self, files_max: usize) -> Result<(), FailureCause> {
+        while self.storing.len() > files_max {
+            let Some(stored) = self.storing.next().await else { return Ok(()) };
+            let (number, stored, file) = stored?;
+            self.finished_bytes += file.bytes;
+            self.staged.add(number, stored, file);
+        }
         Ok(())
     }
 }

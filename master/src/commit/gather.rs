@@ -1,9 +1,11 @@
 //! Moving the winners into `data/` under their final names, comparing it with the record, and sealing it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, PoisonError};
 
 use hearth_storage::{CommitFs, StorageError};
 
+use super::at_once::for_each;
 use super::intent::SUCCESS;
 use super::{CommitError, CommitIntent, IntendedFile, Staging};
 
@@ -13,12 +15,11 @@ pub(super) type Joined = BTreeSet<String>;
 /// Brings `data/` to the state that the record describes, and seals it.
 pub(super) async fn gather(fs: &dyn CommitFs, intent: &CommitIntent, joined: &Joined) -> Result<(), CommitError> {
     let staging = intent.staging()?;
-    for directory in intent.directories() {
-        fs.create_dir_all(&staging.data().join(directory)).await?;
-    }
-    for file in intent.all_files().filter(|file| !joined.contains(&file.target)) {
-        move_winner(fs, &staging, file).await?;
-    }
+    let (staging, data) = (&staging, &staging.data());
+    let directories = intent.directories().into_iter().map(|directory| data.join(directory)).collect();
+    for_each(directories, |directory| async move { Ok(fs.create_dir_all(&directory).await?) }).await?;
+    let files = intent.all_files().filter(|file| !joined.contains(&file.target)).cloned().collect();
+    for_each(files, |file| async move { move_winner(fs, staging, &file).await }).await?;
     compare(fs, intent, joined).await?;
     seal(fs, intent).await?;
     for directory in intent.directories() {
@@ -84,11 +85,14 @@ async fn seal(fs: &dyn CommitFs, intent: &CommitIntent) -> Result<(), CommitErro
 /// Which files an earlier try moved to the destination already.
 pub(super) async fn find_joined(fs: &dyn CommitFs, intent: &CommitIntent) -> Result<Joined, CommitError> {
     let staging = intent.staging()?;
-    let mut joined = Joined::new();
-    for file in intent.all_files() {
-        if fs.kind(&staging.destination().join(&file.target)).await?.is_some() {
-            joined.insert(file.target.clone());
+    let (staging, joined) = (&staging, &Mutex::new(Joined::new()));
+    let targets = intent.all_files().map(|file| file.target.clone()).collect();
+    for_each(targets, |target: String| async move {
+        if fs.kind(&staging.destination().join(&target)).await?.is_some() {
+            joined.lock().unwrap_or_else(PoisonError::into_inner).insert(target);
         }
-    }
-    Ok(joined)
+        Ok(())
+    })
+    .await?;
+    Ok(std::mem::take(&mut *joined.lock().unwrap_or_else(PoisonError::into_inner)))
 }

@@ -5,6 +5,7 @@
 //! directory (`append`: by one rename per file). Every step looks before it acts, so that [`roll_forward`] can be called again
 //! after a crash at any point. It must not decide which attempt won.
 
+mod at_once;
 mod destination;
 mod error;
 mod gather;

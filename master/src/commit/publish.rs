@@ -2,6 +2,7 @@
 
 use hearth_storage::{CommitFs, EntryKind, Exchange, StorageError};
 
+use super::at_once::for_each;
 use super::gather::Joined;
 use super::intent::{SUCCESS, Seal};
 use super::{CommitError, CommitIntent, Staging};
@@ -105,18 +106,17 @@ pub(super) async fn join_files(fs: &dyn CommitFs, intent: &CommitIntent, joined:
         return Err(CommitError::NotADirectory { path: destination.to_string() });
     }
     fs.create_dir_all(destination).await?;
-    for directory in intent.directories() {
-        fs.create_dir_all(&destination.join(directory)).await?;
-    }
-    for file in intent.all_files().filter(|file| !joined.contains(&file.target)) {
-        let (from, to) = (staging.data().join(&file.target), destination.join(&file.target));
-        if let Err(error) = fs.rename_no_replace(&from, &to).await {
-            let happened = fs.kind(&from).await?.is_none() && fs.kind(&to).await?.is_some();
-            if !happened {
-                return Err(error.into());
-            }
-        }
-    }
+    let data = &staging.data();
+    let directories = intent.directories().into_iter().map(|directory| destination.join(directory)).collect();
+    for_each(directories, |directory| async move { Ok(fs.create_dir_all(&directory).await?) }).await?;
+    let targets = intent.all_files().map(|file| &file.target).filter(|target| !joined.contains(*target)).cloned();
+    for_each(targets.collect(), |target: String| async move {
+        let (from, to) = (data.join(&target), destination.join(&target));
+        let Err(error) = fs.rename_no_replace(&from, &to).await else { return Ok(()) };
+        let happened = fs.kind(&from).await?.is_none() && fs.kind(&to).await?.is_some();
+        if happened { Ok(()) } else { Err(error.into()) }
+    })
+    .await?;
     for directory in intent.directories() {
         fs.sync_dir(&destination.join(directory)).await?;
     }

@@ -26,6 +26,7 @@ pub struct Cluster {
     directory: PathBuf,
     guard: Child,
     url: String,
+    http: String,
 }
 
 impl Cluster {
@@ -40,11 +41,12 @@ impl Cluster {
         let directory = std::env::temp_dir().join(name);
         let guard = script(&directory, &["guard"]).stdin(Stdio::piped()).stdout(Stdio::null()).spawn();
         let guard = guard.context("start the guard of the test cluster")?;
-        let mut cluster = Self { directory, guard, url: String::new() };
+        let mut cluster = Self { directory, guard, url: String::new(), http: String::new() };
         let verb = if shape == Shape::Pair { "start-ha" } else { "start" };
         let output = cluster.run(&[verb, "2"])?;
-        let url = output.lines().find_map(|line| line.strip_prefix("URL="));
-        url.context("read the URL of the test cluster")?.clone_into(&mut cluster.url);
+        let find = |name: &str| output.lines().find_map(|line| line.strip_prefix(name)).context("read its addresses");
+        find("URL=")?.clone_into(&mut cluster.url);
+        cluster.http = format!("127.0.0.1:{}", find("NN1_HTTP=")?);
         Ok(cluster)
     }
 
@@ -52,6 +54,12 @@ impl Cluster {
     #[must_use]
     pub fn url(&self) -> &str {
         &self.url
+    }
+
+    /// `host:port` where the first `NameNode` answers over HTTP.
+    #[must_use]
+    pub fn http(&self) -> &str {
+        &self.http
     }
 
     /// What to set `HADOOP_CONF_DIR` to.

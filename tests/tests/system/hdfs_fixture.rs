@@ -1,13 +1,16 @@
 //! One real HDFS for all tests that need one. They take turns, because some of them break it.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::{self, TryRecvError};
 use std::sync::{Mutex, OnceLock, PoisonError};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use hearth_test_hdfs::{Shape, until};
 use hearth_tests::data::UserActions;
-use hearth_tests::{Cluster, ClusterOptions, Rows, read_parquet_dir};
+use hearth_tests::{Cluster, ClusterOptions, Rows, http_get, read_parquet_dir};
 
 /// A real HDFS with two DataNodes, and a directory of it that is the test's own.
 pub(crate) struct Hdfs {
@@ -129,12 +132,70 @@ impl Hdfs {
         self.check_no_staging()
     }
 
+    /// Names in a directory of the test's, sorted, as the NameNode's own web service lists them; `None` where there is no such
+    /// directory.
+    pub(crate) fn names(&self, name: &str) -> Result<Option<Vec<String>>> {
+        list_names(self.cluster.http(), &format!("{}/{name}", self.home))
+    }
+
+    /// The output `out` holds files of this job, and the job's staging is gone.
+    pub(crate) fn is_published(&self, job: &str) -> Result<bool> {
+        let is_there = self.names("out")?.unwrap_or_default().iter().any(|name| name.contains(job));
+        Ok(is_there && self.names(&format!(".hearth-staging/{job}"))?.is_none())
+    }
+
+    /// Removes a directory of the test's, with Hadoop's own shell.
+    pub(crate) fn remove(&self, name: &str) -> Result<()> {
+        self.run(&["fs", "-rm", "-r", &format!("{}/{name}", self.home)]).map(drop)
+    }
+
+    /// Lists a directory of the test's in a loop, as readers of an output do.
+    pub(crate) fn watch(&self, name: &str) -> Watcher {
+        let (http, path) = (self.cluster.http().to_owned(), format!("{}/{name}", self.home));
+        let (stop, stopped) = mpsc::channel::<()>();
+        let looking = std::thread::spawn(move || {
+            let mut seen = BTreeSet::new();
+            while stopped.try_recv() == Err(TryRecvError::Empty) {
+                seen.insert(list_names(&http, &path)?);
+            }
+            Ok(seen)
+        });
+        Watcher { stop, looking }
+    }
+
     /// Nothing is left of any staging directory.
     pub(crate) fn check_no_staging(&self) -> Result<()> {
-        let is_gone = || self.list().is_ok_and(|listed| !listed.contains(".hearth-staging"));
+        let is_gone = || matches!(self.names(".hearth-staging"), Ok(None));
         until(Duration::from_secs(30), "the staging directory going", is_gone)
             .with_context(|| format!("{:?}", self.list()))
     }
+}
+
+/// Lists a directory until it is told to stop.
+pub(crate) struct Watcher {
+    stop: mpsc::Sender<()>,
+    looking: JoinHandle<Result<BTreeSet<Option<Vec<String>>>>>,
+}
+
+impl Watcher {
+    /// Every listing that differs from the others; `None` where the directory was not there.
+    pub(crate) fn seen(self) -> Result<BTreeSet<Option<Vec<String>>>> {
+        drop(self.stop);
+        self.looking.join().map_err(|_| anyhow::anyhow!("the watcher panicked"))?
+    }
+}
+
+fn list_names(http: &str, path: &str) -> Result<Option<Vec<String>>> {
+    let answer = http_get(http, &format!("/webhdfs/v1{path}?op=LISTSTATUS"))?;
+    if answer.status == 404 {
+        return Ok(None);
+    }
+    let listed = answer.json()?;
+    let entries = listed["FileStatuses"]["FileStatus"].as_array().with_context(|| answer.body.clone())?;
+    let mut names: Vec<String> =
+        entries.iter().map(|entry| entry["pathSuffix"].as_str().unwrap_or_default().to_owned()).collect();
+    names.sort_unstable();
+    Ok(Some(names))
 }
 
 fn write_all(files: &[(&str, &str)]) -> Result<tempfile::TempDir> {

@@ -21,6 +21,8 @@ mod exclusion;
 #[cfg(test)]
 mod hdfs;
 #[cfg(test)]
+mod hdfs_commit;
+#[cfg(test)]
 mod hdfs_failures;
 #[cfg(test)]
 mod hdfs_fixture;

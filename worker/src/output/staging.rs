@@ -1,5 +1,7 @@
 //! Names of the files an attempt leaves in staging, and their removal when the attempt does not succeed.
 
+use std::collections::BTreeMap;
+
 use hearth_common::{AttemptId, OutputFile};
 use hearth_storage::StoredFile;
 
@@ -10,20 +12,22 @@ pub(super) struct StagedFiles {
     attempt: AttemptId,
     extension: &'static str,
     next: u32,
-    written: Vec<(StoredFile, OutputFile)>,
+    /// By the numbers of their names.
+    written: BTreeMap<u32, (StoredFile, OutputFile)>,
 }
 
 /// A file that is about to be written.
 #[derive(Debug, Clone)]
 pub(super) struct StagedName {
     pub(super) url: String,
+    pub(super) number: u32,
     pub(super) staged: String,
 }
 
 impl StagedFiles {
     pub(super) fn new(attempts_url: &str, attempt: AttemptId, extension: &'static str) -> Self {
         let attempts_url = attempts_url.trim_end_matches('/').to_owned();
-        Self { attempts_url, attempt, extension, next: 0, written: Vec::new() }
+        Self { attempts_url, attempt, extension, next: 0, written: BTreeMap::new() }
     }
 
     /// A name that no other file of any attempt has.
@@ -32,11 +36,11 @@ impl StagedFiles {
         let (number, extension) = (self.next, self.extension);
         self.next += 1;
         let staged = format!("part-{}-{:05}-{attempt}-{number}.{extension}", task.stage, task.partition);
-        StagedName { url: format!("{}/{staged}", self.attempts_url), staged }
+        StagedName { url: format!("{}/{staged}", self.attempts_url), number, staged }
     }
 
-    pub(super) fn add(&mut self, stored: StoredFile, file: OutputFile) {
-        self.written.push((stored, file));
+    pub(super) fn add(&mut self, number: u32, stored: StoredFile, file: OutputFile) {
+        self.written.insert(number, (stored, file));
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -49,13 +53,13 @@ impl StagedFiles {
 
     /// The attempt succeeded: the files stay.
     pub(super) fn keep(mut self) -> Vec<OutputFile> {
-        std::mem::take(&mut self.written).into_iter().map(|(_, file)| file).collect()
+        std::mem::take(&mut self.written).into_values().map(|(_, file)| file).collect()
     }
 }
 
 impl Drop for StagedFiles {
     fn drop(&mut self) {
-        for (stored, _) in self.written.drain(..) {
+        for (stored, _) in std::mem::take(&mut self.written).into_values() {
             stored.discard();
         }
     }
