@@ -35,7 +35,7 @@ pub struct LinkSpan {
 }
 
 /// Where the records of a link end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LinkEnd {
     /// First record start at or after the link's end.
     pub byte: u64,

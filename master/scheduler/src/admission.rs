@@ -9,7 +9,7 @@ use crate::job::{EndWish, Execution, Job, Phase, Progress, Turn, count_tasks};
 use crate::mutation::Mutation;
 use crate::task::TaskState;
 use crate::timer::Timer;
-use crate::{JobLimits, Scheduler};
+use crate::{JobLimits, Millis, Scheduler};
 
 impl Scheduler {
     pub(crate) fn on_job_submitted(&mut self, job: JobId, limits: JobLimits) {
@@ -17,6 +17,12 @@ impl Scheduler {
             self.effects.push(Effect::RejectJob { job, reason });
             return;
         }
+        self.enter_job(job, limits, self.now);
+        self.admit_jobs();
+    }
+
+    /// Adds a job to the queue that was submitted at that time. Its sequence follows the order of these calls.
+    pub(crate) fn enter_job(&mut self, job: JobId, limits: JobLimits, submitted: Millis) {
         let sequence = self.sequence;
         self.sequence += 1;
         let steps = match limits.priority {
@@ -25,13 +31,12 @@ impl Scheduler {
             Priority::Low => 2,
         };
         let steps = if self.has_mutation(Mutation::IgnorePriority) { 0 } else { steps };
-        let turn = Turn { rank: self.now.after(self.config.priority_lead * steps), sequence };
-        let deadline = limits.deadline.map(|limit| self.now.after(limit));
+        let turn = Turn { rank: submitted.after(self.config.priority_lead * steps), sequence };
+        let deadline = limits.deadline.map(|limit| submitted.after(limit));
         deadline.into_iter().for_each(|at| self.timers.set(at, Timer::Deadline(job)));
         self.jobs.insert(job, Job::new(turn, deadline, limits));
         self.queue.insert(turn, job);
         self.touch(job);
-        self.admit_jobs();
     }
 
     fn refusal(&self, job: JobId) -> Option<RejectReason> {
@@ -47,7 +52,7 @@ impl Scheduler {
         self.admitted.len() < self.config.running_jobs_max || self.has_mutation(Mutation::AdmitEveryJob)
     }
 
-    fn admit_jobs(&mut self) {
+    pub(crate) fn admit_jobs(&mut self) {
         while self.has_turn()
             && let Some((turn, id)) = self.queue.pop_first()
         {

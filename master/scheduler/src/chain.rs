@@ -10,6 +10,7 @@ use std::fmt;
 use hearth_common::{LinkEnd, LinkScan, LinkSpan, RecordStart};
 
 use crate::KnownStart;
+use crate::facts::LinkKnowledge;
 use crate::link::Link;
 use crate::mutation::Mutation;
 
@@ -27,14 +28,8 @@ pub(crate) struct Chains {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct LinkFacts {
     pub(crate) link: Link,
-    /// Where its first record starts, as the link before it told.
-    pub(crate) start: Option<RecordStart>,
-    /// Where the first record of the next link starts; only where its own start is known.
-    end: Option<RecordStart>,
-    /// The first attempt of its task that was told the start; so were all later ones.
-    told_since: Option<u32>,
-    /// What was reported while the end is not known, at most `SPANS_KEPT_MAX`, the last ones.
-    spans: Vec<(u64, LinkEnd)>,
+    /// What was found out; at most `SPANS_KEPT_MAX` spans.
+    pub(crate) known: LinkKnowledge,
 }
 
 /// Two reports contradict each other: the file changed without a trace, or somebody counted wrongly.
@@ -59,9 +54,9 @@ impl Chains {
         let mut end_before = None;
         for (number, link) in (0..).zip(links) {
             let start = if link.follows { end_before } else { Some(RecordStart { byte: link.start, line: 1 }) };
-            let mut facts = LinkFacts { link: *link, start, end: None, told_since: None, spans: Vec::new() };
-            facts.end = facts.start.filter(|start| facts.is_empty_from(*start));
-            end_before = facts.end;
+            let mut facts = LinkFacts { link: *link, known: LinkKnowledge { start, ..LinkKnowledge::default() } };
+            facts.known.end = start.filter(|start| facts.is_empty_from(*start));
+            end_before = facts.known.end;
             chains.links.push(facts);
             chains.of_task.entry(link.task).or_default().push(number);
         }
@@ -86,8 +81,8 @@ impl Chains {
         let mut starts = Vec::new();
         for &link in self.of_task.get(&task).into_iter().flatten() {
             let Some(facts) = self.links.get_mut(link as usize) else { continue };
-            facts.told_since = facts.told_since.or(facts.start.map(|_| attempt));
-            starts.extend(facts.start.map(|start| KnownStart { link, start }));
+            facts.known.told_since = facts.known.told_since.or(facts.known.start.map(|_| attempt));
+            starts.extend(facts.known.start.map(|start| KnownStart { link, start }));
         }
         starts
     }
@@ -95,7 +90,7 @@ impl Chains {
     /// The attempt was told all that is known about its links by now.
     pub(crate) fn is_fully_told(&self, task: u32, attempt: u32) -> bool {
         let mut links = self.links_of(task).iter().filter_map(|link| self.get(*link));
-        links.all(|facts| facts.start.is_none() || facts.is_told(attempt))
+        links.all(|facts| facts.known.start.is_none() || facts.is_told(attempt))
     }
 
     /// Takes in what an attempt found out, and follows the chains as far as that leads. Gives the links whose start
@@ -121,12 +116,12 @@ impl Chains {
 
     fn follow(&mut self, from: u32, news: &mut Vec<u32>, mutation: Option<Mutation>) -> Result<(), Conflict> {
         for number in from.. {
-            let Some(facts) = self.get_mut(number).filter(|facts| facts.end.is_none()) else { break };
+            let Some(facts) = self.get_mut(number).filter(|facts| facts.known.end.is_none()) else { break };
             let Some(end) = facts.find_end(number, mutation)? else { break };
-            facts.end = Some(end);
-            facts.spans = Vec::new();
+            facts.known.end = Some(end);
+            facts.known.spans = Vec::new();
             let Some(next) = self.get_mut(number + 1).filter(|next| next.link.follows) else { break };
-            next.start = Some(end);
+            next.known.start = Some(end);
             news.push(number + 1);
             if mutation == Some(Mutation::FollowOneLink) {
                 break;
@@ -135,17 +130,26 @@ impl Chains {
         Ok(())
     }
 
+    /// Takes over what was known about the links of a task.
+    pub(crate) fn restore(&mut self, task: u32, known: Vec<LinkKnowledge>) {
+        for (link, known) in self.of_task.get(&task).into_iter().flatten().zip(known) {
+            if let Some(facts) = self.links.get_mut(*link as usize) {
+                facts.known = known;
+            }
+        }
+    }
+
     /// Finds a link that waits, or would wait for ever, for what is known or comes too late; for tests.
     pub(crate) fn check(&self) -> Result<(), String> {
         let mut end_before = None;
         for (number, facts) in (0..).zip(&self.links) {
-            let expected = if facts.link.follows { end_before } else { facts.start };
+            let expected = if facts.link.follows { end_before } else { facts.known.start };
             let found = facts.find_end(number, None).map_err(|conflict| conflict.to_string())?;
-            let is_followed = facts.end.is_some() || found.is_none();
-            if facts.start != expected || !is_followed || facts.spans.len() > SPANS_KEPT_MAX {
+            let is_followed = facts.known.end.is_some() || found.is_none();
+            if facts.known.start != expected || !is_followed || facts.known.spans.len() > SPANS_KEPT_MAX {
                 return Err(format!("link {number} is {facts:?}, expected start {expected:?} and end {found:?}"));
             }
-            end_before = facts.end;
+            end_before = facts.known.end;
         }
         Ok(())
     }
@@ -153,7 +157,7 @@ impl Chains {
     /// The task on which the proof of a link waits: that of the first link before it whose end is not known. For tests.
     pub(crate) fn task_before(&self, link: u32) -> Option<u32> {
         let before = (0..link).rev().filter_map(|link| self.get(link));
-        before.into_iter().find(|facts| facts.start.is_some()).map(|facts| facts.link.task)
+        before.into_iter().find(|facts| facts.known.start.is_some()).map(|facts| facts.link.task)
     }
 }
 
@@ -165,40 +169,40 @@ impl LinkFacts {
 
     /// That attempt of its task was told the start.
     pub(crate) fn is_told(&self, attempt: u32) -> bool {
-        self.told_since.is_some_and(|first| first <= attempt)
+        self.known.told_since.is_some_and(|first| first <= attempt)
     }
 
     /// Lines before its first record, if that attempt did not know them.
     pub(crate) fn untold_lines(&self, attempt: u32) -> u64 {
-        self.start.filter(|_| !self.is_told(attempt)).map_or(0, |start| start.line.saturating_sub(1))
+        self.known.start.filter(|_| !self.is_told(attempt)).map_or(0, |start| start.line.saturating_sub(1))
     }
 
     fn note(&mut self, number: u32, span: LinkSpan) -> Result<(), Conflict> {
         let Some(end) = span.end else { return Ok(()) };
-        if self.start.is_some_and(|start| start.byte != span.start) {
+        if self.known.start.is_some_and(|start| start.byte != span.start) {
             return Ok(());
         }
-        if let (Some(start), Some(known)) = (self.start, self.end) {
+        if let (Some(start), Some(known)) = (self.known.start, self.known.end) {
             let ends = [known, end_from(start, end)];
             return if ends[0] == ends[1] { Ok(()) } else { Err(Conflict { link: number, start: start.byte, ends }) };
         }
-        if !self.spans.contains(&(span.start, end)) {
-            if self.spans.len() == SPANS_KEPT_MAX {
-                self.spans.remove(0);
+        if !self.known.spans.contains(&(span.start, end)) {
+            if self.known.spans.len() == SPANS_KEPT_MAX {
+                self.known.spans.remove(0);
             }
-            self.spans.push((span.start, end));
+            self.known.spans.push((span.start, end));
         }
         Ok(())
     }
 
     fn find_end(&self, number: u32, mutation: Option<Mutation>) -> Result<Option<RecordStart>, Conflict> {
-        let Some(start) = self.start else { return Ok(None) };
+        let Some(start) = self.known.start else { return Ok(None) };
         if self.is_empty_from(start) {
             return Ok(Some(start));
         }
         let is_any = mutation == Some(Mutation::UseQuotedSpanOfWrongStart);
         let mut ends =
-            self.spans.iter().filter(|(from, _)| *from == start.byte || is_any).map(|(_, end)| end_from(start, *end));
+            self.known.spans.iter().filter(|(from, _)| *from == start.byte || is_any).map(|(_, end)| end_from(start, *end));
         let found = if is_any { ends.next_back() } else { ends.next() };
         match (found, ends.find(|other| !is_any && Some(*other) != found)) {
             (Some(end), Some(other)) => Err(Conflict { link: number, start: start.byte, ends: [end, other] }),

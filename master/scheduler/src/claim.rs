@@ -5,11 +5,12 @@
 use std::collections::BTreeMap;
 
 use hearth_common::{FailureCause, LinkScan};
+use serde::{Deserialize, Serialize};
 
 use crate::chain::{Chains, LinkFacts};
 
 /// How an attempt ended that waits for its proof.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Ending {
     /// It left an output.
     Finished {
@@ -36,7 +37,7 @@ impl Ending {
 }
 
 /// An attempt that ended, and waits for its proof.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Claim {
     pub(crate) attempt: u32,
     /// The guesses that nothing is known about yet; never empty.
@@ -60,7 +61,7 @@ pub(crate) struct Decided {
 pub(crate) type Guesses = BTreeMap<u32, Guess>;
 
 /// What an attempt assumed about one link.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Guess {
     /// Where it started.
     start: u64,
@@ -130,7 +131,7 @@ impl Chains {
 impl Guess {
     /// `None` where nothing is known.
     pub(crate) fn is_right(self, attempt: u32, facts: &LinkFacts) -> Option<bool> {
-        let start = facts.start?;
+        let start = facts.known.start?;
         Some(match (facts.is_empty_from(start), self.has_end) {
             (false, _) => start.byte == self.start,
             // Without records either way, it does not matter how far beyond the link the start is.

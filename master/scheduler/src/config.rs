@@ -21,6 +21,8 @@ pub struct SchedulerConfig {
     pub lease: Duration,
     /// How long a worker whose connection broke may take to come back.
     pub disconnect_grace: Duration,
+    /// How long workers of the scheduler before may take to come back.
+    pub restart_grace: Duration,
     /// How long the readers of a draining worker's outputs are waited for after its last attempt; then they are made again.
     pub drain_wait: Duration,
     /// How long a job with tasks to run waits while there is no worker.
@@ -100,6 +102,7 @@ impl Default for SchedulerConfig {
             lost_workers_remembered_max: 10_000,
             lease: Duration::from_secs(10),
             disconnect_grace: Duration::from_secs(3),
+            restart_grace: Duration::from_secs(30),
             drain_wait: Duration::from_secs(60),
             no_worker_timeout: Duration::from_secs(120),
             priority_lead: Duration::from_secs(600),

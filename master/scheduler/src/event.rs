@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use hearth_common::{AttemptId, FailureCause, JobId, JobSettings, LinkScan, Priority, WorkerId};
 
-use crate::JobGraph;
+use crate::{JobGraph, Restored};
 
 /// Milliseconds on the owner's monotonic clock. The scheduler only compares and adds them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -48,6 +48,8 @@ impl JobLimits {
 /// Something that happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
+    /// The first event of a scheduler that follows another one: what that left.
+    Restored(Box<Restored>),
     /// A job was accepted at the edge. Its id is new.
     JobSubmitted {
         /// The job.

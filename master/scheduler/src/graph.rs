@@ -1,19 +1,36 @@
 //! The stages of a planned job, as far as scheduling needs to know them.
 
 use hearth_common::StageId;
+use serde::{Deserialize, Serialize};
 
 use crate::home::{HOSTS_PER_TASK_MAX, HostBytes};
 use crate::link::{Link, LinkFault, check_links};
 
 /// A job's stages. Stage `i` is at index `i` and reads only earlier ones; the last one is the final stage.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Unchecked")]
 pub struct JobGraph {
     stages: Vec<StageSpec>,
     final_output: FinalOutput,
 }
 
+/// A graph that was read from somewhere.
+#[derive(Deserialize)]
+struct Unchecked {
+    stages: Vec<StageSpec>,
+    final_output: FinalOutput,
+}
+
+impl TryFrom<Unchecked> for JobGraph {
+    type Error = GraphError;
+
+    fn try_from(read: Unchecked) -> Result<Self, GraphError> {
+        Self::new(read.stages, read.final_output)
+    }
+}
+
 /// What the final stage leaves behind.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum FinalOutput {
     /// Files in the staging directory.
     Files,
@@ -22,7 +39,7 @@ pub enum FinalOutput {
 }
 
 /// One stage.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StageSpec {
     /// How its tasks come about.
     pub tasks: TaskLayout,
@@ -40,7 +57,7 @@ pub struct StageSpec {
 }
 
 /// How the tasks of a stage come about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum TaskLayout {
     /// Known when the job is planned.
     Fixed {
@@ -55,7 +72,7 @@ pub enum TaskLayout {
 }
 
 /// One input of a stage.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StageInput {
     /// The stage that produces it.
     pub stage: StageId,
@@ -64,7 +81,7 @@ pub struct StageInput {
 }
 
 /// How the tasks of a stage read an input.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum InputKind {
     /// Each task reads its own shuffle partitions. Its bytes count when partitions are merged.
     Partitioned,

@@ -7,12 +7,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::Millis;
 use crate::mutation::Mutation;
 use crate::stage::Urgency;
 
 /// Bytes of a task's input splits on one host.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HostBytes {
     /// Name or address of the host, as one of its workers gives it.
     pub host: String,

@@ -102,6 +102,7 @@ impl Scheduler {
     fn lose_worker(&mut self, id: WorkerId, loss: Loss) {
         self.set_stay(id, Stay::Staying);
         let Some(worker) = self.workers.lose(id) else { return };
+        self.unsaved.lost_workers.insert(id);
         self.timers.unset(worker.lease_end, Timer::Lease(id));
         if let Some(exclusion) = worker.reputation.exclusion {
             self.timers.unset(exclusion.until, Timer::Exclusion(id));

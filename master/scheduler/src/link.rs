@@ -1,9 +1,11 @@
 //! The links of a stage: which task reads which byte range of a file that was cut into several. Checked once, with the graph.
 
+use serde::{Deserialize, Serialize};
+
 use crate::graph::{StageSpec, TaskLayout};
 
 /// One link: an input split that begins a file, or continues the one before it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Link {
     /// The task that reads it. A task reads its links in their order.
     pub task: u32,

@@ -118,11 +118,29 @@ pub enum Mutation {
     ReleaseTooEarly,
     /// It may never leave.
     NeverRelease,
+    /// A restored task numbers its attempts from the beginning.
+    ReuseAttemptNumbers,
+    /// Winners are forgotten by a restart.
+    ForgetRestoredWinners,
+    /// Attempts that ran before a restart are not taken over.
+    ForgetRestoredRuns,
+    /// Workers that were known before a restart are waited for without end.
+    WaitForRestoredForever,
+    /// A restart gives jobs their whole time again.
+    RestartDeadline,
+    /// What was known of links is forgotten by a restart.
+    ForgetRestoredLinks,
+    /// How shuffle partitions were merged is forgotten by a restart.
+    ForgetRestoredGroups,
+    /// That an indeterminate output was read, or is lost, is forgotten by a restart.
+    ForgetRestoredVersions,
+    /// The owner carries effects out before the facts behind them are stored.
+    ActBeforeStored,
 }
 
 impl Mutation {
     /// Every planted bug.
-    pub const ALL: [Self; 56] = [
+    pub const ALL: [Self; 65] = [
         Self::AcceptStaleFinish,
         Self::CountFinishTwice,
         Self::CommitEarly,
@@ -179,6 +197,15 @@ impl Mutation {
         Self::IgnoreDeadline,
         Self::ReleaseTooEarly,
         Self::NeverRelease,
+        Self::ReuseAttemptNumbers,
+        Self::ForgetRestoredWinners,
+        Self::ForgetRestoredRuns,
+        Self::WaitForRestoredForever,
+        Self::RestartDeadline,
+        Self::ForgetRestoredLinks,
+        Self::ForgetRestoredGroups,
+        Self::ForgetRestoredVersions,
+        Self::ActBeforeStored,
     ];
 
     /// It makes more happen than the completion of a stage lets happen, so stages are looked at after every event.

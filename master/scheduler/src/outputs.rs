@@ -48,7 +48,7 @@ impl Scheduler {
         let Some(execution) = self.jobs.get_mut(&job).and_then(Job::execution_mut) else { return };
         let mut readers = execution.readers(of);
         if let Some(stage) = execution.stage_mut(of) {
-            stage.has_lost_version = false;
+            stage.note_version(stage.has_begun, false);
             if self.config.mutation == Some(Mutation::KeepIndirectReaders) {
                 readers.retain(|reader| stage.consumers.contains(reader));
             }
@@ -67,8 +67,7 @@ impl Scheduler {
             return;
         }
         let Some(stage) = execution.stage_mut(id) else { return };
-        stage.has_begun = false;
-        stage.has_lost_version = false;
+        stage.note_version(false, false);
         for (task, state) in begun_tasks(job, stage) {
             match state {
                 TaskState::Running(_) if self.has_mutation(Mutation::KeepRunningReaders) => continue,
@@ -97,7 +96,7 @@ fn note_lost_version(execution: &mut Execution, id: StageId) {
     let has_begun = |reader: &StageId| execution.stage(*reader).is_some_and(|reader| reader.has_begun);
     let is_lost = !stage.is_determinate && stage.consumers.iter().any(has_begun);
     if let Some(stage) = execution.stage_mut(id) {
-        stage.has_lost_version |= is_lost;
+        stage.note_version(stage.has_begun, stage.has_lost_version || is_lost);
     }
 }
 

@@ -96,7 +96,7 @@ impl Scheduler {
         let Some(execution) = job.execution_mut() else { return };
         execution.workers.insert(worker);
         let Some(stage) = execution.stage_mut(task.stage) else { return };
-        stage.has_begun = true;
+        stage.note_version(true, stage.has_lost_version);
         let merged = stage.group(task.partition);
         let mut starts = stage.chains.tell_starts(task.partition, attempt);
         if self.config.mutation == Some(Mutation::ForgetKnownStarts) {

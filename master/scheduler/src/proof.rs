@@ -44,8 +44,12 @@ impl Scheduler {
     fn learn(&mut self, attempt: AttemptId, scans: &[LinkScan]) -> Option<Vec<u32>> {
         let task = attempt.task;
         let mutation = self.config.mutation;
-        match self.find_stage_mut(task.job, task.stage)?.chains.learn((attempt.attempt, scans), mutation) {
-            Ok(news) => Some(news),
+        let stage = self.find_stage_mut(task.job, task.stage)?;
+        match stage.chains.learn((attempt.attempt, scans), mutation) {
+            Ok(news) => {
+                news.iter().for_each(|link| stage.note_link(*link));
+                Some(news)
+            }
             Err(conflict) => {
                 let cause = FailureCause::internal(format!("stage {}, {conflict}", task.stage));
                 self.cancel_others(attempt);

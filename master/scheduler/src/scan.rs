@@ -57,7 +57,7 @@ impl Chains {
 }
 
 fn check_scan(facts: &LinkFacts, attempt: u32, scan: &LinkScan) -> Result<(), ScanFault> {
-    if facts.is_told(attempt) && facts.start.is_some_and(|told| told.byte != scan.read.start) {
+    if facts.is_told(attempt) && facts.known.start.is_some_and(|told| told.byte != scan.read.start) {
         return Err(ScanFault::NotAsTold(scan.link));
     }
     let is_within = |span: &LinkSpan| span.start >= facts.link.start && is_end_possible(facts, span);

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use hearth_common::{JobId, WorkerId};
 
 use crate::config::SchedulerConfig;
+use crate::facts::Unsaved;
 use crate::job::{Demand, Job, Turn};
 use crate::lease::Room;
 use crate::mutation::Mutation;
@@ -40,6 +41,8 @@ pub struct Scheduler {
     pub(crate) unsettled: BTreeSet<JobId>,
     /// Jobs changed by the event at hand.
     pub(crate) changed: BTreeSet<JobId>,
+    /// Of what the owner has to store new facts.
+    pub(crate) unsaved: Unsaved,
     pub(crate) effects: Vec<Effect>,
 }
 
@@ -62,6 +65,7 @@ impl Scheduler {
             timers: Timers::default(),
             unsettled: BTreeSet::new(),
             changed: BTreeSet::new(),
+            unsaved: Unsaved::default(),
             effects: Vec::new(),
             config,
         }
@@ -94,6 +98,7 @@ impl Scheduler {
 
     fn apply(&mut self, event: Event) {
         match event {
+            Event::Restored(restored) => self.on_restored(*restored),
             Event::JobSubmitted { job, limits } => self.on_job_submitted(job, limits),
             Event::JobPlanned { job, graph } => self.on_job_planned(job, &graph),
             Event::PlanFailed { job, cause } => self.on_plan_failed(job, cause),
@@ -143,6 +148,7 @@ impl Scheduler {
     /// Notes that the job changed by the event at hand.
     pub(crate) fn touch(&mut self, job: JobId) {
         self.changed.insert(job);
+        self.unsaved.jobs.insert(job);
         self.unsettled.insert(job);
     }
 

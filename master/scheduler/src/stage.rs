@@ -1,6 +1,7 @@
 //! A stage of a running job: its tasks, what is ready among them, and what their winners left. Counts only what changes.
 
 mod check;
+mod kept;
 
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -63,7 +64,7 @@ pub(crate) struct Stage {
     pub(crate) is_open: bool,
     /// How it stands in the job's list of stages with ready tasks.
     pub(crate) listed: Option<Urgency>,
-    /// An attempt was launched since it was last invalidated.
+    /// An attempt was launched since it was last invalidated. Changed by `note_version` alone.
     pub(crate) has_begun: bool,
     /// It is indeterminate, and an output that was read is lost: before it runs again, what was computed from it must go.
     pub(crate) has_lost_version: bool,
@@ -71,6 +72,10 @@ pub(crate) struct Stage {
     pub(crate) chains: Chains,
     /// What its unproved tasks wait for. Entered before the state, and gone with it.
     pub(crate) claims: Claims,
+    /// Its facts changed since they were last taken,
+    is_unsaved: bool,
+    /// and those about these of its tasks.
+    unsaved: BTreeSet<u32>,
 }
 
 impl Stage {
@@ -105,6 +110,8 @@ impl Stage {
             has_lost_version: false,
             chains: Chains::new(&spec.links),
             claims: Claims::default(),
+            is_unsaved: false,
+            unsaved: BTreeSet::new(),
         };
         stage.add_tasks(tasks);
         stage
@@ -120,6 +127,7 @@ impl Stage {
     }
 
     pub(crate) fn add_bytes(&mut self, partition_bytes: &[u64]) {
+        self.is_unsaved |= !self.partition_bytes.is_empty();
         for (sum, bytes) in self.partition_bytes.iter_mut().zip(partition_bytes) {
             *sum = sum.saturating_add(*bytes);
         }
@@ -137,6 +145,7 @@ impl Stage {
     pub(crate) fn form(&mut self, groups: Vec<Range<u32>>) {
         let tasks = u32::try_from(groups.len()).unwrap_or(u32::MAX);
         self.groups = groups;
+        self.is_unsaved = true;
         self.add_tasks(tasks);
     }
 
@@ -160,6 +169,10 @@ impl Stage {
     /// A waiting task must be left as it is: its place among the ready ones depends on its history.
     pub(crate) fn task_mut(&mut self, partition: u32) -> Option<&mut Task> {
         self.tasks.get_mut(partition as usize)
+    }
+
+    pub(crate) fn groups(&self) -> &[Range<u32>] {
+        &self.groups
     }
 
     pub(crate) fn group(&self, partition: u32) -> Option<Range<u32>> {
@@ -219,6 +232,7 @@ impl Stage {
         let task = self.tasks.get_mut(partition as usize)?;
         let urgency_before = if task.had_winner() { Urgency::Again } else { Urgency::First };
         let before = task.replace(next);
+        self.unsaved.insert(partition);
         let urgency = if task.had_winner() { Urgency::Again } else { Urgency::First };
         match before {
             TaskState::Waiting => self.unlist_waiting(urgency_before, partition),

@@ -1,6 +1,7 @@
 //! A task: its state, and what it went through. States change in `transition` only.
 
 use hearth_common::{AttemptId, JobId, StageId, TaskId, WorkerId};
+use serde::{Deserialize, Serialize};
 
 use crate::run::{Run, Runs};
 use crate::{Millis, Winner};
@@ -53,7 +54,7 @@ pub(crate) struct Task {
 }
 
 /// What a task went through, as far as it decides about the next try.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub(crate) struct History {
     pub(crate) internal_failures: u32,
     pub(crate) storage_failures: u32,
@@ -88,6 +89,18 @@ impl Task {
             self.last_winner = Some((attempt, worker));
         }
         std::mem::replace(&mut self.state, next)
+    }
+
+    pub(crate) const fn last_winner_there(&self) -> Option<(u32, WorkerId)> {
+        self.last_winner
+    }
+
+    /// Takes over what it went through, all but its state. For `Stage::restore_task` alone.
+    pub(crate) fn restore(&mut self, (attempts, seconds): (u32, u32), won: Option<(u32, WorkerId)>, history: History) {
+        self.attempts = attempts;
+        self.seconds = seconds;
+        self.last_winner = won;
+        self.history = history;
     }
 
     /// It had a winner once: its bytes are counted, and when it runs again others have waited for it before.

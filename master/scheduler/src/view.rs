@@ -245,7 +245,7 @@ impl TaskView<'_> {
     /// Where the first record starts in each of its links, as far as that is known.
     pub fn known_starts(&self) -> impl Iterator<Item = KnownStart> {
         let chains = &self.stage.chains;
-        let start = |link: &u32| Some(KnownStart { link: *link, start: chains.get(*link)?.start? });
+        let start = |link: &u32| Some(KnownStart { link: *link, start: chains.get(*link)?.known.start? });
         chains.links_of(self.partition).iter().filter_map(start)
     }
 

@@ -49,7 +49,7 @@ impl Stage {
                 return Err(format!("task {partition} is {state:?}, but has {claim:?}"));
             }
             for link in claim.guesses.keys() {
-                let is_known = self.chains.get(*link).is_none_or(|facts| facts.start.is_some());
+                let is_known = self.chains.get(*link).is_none_or(|facts| facts.known.start.is_some());
                 let before = self.chains.task_before(*link);
                 if is_known || before.is_none_or(|before| before >= partition || is_done(before)) {
                     return Err(format!(

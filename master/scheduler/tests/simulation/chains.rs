@@ -8,7 +8,7 @@ use hearth_scheduler::{KnownStart, Launch};
 use crate::plan::JobPlan;
 
 /// What was seen of links.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub(crate) struct SeenLinks {
     spans: BTreeMap<(JobId, StageId, u32), BTreeMap<u64, LinkEnd>>,
     /// Attempts that finished after a wrong guess and left a shuffle output, and where it lies.

@@ -95,6 +95,10 @@ pub(crate) enum Happening {
     OnHost { host: usize, what: OnHost },
     Fault,
     FaultsEnd,
+    /// The store stores again.
+    StoreGoesOn,
+    MasterCrash,
+    MasterUp,
 }
 
 /// Something that will happen on a host; it waits while the host hangs.

@@ -21,8 +21,9 @@ impl World {
             33..=49 => self.reconnect_later(host),
             50..=59 => self.cut_off(host),
             60..=74 => self.lose_output(host),
-            75..=80 => self.hosts[host].sick_until = now + self.rng.between(5_000, 40_000),
-            81..=88 => self.hosts[host].unreadable_until = now + self.rng.between(500, 8_000),
+            75..=79 => self.hosts[host].sick_until = now + self.rng.between(5_000, 40_000),
+            80..=85 => self.hosts[host].unreadable_until = now + self.rng.between(500, 8_000),
+            86..=93 => self.stall_store(),
             _ => self.drain(host),
         }
     }
@@ -41,7 +42,7 @@ impl World {
         self.connect_at(host, self.hosts[host].cut_off_until);
     }
 
-    fn connect_at(&mut self, host: usize, time: u64) {
+    pub(crate) fn connect_at(&mut self, host: usize, time: u64) {
         let worker = self.hosts[host].life.as_ref().filter(|life| life.link.is_none()).map(|life| life.worker);
         if let Some(worker) = worker {
             self.at(time, Happening::OnHost { host, what: OnHost::Connect(worker) });

@@ -17,6 +17,8 @@ mod faults;
 #[cfg(test)]
 mod input;
 #[cfg(test)]
+mod kept;
+#[cfg(test)]
 mod limits;
 #[cfg(test)]
 mod locality;
@@ -26,6 +28,10 @@ mod oracle;
 mod owner;
 #[cfg(test)]
 mod plan;
+#[cfg(test)]
+mod restart;
+#[cfg(test)]
+mod restarts_seen;
 #[cfg(test)]
 mod rng;
 #[cfg(test)]
@@ -52,6 +58,7 @@ fn setting(name: &str, default: u64) -> u64 {
 fn every_job_commits_exactly_once() {
     let first = setting("HEARTH_SIM_FIRST_SEED", 0);
     let (mut events, mut done, mut failed, mut wrong, mut unproved, mut seconds) = (0, 0, 0, 0, 0, 0);
+    let mut restarts = 0;
     for seed in first..first + setting("HEARTH_SIM_SEEDS", 1_000) {
         let summary = run(seed, None).unwrap_or_else(|problem| panic!("{problem}"));
         events += summary.events;
@@ -60,10 +67,13 @@ fn every_job_commits_exactly_once() {
         wrong += summary.wrong_guesses;
         unproved += summary.unproved;
         seconds += summary.seconds;
+        restarts += summary.restarts;
     }
     println!("{events} events, {done} jobs done, {failed} failed as they should");
+    println!("{restarts} restarts of the master");
     println!("{unproved} attempts were unproved for a while, {wrong} guessed wrongly; {seconds} ran beside slow ones");
     assert!(wrong.min(unproved) >= done, "attempts that rarely guess, and rarely guess wrongly, prove little");
+    assert!(restarts > 0, "masters that are never killed prove little");
 }
 
 #[test]

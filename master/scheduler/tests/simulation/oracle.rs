@@ -9,9 +9,10 @@ use hearth_scheduler::{AttemptOutput, CommitOutcome, Effect, Event, FinalOutput,
 use crate::chains::{SeenLinks, names_bad_record};
 use crate::content::{Content, check_commit};
 use crate::plan::{JobPlan, Script};
+use crate::restarts_seen::SeenRestart;
 
 /// What was seen so far.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub(crate) struct Oracle {
     pub(crate) jobs: BTreeMap<JobId, Seen>,
     pub(crate) links: SeenLinks,
@@ -42,6 +43,8 @@ pub(crate) struct Oracle {
     pub(crate) now: u64,
     /// Since when a job runs nothing although slots are free.
     pub(crate) idle_since: BTreeMap<JobId, u64>,
+    /// The last restart of the master.
+    pub(crate) restart: SeenRestart,
 }
 
 /// A job, as seen from outside.
@@ -56,11 +59,11 @@ pub(crate) struct Seen {
     pub(crate) is_planned: bool,
     is_cancelled: bool,
     pub(crate) commits: u32,
-    is_committing: bool,
-    is_visible: bool,
+    pub(crate) is_committing: bool,
+    pub(crate) is_visible: bool,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub(crate) struct SeenWorker {
     pub(crate) slots: usize,
     pub(crate) names: Vec<String>,
@@ -70,6 +73,13 @@ pub(crate) struct SeenWorker {
 }
 
 impl SeenWorker {
+    /// The master starts anew: it comes back, and says again that it drains.
+    pub(crate) const fn forget_connection(&mut self) {
+        self.is_connected = false;
+        self.is_draining = false;
+        self.is_released = false;
+    }
+
     pub(crate) const fn takes_attempts(&self) -> bool {
         self.is_connected && !self.is_draining && self.slots > 0
     }
@@ -90,13 +100,18 @@ impl Oracle {
         match event {
             Event::WorkerConnected { worker, slots, names, held } => {
                 self.on_connected(*worker, *slots, held);
+                self.on_hello(*worker, held);
                 self.workers.entry(*worker).or_default().names.clone_from(names);
             }
             Event::WorkerDisconnected { worker } => {
                 self.workers.entry(*worker).or_default().is_connected = false;
             }
-            Event::WorkerDraining { worker } => self.workers.entry(*worker).or_default().is_draining = true,
+            Event::WorkerDraining { worker } => {
+                self.on_outputs_lost(|winner| winner.worker == *worker);
+                self.workers.entry(*worker).or_default().is_draining = true;
+            }
             Event::WorkerGone { worker } => {
+                self.on_outputs_lost(|winner| winner.worker == *worker);
                 self.workers.remove(worker);
                 self.links.on_held(*worker, &[]);
                 self.open.retain(|_, on| on != worker);
@@ -124,6 +139,7 @@ impl Oracle {
             }
             Event::CommitEnded { outcome: CommitOutcome::LostResult { attempt, .. }, .. } => {
                 self.unreadable.entry(attempt.task).or_default().insert(*attempt);
+                self.on_outputs_lost(|winner| winner.attempt.task.job == attempt.task.job);
             }
             Event::JobPlanned { job, .. } => {
                 self.jobs.entry(*job).or_default().planned_at = Some(self.now);
@@ -131,7 +147,11 @@ impl Oracle {
             Event::JobSubmitted { job, .. } => {
                 self.jobs.entry(*job).or_default().submitted_at = Some(self.now);
             }
-            Event::PlanFailed { .. } | Event::CommitEnded { .. } | Event::Heartbeat { .. } | Event::Tick => {}
+            Event::Restored(_)
+            | Event::PlanFailed { .. }
+            | Event::CommitEnded { .. }
+            | Event::Heartbeat { .. }
+            | Event::Tick => {}
         }
     }
 
@@ -165,6 +185,7 @@ impl Oracle {
         if let FailureCause::LostShuffleOutput { stage, partition, attempt: number, .. } = cause {
             let task = TaskId { job: attempt.task.job, stage: *stage, partition: *partition };
             self.unreadable.entry(task).or_default().insert(AttemptId { task, attempt: *number });
+            self.on_outputs_lost(|winner| winner.attempt.task.job == task.job);
         }
     }
 
@@ -200,6 +221,7 @@ impl Oracle {
             Effect::Plan { job } => self.check_turn(*job, plans).and_then(|()| self.on_plan(*job)),
             Effect::Launch(launch) => self.on_launch(launch, plans),
             Effect::CancelAttempt { worker, attempt } => {
+                self.check_taken_over(&plans[&attempt.task.job], *attempt, *worker)?;
                 if self.open.get(attempt) == Some(worker) {
                     self.open.remove(attempt);
                 }
@@ -246,6 +268,7 @@ impl Oracle {
         let is_there = |id| self.workers.get(id).is_some_and(|worker| !worker.is_released);
         let lost = read.find(|winner| !is_there(&winner.worker));
         ensure(lost.is_none(), || format!("attempt {attempt}: reads {lost:?}, which is lost with its worker"))?;
+        self.check_restored(attempt)?;
         ensure(self.launched.insert(attempt), || format!("attempt {attempt}: launched twice"))?;
         self.check_exclusion(launch)?;
         self.check_locality(&plans[&attempt.task.job], launch)?;
@@ -269,6 +292,7 @@ impl Oracle {
     }
 
     fn on_fence(&mut self, worker: WorkerId) {
+        self.on_outputs_lost(|winner| winner.worker == worker);
         self.workers.remove(&worker);
         self.links.on_held(worker, &[]);
         let lost: Vec<_> = self.open.iter().filter(|(_, on)| **on == worker).map(|(attempt, _)| *attempt).collect();

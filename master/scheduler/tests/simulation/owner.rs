@@ -14,6 +14,10 @@ const FLAKY_COMMITS_MAX: usize = 6;
 impl World {
     pub(crate) fn happen(&mut self, happening: Happening) {
         match happening {
+            Happening::Submit(_) | Happening::Deliver(Event::CancelRequested { .. }) if self.is_away() => {
+                let wait = self.rng.between(1, 2_000);
+                self.at(self.now + wait, happening);
+            }
             Happening::Submit(job) => {
                 let limits = self.plans[&job].limits;
                 self.handle(Event::JobSubmitted { job, limits });
@@ -25,6 +29,9 @@ impl World {
             Happening::OnHost { host, what } => self.happen_on_host(host, what),
             Happening::Fault => self.cause_fault(),
             Happening::FaultsEnd => self.end_faults(),
+            Happening::StoreGoesOn => self.end_stall(),
+            Happening::MasterCrash => self.crash_master(),
+            Happening::MasterUp => self.start_master(),
         }
     }
 
@@ -37,6 +44,10 @@ impl World {
     }
 
     fn hear(&mut self, link: u64, message: ToMaster) {
+        if link < self.first_link {
+            // It was a connection of a master that is gone.
+            return;
+        }
         let is_broken = self.connections[&link].is_broken;
         let is_last = matches!(message, ToMaster::Broken(_));
         if is_broken && !is_last && self.rng.percent(50) {
@@ -63,12 +74,12 @@ impl World {
                     Report::Finished(output, scans) => Event::AttemptFinished { attempt, worker, output, scans },
                     Report::Failed(cause, scans) => Event::AttemptFailed { attempt, worker, cause, scans },
                 });
-                self.tell(worker, ToWorker::Ack(attempt));
+                self.acknowledge(worker, attempt);
             }
         }
     }
 
-    fn tell(&mut self, worker: WorkerId, message: ToWorker) {
+    pub(crate) fn tell(&mut self, worker: WorkerId, message: ToWorker) {
         let Some(link) = self.links.get(&worker).copied() else { return };
         let delay = self.rng.between(1, 50);
         let now = self.now;

@@ -81,6 +81,11 @@ impl World {
     }
 
     fn connect(&mut self, host: usize, worker: WorkerId) {
+        if self.is_down() {
+            let wait = self.rng.between(0, 3_000);
+            self.at(self.down_until + wait, Happening::OnHost { host, what: OnHost::Connect(worker) });
+            return;
+        }
         let cut_off_until = self.hosts[host].cut_off_until;
         if cut_off_until > self.now {
             self.at(cut_off_until, Happening::OnHost { host, what: OnHost::Connect(worker) });

@@ -12,12 +12,14 @@ use crate::cluster::{Connection, Happening, Host, OnHost};
 use crate::content::Content;
 use crate::exclusions::barred_workers;
 use crate::input::Input;
+use crate::kept::Kept;
 use crate::oracle::Oracle;
 use crate::plan::{JobPlan, Script};
+use crate::restart::Stall;
 use crate::rng::{Rng, mix};
 
 /// A job that has not ended so long after the last fault hangs.
-const HANG_MS: u64 = 600_000;
+const HANG_MS: u64 = 900_000;
 /// Messages that are on their way when the last job ends have arrived by then.
 const SETTLE_MS: u64 = 40_000;
 
@@ -38,6 +40,14 @@ pub(crate) struct World {
     pub(crate) faults_until: u64,
     pub(crate) next_id: u64,
     pub(crate) violation: Option<String>,
+    pub(crate) config: SchedulerConfig,
+    pub(crate) kept: Kept,
+    pub(crate) stall: Option<Box<Stall>>,
+    /// The master is gone until then.
+    pub(crate) down_until: u64,
+    /// Connections before this one were to a master that is gone.
+    pub(crate) first_link: u64,
+    pub(crate) restarts: u64,
     pub(crate) events: u64,
     trace: u64,
     is_traced: bool,
@@ -60,6 +70,8 @@ pub(crate) struct Summary {
     pub(crate) wrong_guesses: u64,
     /// Attempts that ended before it was known whether they had guessed right.
     pub(crate) unproved: u64,
+    /// How often the master was killed.
+    pub(crate) restarts: u64,
     /// Depends on every effect.
     pub(crate) trace: u64,
 }
@@ -102,6 +114,7 @@ impl World {
         let config = SchedulerConfig {
             drain_wait: Duration::from_millis(rng.between(0, 20_000)),
             priority_lead,
+            restart_grace: Duration::from_millis(rng.between(4_000, 30_000)),
             exclusion,
             running_jobs_max,
             queued_jobs_max,
@@ -111,7 +124,13 @@ impl World {
         let hosts = (0..rng.between(2, 5)).map(|_| Host::default()).collect();
         let mut world = Self {
             now: 0,
-            scheduler: Scheduler::new(config),
+            scheduler: Scheduler::new(config.clone()),
+            config,
+            kept: Kept::default(),
+            stall: None,
+            down_until: 0,
+            first_link: 0,
+            restarts: 0,
             oracle: Oracle::new(running_jobs_max, priority_lead),
             plans: BTreeMap::new(),
             hosts,
@@ -162,6 +181,10 @@ impl World {
         self.agenda.insert((time.max(self.now), self.sequence), happening);
     }
 
+    pub(crate) fn drop_happenings(&mut self, is_dropped: impl Fn(&Happening) -> bool) {
+        self.agenda.retain(|_, happening| !is_dropped(happening));
+    }
+
     pub(crate) fn new_id(&mut self) -> u64 {
         self.next_id += 1;
         self.next_id
@@ -179,7 +202,7 @@ impl World {
         let mut ended_at = None;
         while self.violation.is_none() {
             let next = self.agenda.first_key_value().map(|((time, _), _)| *time);
-            let tick = self.scheduler.next_deadline().map(|deadline| deadline.0.max(self.now));
+            let tick = self.scheduler.next_deadline().filter(|_| !self.is_down()).map(|deadline| deadline.0.max(self.now));
             if ended_at.is_none() && self.has_ended() {
                 ended_at = Some(self.now.max(self.faults_until));
             }
@@ -241,15 +264,16 @@ impl World {
         self.oracle.barred = std::mem::take(&mut self.oracle.barred_by_now);
         self.oracle.on_event(&event, &self.plans);
         let mut effects = Vec::new();
-        self.scheduler.handle(Millis(self.now), event, &mut effects);
+        self.scheduler.handle(Millis(self.now), event.clone(), &mut effects);
         self.oracle.barred_by_now = barred_workers(&self.scheduler);
-        for effect in effects {
-            self.note(&effect);
-            if let Err(problem) = self.oracle.on_effect(&effect, &self.plans) {
+        for effect in &effects {
+            self.note(effect);
+            if let Err(problem) = self.oracle.on_effect(effect, &self.plans) {
                 self.fail(problem);
             }
-            self.carry_out(effect);
         }
+        self.oracle.on_hello_over();
+        self.store_and_act(event, effects);
         if let Err(problem) = self.oracle.check_waiting(&self.scheduler, &self.plans) {
             self.fail(problem);
         }
@@ -292,6 +316,7 @@ impl World {
             seconds: self.oracle.seconds,
             wrong_guesses: self.oracle.links.wrong_count,
             unproved: self.oracle.links.unproved_count,
+            restarts: self.restarts,
             trace: self.trace,
         }
     }
