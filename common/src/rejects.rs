@@ -111,7 +111,7 @@ pub struct InputRecords {
 }
 
 /// What one attempt tells of the records that it read. It counts only if the attempt wins.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct AttemptRecords {
     /// By input.
     pub inputs: Vec<InputRecords>,
@@ -127,7 +127,7 @@ impl AttemptRecords {
 }
 
 /// A reject as its attempt found it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FoundReject {
     /// Name of its input.
     pub input: String,
@@ -138,7 +138,7 @@ pub struct FoundReject {
 }
 
 /// The rejects of one attempt, in the job's staging.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RejectsFile {
     /// Name below the job's `attempts/` directory; a single path component.
     pub staged: String,

@@ -17,7 +17,7 @@ pub struct MasterConfig {
     pub rpc: SocketAddr,
     /// Where the pages, `/api/v1` and `/metrics` are. Port 0 takes a free one.
     pub http: SocketAddr,
-    /// Accepted jobs, their final states and stored results. Only one master may use it.
+    /// Jobs, how far they have come, their final states and stored results. Only one master may use it.
     pub state_dir: PathBuf,
     /// How often workers are told to send a heartbeat.
     #[serde(with = "duration")]
@@ -44,6 +44,11 @@ pub struct MasterConfig {
     pub slots_assumed: u32,
     /// Largest request of a client, in bytes.
     pub request_bytes_max: usize,
+    /// What becomes of jobs that have not ended when the master is told to stop.
+    pub on_stop: OnStop,
+    /// How long workers of the master before may take to come back after a restart, before they are lost.
+    #[serde(with = "duration")]
+    pub restart_grace: Duration,
     /// How long a stop waits for commits that have begun.
     #[serde(with = "duration")]
     pub stop_timeout: Duration,
@@ -68,10 +73,22 @@ impl Default for MasterConfig {
             jobs_kept_max: 10_000,
             slots_assumed: 8,
             request_bytes_max: 4 << 20,
+            on_stop: OnStop::Keep,
+            restart_grace: scheduler.restart_grace,
             stop_timeout: Duration::from_secs(20),
             hdfs: HdfsSettings::default(),
         }
     }
+}
+
+/// What becomes of jobs that have not ended when the master is told to stop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnStop {
+    /// The next master on the same state directory goes on with them.
+    Keep,
+    /// They fail, and nothing of them is left: there will be no next one.
+    Fail,
 }
 
 /// A setting that cannot be.
@@ -109,6 +126,9 @@ impl MasterConfig {
         if self.locality_wait > Duration::from_secs(60) {
             return refuse("locality_wait", "must be at most 1min: reading from another host takes less");
         }
+        if self.restart_grace < self.lease {
+            return refuse("restart_grace", "must be at least the lease: workers that live take about that long to come back");
+        }
         if self.slots_assumed == 0 {
             return refuse("slots_assumed", "must be at least 1");
         }
@@ -127,6 +147,7 @@ impl MasterConfig {
             disconnect_grace: self.disconnect_grace,
             no_worker_timeout: self.no_worker_timeout,
             locality_wait: self.locality_wait,
+            restart_grace: self.restart_grace,
             ..SchedulerConfig::default()
         }
     }

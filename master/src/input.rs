@@ -11,7 +11,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use crate::commit::Staging;
 use crate::planner::PlannedJob;
 use crate::snapshot::Snapshot;
-use crate::store::{Committed, StoreError};
+use crate::store::{Committed, StoreError, Write};
 use crate::workers::WorkerLink;
 
 /// Inputs that wait for the loop at most; a sender beyond it waits.
@@ -24,6 +24,8 @@ pub(crate) enum Input {
     FindKey { key: String, hash: u128, reply: oneshot::Sender<Option<Result<Submitted, SubmitError>>> },
     /// A client submits a job.
     Submit(Box<Submission>),
+    /// The store has, or has not, written a batch of facts.
+    Written(Result<(), StoreError>),
     /// The store has, or has not, recorded a submission.
     Stored { job: JobId, outcome: Result<(), StoreError> },
     /// A client wants a job stopped; answered when that shows in the snapshot.
@@ -33,7 +35,7 @@ pub(crate) enum Input {
     /// Somebody looks at the tasks of a stage.
     ListTasks { query: TaskQuery, reply: oneshot::Sender<Option<TaskPage>> },
     /// The planner is done with a job.
-    Planned { job: JobId, planned: Result<Box<PlannedJob>, FailureCause>, staging: Option<Staging> },
+    Planned { job: JobId, planned: Result<Box<Planned>, FailureCause>, staging: Option<Staging> },
     /// Planning or committing a job waits for HDFS, or does not any more.
     WaitsForHdfs { job: JobId, because: Option<String> },
     /// A commit ended.
@@ -81,6 +83,13 @@ pub(crate) enum SubmitError {
     /// It could not be recorded.
     #[error("could not record the job: {0}")]
     Store(#[from] StoreError),
+}
+
+/// A plan, and its record for the store.
+#[derive(Debug)]
+pub(crate) struct Planned {
+    pub job: PlannedJob,
+    pub record: Vec<Write>,
 }
 
 /// How a commit ended.

@@ -24,7 +24,7 @@ mod state_dir;
 mod store;
 mod workers;
 
-pub use config::{ConfigError, MasterConfig};
+pub use config::{ConfigError, MasterConfig, OnStop};
 pub use listen::ListenError;
 pub use server::{RunningMaster, StartError};
 pub use state_dir::StateDirError;

@@ -1,92 +1,152 @@
-//! What a master does about the jobs of the one before it: commits that were begun are carried through, jobs that ran are
-//! ended with a cause that says so. It runs before anything is listened to.
+//! What a master does about the jobs of the one before it: commits that were begun are carried through, and all others go on.
+//! It runs before anything is listened to.
 
 use std::time::Duration;
 
 use hearth_common::{
-    AttemptCounts, AttemptMetrics, FailureCause, InputRecords, InputStatus, JobState, JobStatus, LocalityCounts,
+    AttemptCounts, AttemptMetrics, ENGINE_VERSION, FailureCause, InputRecords, InputStatus, JobState, JobStatus,
+    LocalityCounts,
 };
 use hearth_storage::Storage;
 
 use crate::commit::{self, CommitError, CommitIntent, Staging};
-use crate::event_loop::{KeptJob, wall_ms};
-use crate::store::{AcceptedJob, Committed, Store, StoreError, StoredJob};
+use crate::event_loop::{KeptJob, Resumed, ResumedJob, ResumedPlan, wall_ms};
+use crate::store::record::{self, StoredPlan};
+use crate::store::{AcceptedJob, Committed, Store, StoreError, Stored, StoredJob};
 
 /// How long the start waits for the staging of one job to be removed.
 const DISCARD_PATIENCE: Duration = Duration::from_millis(500);
 
-/// Settles every job in the store, oldest first, and gives all of them as history.
-pub(crate) async fn recover(
-    store: &Store,
-    storage: &Storage,
-    jobs: Vec<StoredJob>,
-) -> Result<Vec<KeptJob>, StoreError> {
-    let mut history = Vec::with_capacity(jobs.len());
-    for job in jobs {
-        let status = settle(store, storage, &job).await?;
-        let StoredJob { accepted, .. } = job;
-        history.push(KeptJob { hash: AcceptedJob::hash_of(&accepted.spec), key: accepted.key, status });
-    }
-    history.sort_by_key(|kept| kept.status.finished_ms);
-    Ok(history)
+/// What a master starts with.
+#[derive(Debug)]
+pub(crate) struct Recovered {
+    /// Jobs that have ended, in that order.
+    pub history: Vec<KeptJob>,
+    /// Everything else.
+    pub resumed: Resumed,
 }
 
-async fn settle(store: &Store, storage: &Storage, job: &StoredJob) -> Result<JobStatus, StoreError> {
-    let StoredJob { accepted, intent, committed, ended } = job;
+/// What becomes of a job.
+enum Fate {
+    Ended(Box<JobStatus>),
+    GoesOn(Option<Box<ResumedPlan>>),
+}
+
+/// Settles every job in the store, oldest first.
+pub(crate) async fn recover(store: &Store, storage: &Storage, stored: Stored) -> Result<Recovered, StoreError> {
+    let Stored { jobs, workers, keys } = stored;
+    let mut history = Vec::with_capacity(jobs.len());
+    let mut resumed = Resumed { workers, keys, jobs: Vec::new() };
+    for mut job in jobs {
+        let plan = job.plan.take();
+        match settle(store, storage, &job, plan).await? {
+            Fate::Ended(status) => {
+                let StoredJob { accepted, .. } = job;
+                let hash = AcceptedJob::hash_of(&accepted.spec);
+                history.push(KeptJob { hash, key: accepted.key, status: *status });
+            }
+            Fate::GoesOn(plan) => {
+                resumed.jobs.push(ResumedJob { accepted: job.accepted, plan: plan.map(|plan| *plan) });
+            }
+        }
+    }
+    history.sort_by_key(|kept| kept.status.finished_ms);
+    Ok(Recovered { history, resumed })
+}
+
+async fn settle(
+    store: &Store,
+    storage: &Storage,
+    job: &StoredJob,
+    plan: Option<StoredPlan>,
+) -> Result<Fate, StoreError> {
+    let StoredJob { accepted, intent, committed, ended, .. } = job;
     let status = match (ended, committed, intent) {
-        (Some(status), _, None) => return Ok(status.clone()),
+        (Some(status), _, None) => return Ok(Fate::Ended(Box::new(status.clone()))),
         (Some(status), _, Some(intent)) => {
             settle_leftover(store, storage, (status, intent)).await?;
-            return Ok(status.clone());
+            return Ok(Fate::Ended(Box::new(status.clone())));
         }
-        (None, Some(committed), _) => done(accepted, committed.clone()),
-        (None, None, Some(intent)) => match carry_through(store, storage, (accepted, intent)).await? {
-            Carried::Settled(status) => status,
-            Carried::Later(status) => return Ok(status),
+        (None, Some(committed), _) => done(job, committed.clone()),
+        (None, None, Some(intent)) => match carry_through(store, storage, (job, intent)).await? {
+            Carried::Settled(status) => *status,
+            Carried::Later(status) => return Ok(Fate::Ended(status)),
         },
-        (None, None, None) => {
-            failed(accepted, FailureCause::internal("the master restarted while the job ran; submit it again"))
-        }
+        (None, None, None) => match go_on(store, accepted, plan).await? {
+            Ok(plan) => return Ok(Fate::GoesOn(plan.map(Box::new))),
+            Err(cause) => failed(job, cause),
+        },
     };
     tracing::info!(job = %status.id, state = status.state.name(), "settled a job of the master before");
     store.record_end(&status).await?;
     discard(storage, accepted).await;
-    Ok(status)
+    Ok(Fate::Ended(Box::new(status)))
+}
+
+/// What there is to go on with. A plan of another version is of no use: where nothing came of it yet, there is a new one.
+async fn go_on(
+    store: &Store,
+    accepted: &AcceptedJob,
+    plan: Option<StoredPlan>,
+) -> Result<Result<Option<ResumedPlan>, FailureCause>, StoreError> {
+    let Some(StoredPlan { record, programs, facts, stages, tasks, reports }) = plan else { return Ok(Ok(None)) };
+    let version = record.engine_version.clone();
+    if version != ENGINE_VERSION && tasks.is_empty() {
+        store.write(record::going_on(accepted.id).collect()).await?;
+        return Ok(Ok(None));
+    }
+    if version != ENGINE_VERSION {
+        return Ok(Err(FailureCause::internal(format!(
+            "the job ran under hearth {version}, and hearth {ENGINE_VERSION} cannot go on with that; submit it again (jobs \
+             should have ended before the master is upgraded)"
+        ))));
+    }
+    let started_ms = record.started_ms;
+    match record.into_plan(programs) {
+        Ok(planned) => Ok(Ok(Some(ResumedPlan { planned, started_ms, facts, stages, tasks, reports }))),
+        Err(problem) => Err(StoreError::Damaged { what: "plans", key: accepted.id.to_string(), problem }),
+    }
 }
 
 /// Whether a commit could be settled now.
 enum Carried {
     /// It could: the status is final.
-    Settled(JobStatus),
+    Settled(Box<JobStatus>),
     /// The storage does not answer: shown as failed, and tried again at the next start.
-    Later(JobStatus),
+    Later(Box<JobStatus>),
 }
 
 async fn carry_through(
     store: &Store,
     storage: &Storage,
-    (accepted, intent): (&AcceptedJob, &CommitIntent),
+    (job, intent): (&StoredJob, &CommitIntent),
 ) -> Result<Carried, StoreError> {
+    let id = job.accepted.id;
+    let settled = |status| Ok(Carried::Settled(Box::new(status)));
     let Some(fs) = intent.staging().ok().map(|staging| storage.commit_fs(staging.destination())) else {
-        return Ok(Carried::Settled(failed(accepted, FailureCause::internal("the recorded output is not a path"))));
+        return settled(failed(job, FailureCause::internal("the recorded output is not a path")));
     };
     let error = match commit::roll_forward(&*fs, intent).await {
         Ok(()) => {
             let committed = Committed::Output(intent.output());
-            store.record_committed(accepted.id, &committed).await?;
-            let of_input = |records: &InputRecords| InputStatus { records: records.clone(), first_rejects: Vec::new() };
-            let inputs = intent.inputs.iter().map(of_input).collect();
-            return Ok(Carried::Settled(JobStatus { inputs, ..done(accepted, committed) }));
+            store.record_committed(id, &committed).await?;
+            let mut status = done(job, committed);
+            if status.inputs.is_empty() {
+                let of_input =
+                    |records: &InputRecords| InputStatus { records: records.clone(), first_rejects: Vec::new() };
+                status.inputs = intent.inputs.iter().map(of_input).collect();
+            }
+            return settled(status);
         }
         Err(error) => error,
     };
-    tracing::error!(job = %accepted.id, %error, "could not carry a commit through");
+    tracing::error!(job = %id, %error, "could not carry a commit through");
     if error.may_pass() || commit::roll_back(&*fs, intent).await.is_err() {
         let text = format!("{error}; its commit is tried again when the master starts again");
-        return Ok(Carried::Later(failed(accepted, FailureCause::Storage { message: text })));
+        return Ok(Carried::Later(Box::new(failed(job, FailureCause::Storage { message: text }))));
     }
-    store.withdraw_intent(accepted.id).await?;
-    Ok(Carried::Settled(failed(accepted, error.into_cause())))
+    store.withdraw_intent(id).await?;
+    settled(failed(job, error.into_cause()))
 }
 
 /// A commit whose job was told its outcome, but whose traces could not be removed then.
@@ -131,19 +191,25 @@ async fn discard_now(storage: &Storage, accepted: &AcceptedJob) {
     }
 }
 
-fn done(accepted: &AcceptedJob, committed: Committed) -> JobStatus {
+fn done(job: &StoredJob, committed: Committed) -> JobStatus {
     let (output, has_result) = match committed {
         Committed::Output(output) => (Some(output), false),
         Committed::Result => (None, true),
     };
-    JobStatus { state: JobState::Done, output, has_result, ..ended(accepted) }
+    JobStatus { state: JobState::Done, output, has_result, ..ended(job) }
 }
 
-fn failed(accepted: &AcceptedJob, cause: FailureCause) -> JobStatus {
-    JobStatus { state: JobState::Failed, failure: Some(cause), ..ended(accepted) }
+fn failed(job: &StoredJob, cause: FailureCause) -> JobStatus {
+    JobStatus { state: JobState::Failed, failure: Some(cause), ..ended(job) }
 }
 
-fn ended(accepted: &AcceptedJob) -> JobStatus {
+/// As the master before would have told it, if its commit had begun.
+fn ended(job: &StoredJob) -> JobStatus {
+    let finished_ms = Some(wall_ms());
+    if let Some(closing) = &job.closing {
+        return JobStatus { finished_ms, ..closing.clone() };
+    }
+    let accepted = &job.accepted;
     JobStatus {
         id: accepted.id,
         name: accepted.spec.name.clone(),
@@ -151,7 +217,7 @@ fn ended(accepted: &AcceptedJob) -> JobStatus {
         waiting_for: None,
         submitted_ms: accepted.submitted_ms,
         started_ms: None,
-        finished_ms: Some(wall_ms()),
+        finished_ms,
         failure: None,
         stages: Vec::new(),
         metrics: AttemptMetrics::default(),
@@ -165,7 +231,7 @@ fn ended(accepted: &AcceptedJob) -> JobStatus {
     }
 }
 
-/// Ends a job that a stop interrupts, as the next start would, so that nothing of it stays behind.
+/// Ends a job that a stop interrupts, where no other master is to go on with it, so that nothing of it stays behind.
 pub(crate) async fn end_interrupted(
     (store, storage): (&Store, &Storage),
     status: &JobStatus,

@@ -18,11 +18,11 @@ use crate::http::HttpState;
 use crate::input::{INPUTS_MAX, Input, LoopHandle};
 use crate::listen::{ListenError, listen};
 use crate::metrics::Metrics;
-use crate::recovery;
+use crate::recovery::{self, Recovered};
 use crate::rpc::{self, ControlRpc, JobRpc, Terms};
 use crate::snapshot::Snapshot;
 use crate::state_dir::{StateDir, StateDirError};
-use crate::store::{Store, StoreError, StoredJob};
+use crate::store::{Store, StoreError, Stored};
 
 /// How long clients and workers get to hear that the master stops.
 const FAREWELL: Duration = Duration::from_secs(2);
@@ -67,7 +67,7 @@ impl RunningMaster {
         let (http_listener, http) = listen(config.http, "--http").await?;
         let (state_dir, store, stored) = open_state(&config).await?;
         let storage = Storage::new(config.hdfs.clone()).with_spool(state_dir.spool());
-        let history = recovery::recover(&store, &storage, stored).await?;
+        let Recovered { history, resumed } = recovery::recover(&store, &storage, stored).await?;
         let stop = CancellationToken::new();
         let (snapshots, snapshot) = watch::channel(Arc::new(Snapshot::default()));
         let (inputs, received) = mpsc::channel(INPUTS_MAX);
@@ -82,6 +82,7 @@ impl RunningMaster {
             metrics: Arc::clone(&metrics),
             snapshot: snapshots,
             history,
+            resumed,
         };
         let http_state = HttpState::new(handle.clone(), metrics, stop.clone(), rpc);
         let parts = Parts { config, state_dir, services, received, owner: Owner::new(start), handle, http_state };
@@ -102,7 +103,8 @@ impl RunningMaster {
         self.http
     }
 
-    /// Stops: takes nothing more, lets commits that have begun end, and ends jobs that ran as failed.
+    /// Stops: takes nothing more, and lets commits that have begun end. Other jobs go on with the next master, or end as failed
+    /// (`MasterConfig::on_stop`).
     pub async fn stop(mut self) {
         self.stop.cancel();
         let _ = (&mut self.running).await;
@@ -120,12 +122,12 @@ impl Drop for RunningMaster {
     }
 }
 
-async fn open_state(config: &MasterConfig) -> Result<(StateDir, Store, Vec<StoredJob>), StartError> {
+async fn open_state(config: &MasterConfig) -> Result<(StateDir, Store, Stored), StartError> {
     let path = config.state_dir.clone();
     let opened = tokio::task::spawn_blocking(move || {
         let state_dir = StateDir::open(&path)?;
-        let (store, jobs) = Store::open(&state_dir.store())?;
-        Ok((state_dir, store, jobs))
+        let (store, stored) = Store::open(&state_dir.store())?;
+        Ok((state_dir, store, stored))
     });
     opened.await.map_err(|error| StartError::Process(error.to_string()))?
 }

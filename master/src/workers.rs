@@ -11,6 +11,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::planner::PlannedStage;
+use crate::store::record::WorkerRecord;
 
 /// Messages to one worker that wait to be sent. A worker that lets more pile up does not read, and is disconnected.
 pub(crate) const OUTBOX_MAX: usize = 8192;
@@ -132,6 +133,18 @@ impl WorkerRegistry {
         self.known.insert(hello.worker, Known { status, names: hello.names.clone(), link: Some(link) });
     }
 
+    /// What is kept of a worker, so that it may come back to another master.
+    pub(crate) fn record(&self, worker: WorkerId) -> Option<WorkerRecord> {
+        let Known { status, names, .. } = self.known.get(&worker)?;
+        Some(WorkerRecord { status: status.clone(), names: names.clone() })
+    }
+
+    /// A worker of the master before, which may come back.
+    pub(crate) fn restore(&mut self, record: WorkerRecord) {
+        let WorkerRecord { status, names } = record;
+        self.known.insert(status.id, Known { status, names, link: None });
+    }
+
     /// Names and addresses of the hosts of all workers, in lower case.
     pub(crate) fn host_names(&self) -> BTreeSet<String> {
         let names = self.known.values().flat_map(|known| std::iter::once(&known.status.host).chain(&known.names));
@@ -141,6 +154,11 @@ impl WorkerRegistry {
     /// Whether a message of this connection still counts.
     pub(crate) fn is_current(&self, worker: WorkerId, connection: u64) -> bool {
         self.link(worker).is_some_and(|link| link.connection == connection)
+    }
+
+    /// Number of the connection to a worker, if there is one.
+    pub(crate) fn connection(&self, worker: WorkerId) -> Option<u64> {
+        self.link(worker).map(|link| link.connection)
     }
 
     /// Sends a message, unless the worker is not connected: then it learns on its next hello.

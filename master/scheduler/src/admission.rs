@@ -124,6 +124,7 @@ impl Scheduler {
     /// Ends a job, and forgets it. Its attempts are stopped and its shuffle outputs removed; without a commit, its staging too.
     pub(crate) fn end_job(&mut self, id: JobId, failure: Option<FailureCause>) {
         let was_admitted = self.jobs.get(&id).is_some_and(|job| job.phase != Phase::Queued);
+        self.unsaved.jobs.insert(id);
         self.stop_attempts_of(id);
         self.remove_shuffle_of(id);
         let Some(job) = self.jobs.remove(&id) else { return };

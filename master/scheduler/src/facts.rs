@@ -2,7 +2,7 @@
 //!
 //! The owner takes them after events ([`Scheduler::take_changes`]), stores them, and carries the effects of those events out only
 //! once they are stored: so the outside never knows more than the store. `restore` makes a scheduler of them again. Left out is
-//! what a new one may find out anew: how long attempts take, whom jobs exclude, and waits after failures.
+//! what a new one may find out anew: since when attempts run, whom jobs exclude, and waits after failures.
 
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::Scheduler;
 use crate::claim::Claim;
+use crate::durations::Durations;
 use crate::stage::Stage;
 use crate::task::{History, TaskKey, TaskState};
 
@@ -42,6 +43,8 @@ pub struct StageFacts {
     pub(crate) groups: Vec<Range<u32>>,
     /// Sums by which a later stage merges.
     pub(crate) partition_bytes: Vec<u64>,
+    /// Without them, an attempt that never ends would not be slower than any.
+    pub(crate) durations: Durations,
     pub(crate) has_begun: bool,
     pub(crate) has_lost_version: bool,
 }
@@ -122,6 +125,7 @@ impl Stage {
         StageFacts {
             groups: self.groups().to_vec(),
             partition_bytes: self.partition_bytes().to_vec(),
+            durations: self.durations().clone(),
             has_begun: self.has_begun,
             has_lost_version: self.has_lost_version,
         }

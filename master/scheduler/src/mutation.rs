@@ -134,13 +134,15 @@ pub enum Mutation {
     ForgetRestoredGroups,
     /// That an indeterminate output was read, or is lost, is forgotten by a restart.
     ForgetRestoredVersions,
+    /// How long attempts take is forgotten by a restart.
+    ForgetRestoredDurations,
     /// The owner carries effects out before the facts behind them are stored.
     ActBeforeStored,
 }
 
 impl Mutation {
     /// Every planted bug.
-    pub const ALL: [Self; 65] = [
+    pub const ALL: [Self; 66] = [
         Self::AcceptStaleFinish,
         Self::CountFinishTwice,
         Self::CommitEarly,
@@ -205,6 +207,7 @@ impl Mutation {
         Self::ForgetRestoredLinks,
         Self::ForgetRestoredGroups,
         Self::ForgetRestoredVersions,
+        Self::ForgetRestoredDurations,
         Self::ActBeforeStored,
     ];
 

@@ -69,7 +69,7 @@ impl Scheduler {
         if let Some(run) = run.filter(|_| ending.depends_on_links())
             && let Some(stage) = self.find_stage_mut(task.job, task.stage)
         {
-            stage.durations.enter(now.0.saturating_sub(run.since.0));
+            stage.note_duration(now.0.saturating_sub(run.since.0));
         }
     }
 

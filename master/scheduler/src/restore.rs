@@ -158,11 +158,14 @@ impl Scheduler {
 
 impl Stage {
     fn restore(&mut self, facts: StageFacts, mutation: Option<Mutation>) {
-        let StageFacts { groups, partition_bytes, has_begun, has_lost_version } = facts;
+        let StageFacts { groups, partition_bytes, durations, has_begun, has_lost_version } = facts;
         if !groups.is_empty() && mutation != Some(Mutation::ForgetRestoredGroups) {
             self.form(groups);
         }
         self.add_bytes(&partition_bytes);
+        if mutation != Some(Mutation::ForgetRestoredDurations) {
+            self.restore_durations(durations);
+        }
         if mutation != Some(Mutation::ForgetRestoredVersions) {
             self.note_version(has_begun, has_lost_version);
         }

@@ -54,7 +54,7 @@ pub(crate) struct Stage {
     /// Tasks with one attempt that runs, by the time of its launch.
     lone_runs: BTreeSet<(Millis, u32)>,
     /// How long its finished attempts took.
-    pub(crate) durations: Durations,
+    durations: Durations,
     /// Sums over the first winner of each task, by shuffle partition; only while a merged stage needs them.
     partition_bytes: Vec<u64>,
     winners: Option<Arc<[Winner]>>,
@@ -198,6 +198,15 @@ impl Stage {
 
     pub(crate) fn waiting(&self) -> usize {
         self.ready.len() + self.picky.len() + self.homes.waiting().len()
+    }
+
+    pub(crate) const fn durations(&self) -> &Durations {
+        &self.durations
+    }
+
+    pub(crate) fn note_duration(&mut self, ms: u64) {
+        self.durations.enter(ms);
+        self.is_unsaved = true;
     }
 
     /// Every task has a winner.

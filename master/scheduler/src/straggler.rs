@@ -96,7 +96,7 @@ impl Scheduler {
         // Unproved attempts have ended as well, and may wait for the very one that is slow.
         let ended = u64::from(stage.done()) + u64::from(stage.unproved());
         let is_known = ended * 100 >= stage.tasks().len() as u64 * u64::from(policy.done_percent_min);
-        let median = stage.durations.median().filter(|_| is_known)?;
+        let median = stage.durations().median().filter(|_| is_known)?;
         Some((median * policy.slowness_percent / 100).max(policy.runtime_min))
     }
 
@@ -159,6 +159,6 @@ impl Scheduler {
 
 /// Something runs, and how long it should take is known.
 fn has_runs(execution: &Execution) -> bool {
-    let has_runs = |stage: &Stage| stage.lone_runs().next().is_some() && stage.durations.median().is_some();
+    let has_runs = |stage: &Stage| stage.lone_runs().next().is_some() && stage.durations().median().is_some();
     execution.progress == Progress::Running && execution.stages().iter().any(has_runs)
 }

@@ -13,10 +13,13 @@ mod intent;
 mod publish;
 mod staging;
 
+use std::time::Duration;
+
 use hearth_common::{Backoff, FailureCause, OutputMode};
 use hearth_plan::{WinnerRejects, gather_rejects};
 use hearth_storage::{CommitFs, Storage};
-use std::time::Duration;
+
+use crate::event_loop::wall_ms;
 
 pub(crate) use destination::{check_destination, finds_input_below};
 pub(crate) use error::CommitError;
@@ -45,7 +48,9 @@ pub(crate) async fn add_rejects(
         return Ok(());
     }
     let attempts = intent.staging().map_err(CommitError::into_cause)?.attempts().url();
-    let target = format!("rejects-{}.parquet", intent.job);
+    // A try that a killed master made may have left one, and nothing is ever written over.
+    let now_ms = wall_ms();
+    let target = format!("rejects-{}-{now_ms}.parquet", intent.job);
     intent.set_rejects(gather_rejects(storage, &attempts, winners, &target).await?);
     Ok(())
 }

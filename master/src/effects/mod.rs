@@ -11,8 +11,8 @@ use hearth_proto::convert::control::MasterMessage;
 use hearth_scheduler::{CommitOutcome, Effect, Event, FinalOutput, Launch, Winner};
 
 use crate::commit::{CommitError, CommitIntent, Staging};
-use crate::event_loop::{Owner, wall_ms};
-use crate::input::CommitEnd;
+use crate::event_loop::{Held, Owner, wall_ms};
+use crate::input::{CommitEnd, Planned};
 use crate::jobs::Plan;
 use crate::planner::{PlanRequest, PlannedJob};
 use crate::reconcile::Reconciliation;
@@ -42,8 +42,10 @@ impl Owner {
                 self.tell(worker, MasterMessage::RemoveShuffle { job, attempt: None });
             }
             Effect::FenceWorker { worker } => {
-                self.tell(worker, MasterMessage::Fenced);
-                self.workers.disconnect(worker);
+                if let Some(connection) = self.workers.connection(worker) {
+                    let message = Outgoing::Message(MasterMessage::Fenced);
+                    self.hold(Held::Farewell { worker, connection, message });
+                }
             }
             Effect::ReleaseWorker { worker } => {
                 tracing::info!(%worker, "drained worker may leave");
@@ -54,8 +56,16 @@ impl Owner {
         }
     }
 
-    /// Sends a message. A worker that does not take it is disconnected; what it missed, it is told after its next hello.
+    /// Sends a message once what it stands on is stored. To a worker that is not connected there is nothing to say: it is told
+    /// after its next hello.
     pub(crate) fn send(&mut self, worker: WorkerId, message: Outgoing) {
+        if let Some(connection) = self.workers.connection(worker) {
+            self.hold(Held::Message { worker, connection, message });
+        }
+    }
+
+    /// Sends a message. A worker that does not take it is disconnected.
+    pub(crate) fn send_now(&mut self, worker: WorkerId, message: Outgoing) {
         if self.workers.send(worker, message).is_err() {
             self.drop_unreachable(worker);
         }
@@ -81,7 +91,8 @@ impl Owner {
 
     fn start_planning(&mut self, id: JobId) {
         let Some(job) = self.jobs.get_mut(&id) else { return };
-        job.started_ms = Some(wall_ms());
+        let started_ms = wall_ms();
+        job.started_ms = Some(started_ms);
         let slots = match self.workers.slots() {
             0 => self.config.slots_assumed,
             slots => slots,
@@ -93,7 +104,7 @@ impl Owner {
                 let storage = self.services.storage_for(id);
                 let (spec, hosts) = ((*job.spec).clone(), self.workers.host_names());
                 let request = PlanRequest { job: id, spec, slots, attempts_url, storage, hosts };
-                self.services.plan(request, staging);
+                self.services.plan(request, started_ms, staging);
             }
             Err(error) => self.feed_later(Event::PlanFailed { job: id, cause: error.into_cause() }),
         }
@@ -109,7 +120,7 @@ impl Owner {
     pub(crate) fn on_planned(
         &mut self,
         id: JobId,
-        planned: Result<Box<PlannedJob>, FailureCause>,
+        planned: Result<Box<Planned>, FailureCause>,
         staging: Option<Staging>,
     ) {
         let Some(job) = self.jobs.get_mut(&id) else {
@@ -120,9 +131,10 @@ impl Owner {
         job.waits_because = None;
         let event = match planned {
             Ok(planned) => {
-                let PlannedJob { graph, stages, inferred } = *planned;
+                let Planned { job: PlannedJob { graph, stages, inferred }, record } = *planned;
                 job.inferred = inferred;
                 job.plan = Some(Plan::new(&graph, stages));
+                self.record(Ok(record));
                 Event::JobPlanned { job: id, graph }
             }
             Err(cause) => Event::PlanFailed { job: id, cause },
@@ -146,7 +158,8 @@ impl Owner {
                 let files = job.winners_files(winners)?;
                 let mut intent = CommitIntent::new(id, output, &files).map_err(CommitError::into_cause)?;
                 intent.inputs = settled.inputs.into_iter().map(|input| input.records).collect();
-                self.queue_commit(CommitOrder { intent, rejects: settled.rejects });
+                self.record_closing(id);
+                self.hold(Held::Commit(CommitOrder { intent, rejects: settled.rejects }));
                 Ok(())
             }
             (Some(FinalOutput::Result), _) => self.start_fetch(id, winners),
@@ -155,7 +168,7 @@ impl Owner {
     }
 
     /// Commits to the same destination run one after the other, so that each knows what it finds there.
-    fn queue_commit(&mut self, order: CommitOrder) {
+    pub(crate) fn queue_commit(&mut self, order: CommitOrder) {
         let waiting = self.commits.entry(order.intent.destination.clone()).or_default();
         waiting.push_back(order.clone());
         if waiting.len() == 1 {
@@ -163,17 +176,19 @@ impl Owner {
         }
     }
 
-    fn start_fetch(&self, id: JobId, winners: &[Winner]) -> Result<(), FailureCause> {
+    fn start_fetch(&mut self, id: JobId, winners: &[Winner]) -> Result<(), FailureCause> {
         let (Some(job), [winner]) = (self.jobs.get(&id), winners) else {
             return Err(FailureCause::internal(format!("a result of {} tasks cannot be fetched", winners.len())));
         };
-        self.services.fetch_result(ResultOrder {
+        let order = ResultOrder {
             attempt: winner.attempt,
             worker: winner.worker,
             address: self.workers.shuffle_address(winner.worker).to_owned(),
             bytes_max: job.spec.settings.result_bytes_max.0,
             file: self.services.result_file(id),
-        });
+        };
+        self.record_closing(id);
+        self.hold(Held::Fetch(order));
         Ok(())
     }
 
@@ -204,7 +219,7 @@ impl Owner {
         }
     }
 
-    fn discard_output(&self, id: JobId) {
+    fn discard_output(&mut self, id: JobId) {
         let Some(job) = self.jobs.get(&id) else { return };
         let Some(output) = &job.spec.output else { return };
         if job.keeps_staging {
@@ -212,7 +227,7 @@ impl Owner {
             return;
         }
         match Staging::of(id, &output.path) {
-            Ok(staging) => self.services.discard(staging),
+            Ok(staging) => self.hold(Held::Discard(staging)),
             Err(error) => tracing::warn!(job = %id, %error, "no staging to remove"),
         }
     }

@@ -12,11 +12,11 @@ use tokio_util::task::TaskTracker;
 
 use super::committing::CommitOrder;
 use crate::commit::{self, Staging};
-use crate::input::Input;
+use crate::input::{Input, Planned};
 use crate::planner::PlanRequest;
 use crate::results::{self, ResultOrder};
 use crate::state_dir::result_file;
-use crate::store::{AcceptedJob, Store};
+use crate::store::{AcceptedJob, Store, Write, record};
 
 /// When staging that was removed is looked at again, for files of attempts that did not hear of the end at once.
 const SECOND_SWEEP: Duration = Duration::from_secs(15);
@@ -36,10 +36,16 @@ pub(crate) struct Services {
 }
 
 impl Services {
-    pub(super) fn plan(&self, request: PlanRequest, staging: Option<Staging>) {
+    pub(super) fn plan(&self, request: PlanRequest, started_ms: u64, staging: Option<Staging>) {
         let job = request.job;
         let stop = self.stop.clone();
-        let planned = guarded(super::planning::plan(request, staging.clone()));
+        let planning = super::planning::plan(request, staging.clone());
+        let planned = guarded(async move {
+            let planned = planning.await?;
+            let record = record::plan(job, &planned, started_ms);
+            let record = record.map_err(|error| FailureCause::internal(error.to_string()))?;
+            Ok(Planned { job: planned, record })
+        });
         self.answer(async move {
             let planned = tokio::select! {
                 planned = planned => planned.map(Box::new),
@@ -70,7 +76,7 @@ impl Services {
         self.tasks.spawn(async move { super::committing::commit_output(&services, order).await });
     }
 
-    pub(super) fn fetch_result(&self, order: ResultOrder) {
+    pub(crate) fn fetch_result(&self, order: ResultOrder) {
         let services = self.clone();
         self.answer(async move { Input::CommitEnded(super::committing::commit_result(&services, order).await) });
     }
@@ -87,21 +93,19 @@ impl Services {
         });
     }
 
-    pub(crate) fn record_end(&self, status: JobStatus) {
-        let store = self.store.clone();
-        self.tasks.spawn(async move {
-            if let Err(error) = store.record_end(&status).await {
-                tracing::error!(job = %status.id, %error, "could not record the end of a job");
-            }
-        });
+    /// Has changes written as one; their outcome is an input. Gives them back where the store has too much to do.
+    pub(crate) fn begin_write(&self, writes: Vec<Write>) -> Result<(), Vec<Write>> {
+        let writing = self.store.begin_write(writes)?;
+        self.answer(async move { Input::Written(writing.written().await) });
+        Ok(())
     }
 
-    /// Forgets jobs: their records and their stored results.
-    pub(crate) fn forget(&self, jobs: Vec<JobId>) {
+    /// Forgets jobs: their stored results, and with `writes` their records.
+    pub(crate) fn forget(&self, jobs: &[JobId], writes: Vec<Write>) {
         let store = self.store.clone();
         let files: Vec<PathBuf> = jobs.iter().map(|job| self.result_file(*job)).collect();
         self.tasks.spawn(async move {
-            if let Err(error) = store.forget(&jobs).await {
+            if let Err(error) = store.write(writes).await {
                 tracing::error!(%error, "could not forget old jobs");
             }
             let _ = tokio::task::spawn_blocking(move || results::remove(&files)).await;

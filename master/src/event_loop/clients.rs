@@ -7,10 +7,10 @@ use hearth_proto::convert::control::MasterMessage;
 use hearth_scheduler::{Event, JobLimits, RejectReason, StageView, TaskStanding, Winner};
 use tokio::sync::oneshot;
 
-use super::{Owner, wall_ms};
+use super::{Held, Owner, wall_ms};
 use crate::input::{Submission, SubmitError, Submitted, TaskPage, TaskQuery, TaskStatus};
 use crate::jobs::Job;
-use crate::store::{AcceptedJob, StoreError};
+use crate::store::{AcceptedJob, StoreError, record};
 
 type SubmitReply = oneshot::Sender<Result<Submitted, SubmitError>>;
 
@@ -28,6 +28,8 @@ pub(super) struct Submissions {
 pub(super) struct KeyOwner {
     pub(super) job: JobId,
     pub(super) hash: u128,
+    /// When that was submitted, in milliseconds since 1970.
+    pub(super) submitted_ms: u64,
 }
 
 #[derive(Debug)]
@@ -71,11 +73,11 @@ impl Owner {
             let _ = reply.send(Err(SubmitError::QueueFull(text)));
             return;
         }
-        let job = JobId::generate();
+        let (job, submitted_ms) = (JobId::generate(), wall_ms());
         if let Some(key) = &key {
-            self.submissions.keys.insert(key.clone(), KeyOwner { job, hash });
+            self.submissions.keys.insert(key.clone(), KeyOwner { job, hash, submitted_ms });
         }
-        let accepted = AcceptedJob { id: job, key, spec, submitted_ms: wall_ms() };
+        let accepted = AcceptedJob { id: job, key, spec, submitted_ms };
         let waiting = vec![(reply, Submitted { job, existed: false })];
         self.submissions.unstored.insert(job, Unstored { accepted: accepted.clone(), waiting });
         self.services.record_acceptance(accepted);
@@ -120,7 +122,7 @@ impl Owner {
         self.jobs.remove(&job);
         self.publisher.forget(&[job]);
         self.history.forget_key(job);
-        self.services.forget(vec![job]);
+        self.services.forget(&[job], record::forget(&[job]));
         self.submissions.refusal = Some(reason);
     }
 
@@ -129,7 +131,7 @@ impl Owner {
             tracing::info!(%job, "cancellation requested");
             self.feed(Event::CancelRequested { job });
         }
-        self.replies.push(Reply::Cancelled(reply));
+        self.hold(Held::Reply(Reply::Cancelled(reply)));
     }
 
     pub(super) fn on_drain(&mut self, worker: WorkerId, reply: oneshot::Sender<bool>) {

@@ -7,6 +7,14 @@ use hearth_common::{FailureCause, JobId, JobState, JobStatus};
 
 use super::clients::KeyOwner;
 use super::{Owner, wall_ms};
+use crate::jobs::Job;
+use crate::store::record::KeyRecord;
+use crate::store::{Committed, Write, record};
+
+/// How long an idempotency key is known at least, from its submission, whatever history keeps.
+const KEYS_MS: u64 = 24 * 3600 * 1000;
+/// Keys of forgotten jobs that are kept at most; beyond it, the oldest go early.
+const KEYS_MAX: usize = 1_000_000;
 
 /// A job that ended before this master started.
 #[derive(Debug)]
@@ -24,11 +32,13 @@ pub(super) struct History {
     /// Oldest end first.
     ended: VecDeque<JobId>,
     keys: BTreeMap<JobId, String>,
+    /// Keys of jobs that are forgotten, with the time until which they are known; oldest first.
+    orphans: VecDeque<(u64, String)>,
 }
 
 impl History {
     pub(super) const fn new(kept_max: usize) -> Self {
-        Self { kept_max, ended: VecDeque::new(), keys: BTreeMap::new() }
+        Self { kept_max, ended: VecDeque::new(), keys: BTreeMap::new(), orphans: VecDeque::new() }
     }
 
     pub(super) fn note_key(&mut self, job: JobId, key: Option<String>) {
@@ -47,17 +57,39 @@ impl History {
         let surplus = self.ended.len().saturating_sub(self.kept_max);
         self.ended.drain(..surplus).collect()
     }
+
+    fn pop_expired(&mut self, now_ms: u64) -> Option<String> {
+        let is_over = self.orphans.len() > KEYS_MAX || self.orphans.front()?.0 <= now_ms;
+        if is_over { self.orphans.pop_front().map(|(_, key)| key) } else { None }
+    }
 }
 
 impl Owner {
-    /// The scheduler is done with a job.
+    /// The scheduler is done with a job: its end is stored, and then seen.
     pub(crate) fn end_job(&mut self, id: JobId, failure: Option<FailureCause>) {
-        let Some(job) = self.jobs.remove(&id) else { return };
-        let mut status = self.publisher.last_status(id).map_or_else(|| job.initial_status(), |last| (**last).clone());
-        let mut attempts = job.attempts;
-        attempts.failed += u64::from(self.failing == Some(id));
-        self.metrics.count_attempts(status.attempts, attempts);
-        status.attempts = attempts;
+        let Some(mut job) = self.jobs.remove(&id) else { return };
+        let shown = self.publisher.last_status(id).map(|last| last.attempts).unwrap_or_default();
+        job.attempts.failed += u64::from(self.failing == Some(id));
+        self.metrics.count_attempts(shown, job.attempts);
+        let status = JobStatus { finished_ms: Some(wall_ms()), ..self.final_status(&job, failure) };
+        match &status.failure {
+            Some(cause) => tracing::warn!(job = %id, cause = cause.name(), text = %cause, "job failed"),
+            None => tracing::info!(job = %id, state = status.state.name(), "job ended"),
+        }
+        self.metrics.count_end(status.state);
+        self.hold_end(status);
+    }
+
+    /// Records how a job ends if the commit that is about to begin gets through: its master may not live to see it.
+    pub(crate) fn record_closing(&mut self, id: JobId) {
+        let Some(job) = self.jobs.get(&id) else { return };
+        let closing = record::closing(&self.final_status(job, None));
+        self.record(closing.map(Some));
+    }
+
+    fn final_status(&self, job: &Job, failure: Option<FailureCause>) -> JobStatus {
+        let mut status = self.publisher.last_status(job.id).map_or_else(|| job.initial_status(), |last| (**last).clone());
+        status.attempts = job.attempts;
         status.state = match &failure {
             None => JobState::Done,
             Some(FailureCause::Cancelled) => JobState::Cancelled,
@@ -65,45 +97,66 @@ impl Owner {
         };
         status.failure = failure.filter(|cause| *cause != FailureCause::Cancelled).map(|cause| job.describe(cause));
         status.waiting_for = None;
-        status.finished_ms = Some(wall_ms());
         status.started_ms = job.started_ms;
         status.metrics = job.figures.total();
         status.output = job.output();
         status.inputs.clone_from(&job.inputs);
-        status.has_result = job.committed == Some(crate::store::Committed::Result);
+        status.has_result = job.committed == Some(Committed::Result);
         for stage in &mut status.stages {
             stage.tasks_running = 0;
             stage.metrics = job.figures.stage(stage.id);
         }
-        match &status.failure {
-            Some(cause) => tracing::warn!(job = %id, cause = cause.name(), text = %cause, "job failed"),
-            None => tracing::info!(job = %id, state = status.state.name(), "job ended"),
-        }
-        self.metrics.count_end(status.state);
-        self.services.record_end(status.clone());
-        self.keep(status);
+        status
     }
 
     /// A job that ended before this master started.
     pub(super) fn remember(&mut self, kept: KeptJob) {
-        let job = kept.status.id;
-        if let Some(key) = &kept.key {
-            self.submissions.keys.insert(key.clone(), KeyOwner { job, hash: kept.hash });
+        let KeptJob { status, key, hash } = kept;
+        if let Some(key) = &key {
+            let owner = KeyOwner { job: status.id, hash, submitted_ms: status.submitted_ms };
+            self.submissions.keys.insert(key.clone(), owner);
         }
-        self.history.note_key(job, kept.key);
-        self.keep(kept.status);
+        self.history.note_key(status.id, key);
+        self.keep(Arc::new(status));
     }
 
-    fn keep(&mut self, status: JobStatus) {
+    /// The key of a job that history had forgotten when this master started.
+    pub(super) fn remember_key(&mut self, key: String, record: KeyRecord) {
+        let KeyRecord { job, hash, submitted_ms } = record;
+        self.history.orphans.push_back((submitted_ms.saturating_add(KEYS_MS), key.clone()));
+        self.submissions.keys.entry(key).or_insert(KeyOwner { job, hash, submitted_ms });
+    }
+
+    /// An ended job is seen as such, and the oldest ones are forgotten.
+    pub(super) fn keep(&mut self, status: Arc<JobStatus>) {
         let too_old = self.history.push(status.id);
-        self.publisher.end(Arc::new(status));
-        if too_old.is_empty() {
-            return;
+        self.publisher.end(status);
+        let now_ms = wall_ms();
+        let mut writes = record::forget(&too_old);
+        for key in too_old.iter().filter_map(|job| self.history.forget_key(*job)).collect::<Vec<_>>() {
+            writes.extend(self.keep_key(key, now_ms));
         }
-        for key in too_old.iter().filter_map(|job| self.history.forget_key(*job)) {
+        while let Some(key) = self.history.pop_expired(now_ms) {
             self.submissions.keys.remove(&key);
+            writes.push(record::drop_key(key));
         }
-        self.publisher.forget(&too_old);
-        self.services.forget(too_old);
+        if !writes.is_empty() {
+            self.publisher.forget(&too_old);
+            self.services.forget(&too_old, writes);
+        }
+    }
+
+    /// The job of a key is forgotten, but not the key, if it is young.
+    fn keep_key(&mut self, key: String, now_ms: u64) -> Option<Write> {
+        let owner = *self.submissions.keys.get(&key)?;
+        let until = owner.submitted_ms.saturating_add(KEYS_MS);
+        if until <= now_ms {
+            self.submissions.keys.remove(&key);
+            return None;
+        }
+        let KeyOwner { job, hash, submitted_ms } = owner;
+        let write = record::key(key.clone(), &KeyRecord { job, hash, submitted_ms });
+        self.history.orphans.push_back((until, key));
+        write.inspect_err(|error| tracing::error!(%error, "could not keep an idempotency key")).ok()
     }
 }

@@ -6,7 +6,9 @@
 
 mod clients;
 mod ending;
+mod journal;
 mod publish;
+mod resume;
 mod worker_links;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -17,7 +19,7 @@ use hearth_common::JobId;
 use hearth_scheduler::{Effect, Event, Millis, Scheduler};
 use tokio::sync::{mpsc, watch};
 
-use crate::config::MasterConfig;
+use crate::config::{MasterConfig, OnStop};
 use crate::effects::{CommitOrder, Services};
 use crate::input::Input;
 use crate::jobs::Job;
@@ -27,6 +29,9 @@ use crate::workers::WorkerRegistry;
 use clients::{Reply, Submissions};
 use ending::History;
 pub(crate) use ending::KeptJob;
+pub(crate) use journal::Held;
+use journal::Journal;
+pub(crate) use resume::{Resumed, ResumedJob, ResumedPlan};
 use publish::Publisher;
 pub(crate) use publish::Unfinished;
 
@@ -46,6 +51,8 @@ pub(crate) struct Start {
     pub snapshot: watch::Sender<Arc<Snapshot>>,
     /// Jobs that ended before, oldest first.
     pub history: Vec<KeptJob>,
+    /// What goes on.
+    pub resumed: Resumed,
 }
 
 /// The scheduler and everything that belongs to it.
@@ -61,6 +68,7 @@ pub(crate) struct Owner {
     scheduler: Scheduler,
     submissions: Submissions,
     history: History,
+    journal: Journal,
     publisher: Publisher,
     /// Events that an effect or an input brought about, not handed in yet.
     pending: VecDeque<Event>,
@@ -68,15 +76,18 @@ pub(crate) struct Owner {
     /// The job of the failed attempt that is being handed in.
     failing: Option<JobId>,
     started: Instant,
+    /// What the scheduler's clock showed then: jobs of the master before were submitted earlier than that.
+    started_at: Millis,
 }
 
 impl Owner {
     pub(crate) fn new(start: Start) -> Self {
-        let Start { config, services, metrics, snapshot, history } = start;
+        let Start { config, services, metrics, snapshot, history, resumed } = start;
         let mut owner = Self {
             scheduler: Scheduler::new(config.scheduler()),
             submissions: Submissions::default(),
             history: History::new(config.jobs_kept_max),
+            journal: Journal::default(),
             publisher: Publisher::new(snapshot),
             config,
             services,
@@ -88,10 +99,12 @@ impl Owner {
             replies: Vec::new(),
             failing: None,
             started: Instant::now(),
+            started_at: resumed.clock_start(wall_ms()),
         };
         for kept in history {
             owner.remember(kept);
         }
+        owner.resume(resumed);
         owner.publish();
         owner
     }
@@ -115,18 +128,23 @@ impl Owner {
                 self.take_in(input);
             }
             self.tick_if_due(inputs.is_empty());
+            self.save();
             if self.publisher.next_due().is_some_and(|due| due <= Instant::now()) || !self.replies.is_empty() {
                 self.publish();
             }
             self.send_replies();
         }
-        self.unfinished()
+        match self.config.on_stop {
+            OnStop::Keep => Vec::new(),
+            OnStop::Fail => self.unfinished(),
+        }
     }
 
     fn take_in(&mut self, input: Input) {
         match input {
             Input::FindKey { key, hash, reply } => self.on_find_key(&key, hash, reply),
             Input::Submit(submission) => self.on_submit(*submission),
+            Input::Written(outcome) => self.on_written(outcome),
             Input::Stored { job, outcome } => self.on_stored(job, outcome),
             Input::Cancel { job, reply } => self.on_cancel(job, reply),
             Input::Drain { worker, reply } => self.on_drain(worker, reply),
@@ -175,12 +193,14 @@ impl Owner {
     }
 
     fn now(&self) -> Millis {
-        Millis(u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX))
+        self.started_at.after(self.started.elapsed())
     }
 
     fn next_wake(&self) -> Instant {
         let idle = Instant::now() + IDLE;
-        let deadline = self.scheduler.next_deadline().map(|deadline| self.started + Duration::from_millis(deadline.0));
+        let deadline = self.scheduler.next_deadline().map(|deadline| {
+            self.started + Duration::from_millis(deadline.0.saturating_sub(self.started_at.0))
+        });
         [deadline, self.publisher.next_due()].into_iter().flatten().fold(idle, Instant::min)
     }
 }

@@ -104,6 +104,13 @@ impl Owner {
         self.publisher.current.active.insert(id, Arc::new(status));
     }
 
+    /// Shows a job of the master before. Its attempts were counted there.
+    pub(super) fn show_resumed(&mut self, id: JobId) {
+        let (Some(job), Some(view)) = (self.jobs.get(&id), self.scheduler.job(id)) else { return };
+        let status = status_of(job, &view);
+        self.publisher.current.active.insert(id, Arc::new(status));
+    }
+
     /// Settles what became of the records of a job whose tasks are all done.
     pub(crate) fn reconcile(&mut self, id: JobId) -> Result<Reconciliation, FailureCause> {
         let (Some(job), Some(view)) = (self.jobs.get_mut(&id), self.scheduler.job(id)) else {

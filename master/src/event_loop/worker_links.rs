@@ -5,6 +5,7 @@ use hearth_proto::convert::control::{Heartbeat, Hello, MasterMessage, Report, Re
 use hearth_scheduler::{AttemptOutput, Event, Held, TaskStanding, Winner};
 
 use super::{Owner, wall_ms};
+use crate::store::record::{self, ReportRecord};
 use crate::workers::{Outgoing, WorkerLink};
 
 impl Owner {
@@ -13,6 +14,9 @@ impl Owner {
         tracing::info!(%worker, host = %hello.host.escape_debug(), address = %hello.shuffle_address, slots, "worker connected");
         self.metrics.count_worker();
         self.workers.connect(&hello, link, wall_ms());
+        if let Some(known) = self.workers.record(worker) {
+            self.record(record::worker(&known).map(Some));
+        }
         self.publisher.mark_workers();
         let names = std::iter::once(hello.host.clone()).chain(hello.names.iter().cloned()).collect();
         let held = Held { attempts: hello.attempts, shuffle_outputs: hello.shuffle_outputs };
@@ -87,11 +91,12 @@ impl Owner {
         let on = Winner { attempt, worker };
         let ran = self.is_running(on);
         let is_finished = !matches!(outcome, ReportOutcome::Failed(_));
+        let mut told = ReportRecord { metrics, records: records.clone(), files: Vec::new() };
         if let Some(job) = self.jobs.get_mut(&attempt.task.job)
             && ran
             && is_finished
         {
-            job.records.insert(attempt, records);
+            job.records.insert(attempt, records.clone());
         }
         match outcome {
             ReportOutcome::Shuffle { partition_bytes } => {
@@ -102,6 +107,7 @@ impl Owner {
                 if let Some(job) = self.jobs.get_mut(&attempt.task.job)
                     && ran
                 {
+                    told.files.clone_from(&files);
                     job.files.insert(attempt, files);
                 }
                 self.feed(Event::AttemptFinished { attempt, worker, output: AttemptOutput::Files, scans });
@@ -124,6 +130,7 @@ impl Owner {
             job.figures.note_finished(attempt, metrics);
             self.metrics.count_finished(&metrics);
             self.publisher.mark_changed(attempt.task.job);
+            self.record(record::report(attempt, &told).map(Some));
         }
         self.send(worker, Outgoing::Message(MasterMessage::Ack(attempt)));
         self.flush();

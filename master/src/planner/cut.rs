@@ -24,6 +24,7 @@ use datafusion::physical_plan::{
 };
 use hearth_common::{InputSplit, StageId};
 use hearth_plan::{ScanExec, StageInputExec};
+use serde::{Deserialize, Serialize};
 
 use super::gather::GatherExec;
 use super::joins::check_cut_join;
@@ -74,7 +75,7 @@ pub(super) enum LeafSource {
 }
 
 /// The part of a stage's shuffle outputs that one partition of a leaf reads.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum ShufflePart {
     /// The shuffle partition with the leaf partition's number, of every task.
     Hashed,

@@ -10,11 +10,12 @@ use datafusion::physical_plan::union::UnionExec;
 use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties};
 use hearth_plan::{ScanExec, StageInputExec};
 use hearth_scheduler::TaskLayout;
+use serde::{Deserialize, Serialize};
 
 use super::cut::{CutPlan, LeafSource, ShufflePart, builds_left_whole};
 
 /// The tasks of a stage that read a leaf, and what of it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct LeafReach {
     /// The leaf; `None` for one that needs no input.
     pub(super) leaf: Option<u32>,
@@ -27,7 +28,7 @@ pub(super) struct LeafReach {
 }
 
 /// What the tasks that read a leaf read of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Spread {
     /// The first task reads the first partition, and so on.
     OneEach,

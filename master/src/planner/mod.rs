@@ -17,6 +17,7 @@ mod output;
 mod planned;
 mod query;
 mod query_error;
+mod record;
 mod session;
 mod sort_merge;
 mod splits;
@@ -33,6 +34,7 @@ use hearth_storage::Storage;
 use tokio::runtime::Handle;
 
 pub use planned::{PlannedJob, PlannedStage};
+pub(crate) use record::PlanRecord;
 
 use homes::Homes;
 use inputs::load_inputs;

@@ -1,19 +1,19 @@
-//! The file behind the store: a redb database with one table per kind of record, values prefixed by their checksum.
+//! The file behind the store: a redb database with one table per kind of record, values prefixed by the checksum of key and value.
 
 use std::path::Path;
 
-use redb::{Database, DatabaseError, ReadableDatabase, ReadableTable, TableDefinition};
-use xxhash_rust::xxh3::xxh3_64;
+use redb::{Database, DatabaseError, ReadableDatabase, ReadableTable, TableDefinition, WriteTransaction};
+use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 use super::StoreError;
 
 /// Number of the format; another one is refused.
-const FORMAT: u64 = 1;
+const FORMAT: u64 = 2;
 const META: TableDefinition<&str, u64> = TableDefinition::new("meta");
 
-/// One kind of record, by job.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Table {
+/// One kind of record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Table {
     /// Accepted jobs.
     Jobs,
     /// Commits that were begun.
@@ -22,10 +22,54 @@ pub(super) enum Table {
     Committed,
     /// Final states.
     Ended,
+    /// The states with which jobs end if the commit that is begun gets through.
+    Closing,
+    /// Plans.
+    Plans,
+    /// The programs of their stages.
+    Programs,
+    /// The scheduler's facts about jobs,
+    JobFacts,
+    /// about stages,
+    StageFacts,
+    /// and about tasks.
+    TaskFacts,
+    /// What attempts that count have told, besides what the scheduler knows.
+    Reports,
+    /// Workers that may come back, by their id.
+    Workers,
+    /// Idempotency keys of jobs that history has forgotten, by the key.
+    Keys,
 }
 
 impl Table {
-    pub(super) const ALL: [Self; 4] = [Self::Jobs, Self::Intents, Self::Committed, Self::Ended];
+    pub(super) const ALL: [Self; 13] = [
+        Self::Jobs,
+        Self::Intents,
+        Self::Committed,
+        Self::Ended,
+        Self::Closing,
+        Self::Plans,
+        Self::Programs,
+        Self::JobFacts,
+        Self::StageFacts,
+        Self::TaskFacts,
+        Self::Reports,
+        Self::Workers,
+        Self::Keys,
+    ];
+    /// With one record per job, of jobs however they are.
+    pub(super) const OF_JOBS: [Self; 4] = [Self::Jobs, Self::Intents, Self::Committed, Self::Ended];
+    /// With records of jobs that have not ended; their keys begin with the job.
+    pub(super) const OF_ACTIVE: [Self; 7] = [
+        Self::Closing,
+        Self::Plans,
+        Self::Programs,
+        Self::JobFacts,
+        Self::StageFacts,
+        Self::TaskFacts,
+        Self::Reports,
+    ];
 
     pub(super) const fn name(self) -> &'static str {
         match self {
@@ -33,6 +77,15 @@ impl Table {
             Self::Intents => "intents",
             Self::Committed => "committed",
             Self::Ended => "ended",
+            Self::Closing => "closing",
+            Self::Plans => "plans",
+            Self::Programs => "programs",
+            Self::JobFacts => "job_facts",
+            Self::StageFacts => "stage_facts",
+            Self::TaskFacts => "task_facts",
+            Self::Reports => "reports",
+            Self::Workers => "workers",
+            Self::Keys => "keys",
         }
     }
 
@@ -43,18 +96,25 @@ impl Table {
 
 /// One change.
 #[derive(Debug)]
-pub(super) enum Write {
+pub(crate) enum Write {
     /// Sets a record.
     Put {
         /// Where.
         table: Table,
-        /// The job, as text.
+        /// What it is about, as text; it begins with the job.
         key: String,
         /// The record, encoded.
         value: Vec<u8>,
     },
     /// Removes a record, if it is there.
     Remove {
+        /// Where.
+        table: Table,
+        /// What it is about, as text.
+        key: String,
+    },
+    /// Removes the record of that key, and those of all keys that go on with a slash.
+    RemoveAll {
         /// Where.
         table: Table,
         /// The job, as text.
@@ -110,16 +170,7 @@ impl StoreFile {
         }
         let transaction = self.database.begin_write().map_err(|error| io("write", error))?;
         for write in writes {
-            match write {
-                Write::Put { table, key, value } => {
-                    let mut table = transaction.open_table(table.definition()).map_err(|error| io("write", error))?;
-                    table.insert(key.as_str(), with_checksum(value).as_slice()).map_err(|error| io("write", error))?;
-                }
-                Write::Remove { table, key } => {
-                    let mut table = transaction.open_table(table.definition()).map_err(|error| io("write", error))?;
-                    table.remove(key.as_str()).map_err(|error| io("write", error))?;
-                }
-            }
+            apply(&transaction, write)?;
         }
         transaction.commit().map_err(|error| io("write", error))
     }
@@ -132,9 +183,9 @@ impl StoreFile {
         for row in rows.iter().map_err(|error| io("read", error))? {
             let (key, value) = row.map_err(|error| io("read", error))?;
             let key = key.value().to_owned();
-            let value = verified(value.value()).ok_or_else(|| StoreError::Damaged {
+            let value = verified(&key, value.value()).ok_or_else(|| StoreError::Damaged {
                 what: table.name(),
-                job: key.clone(),
+                key: key.clone(),
                 problem: "the checksum does not match".to_owned(),
             })?;
             records.push((key, value.to_vec()));
@@ -143,16 +194,41 @@ impl StoreFile {
     }
 }
 
-fn with_checksum(value: &[u8]) -> Vec<u8> {
+fn apply(transaction: &WriteTransaction, write: &Write) -> Result<(), StoreError> {
+    let (Write::Put { table, .. } | Write::Remove { table, .. } | Write::RemoveAll { table, .. }) = write;
+    let mut table = transaction.open_table(table.definition()).map_err(|error| io("write", error))?;
+    match write {
+        Write::Put { key, value, .. } => {
+            table.insert(key.as_str(), with_checksum(key, value).as_slice()).map_err(|error| io("write", error))?;
+        }
+        Write::Remove { key, .. } => {
+            table.remove(key.as_str()).map_err(|error| io("write", error))?;
+        }
+        Write::RemoveAll { key, .. } => {
+            table.remove(key.as_str()).map_err(|error| io("write", error))?;
+            // `0` follows the slash.
+            let (first, end) = (format!("{key}/"), format!("{key}0"));
+            table.retain_in(first.as_str()..end.as_str(), |_, _| false).map_err(|error| io("write", error))?;
+        }
+    }
+    Ok(())
+}
+
+/// The key is part of what is summed: a record that stands under another one's key is damaged too.
+fn checksum(key: &str, value: &[u8]) -> u64 {
+    xxh3_64_with_seed(value, xxh3_64(key.as_bytes()))
+}
+
+fn with_checksum(key: &str, value: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(value.len() + 8);
-    bytes.extend_from_slice(&xxh3_64(value).to_le_bytes());
+    bytes.extend_from_slice(&checksum(key, value).to_le_bytes());
     bytes.extend_from_slice(value);
     bytes
 }
 
-fn verified(bytes: &[u8]) -> Option<&[u8]> {
-    let (checksum, value) = bytes.split_first_chunk::<8>()?;
-    (u64::from_le_bytes(*checksum) == xxh3_64(value)).then_some(value)
+fn verified<'a>(key: &str, bytes: &'a [u8]) -> Option<&'a [u8]> {
+    let (sum, value) = bytes.split_first_chunk::<8>()?;
+    (u64::from_le_bytes(*sum) == checksum(key, value)).then_some(value)
 }
 
 fn io(action: &'static str, error: impl std::fmt::Display) -> StoreError {
@@ -165,13 +241,14 @@ mod tests {
 
     #[test]
     fn a_changed_byte_is_noticed() {
-        let bytes = with_checksum(b"record");
-        assert_eq!(verified(&bytes), Some(b"record".as_slice()));
+        let bytes = with_checksum("key", b"record");
+        assert_eq!(verified("key", &bytes), Some(b"record".as_slice()));
+        assert_eq!(verified("kez", &bytes), None);
         for at in 0..bytes.len() {
             let mut damaged = bytes.clone();
             damaged[at] ^= 1;
-            assert_eq!(verified(&damaged), None, "byte {at}");
+            assert_eq!(verified("key", &damaged), None, "byte {at}");
         }
-        assert_eq!(verified(&bytes[..7]), None);
+        assert_eq!(verified("key", &bytes[..7]), None);
     }
 }

@@ -1,19 +1,23 @@
-//! What outlives the master: accepted jobs, commit intents and final states, in one crash-safe file of the state directory.
+//! What outlives the master: accepted jobs, their plans and how far they have come, commit intents and final states, in one
+//! crash-safe file of the state directory.
 //!
 //! Everything is written here before it is acted on. One thread owns the file and writes whatever waits in one transaction,
 //! so a thousand submissions cost a few syncs. It must not decide anything, and nothing reads it but the start of a master.
 
 mod file;
-mod record;
+mod load;
+pub(crate) mod record;
 
 use std::path::Path;
 
 use hearth_common::{JobId, JobStatus};
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::commit::CommitIntent;
-use file::{StoreFile, Table, Write};
-pub(crate) use record::{AcceptedJob, Committed, StoredJob};
+use file::{StoreFile, Table};
+pub(crate) use file::Write;
+pub(crate) use record::{AcceptedJob, Committed, Stored, StoredJob};
 
 /// Requests that wait for the writing thread at most; a sender beyond it waits.
 const REQUESTS_MAX: usize = 4096;
@@ -39,12 +43,12 @@ pub enum StoreError {
         expected: u64,
     },
     /// A record is damaged.
-    #[error("read {what} of job {job} from the store: {problem}")]
+    #[error("read {what} of {key} from the store: {problem}; put a copy of the state directory back, or use another --state-dir")]
     Damaged {
         /// The kind of record.
         what: &'static str,
-        /// Its job.
-        job: String,
+        /// What it is about; begins with a job.
+        key: String,
         /// What does not fit.
         problem: String,
     },
@@ -75,25 +79,25 @@ enum Request {
 
 impl Store {
     /// Opens or makes the file, and reads what it holds, oldest job first. Blocks.
-    pub(crate) fn open(path: &Path) -> Result<(Self, Vec<StoredJob>), StoreError> {
+    pub(crate) fn open(path: &Path) -> Result<(Self, Stored), StoreError> {
         let file = StoreFile::open(path)?;
-        let jobs = record::load(&file)?;
+        let stored = load::load(&file)?;
         let (requests, receiver) = mpsc::channel(REQUESTS_MAX);
         std::thread::Builder::new()
             .name("hearth-store".to_owned())
             .spawn(move || write_requests(file, receiver))
             .map_err(|error| StoreError::Io { action: "start the thread of", message: error.to_string() })?;
-        Ok((Self { requests }, jobs))
+        Ok((Self { requests }, stored))
     }
 
     /// Records a job before its submission is answered.
     pub(crate) async fn accept(&self, job: &AcceptedJob) -> Result<(), StoreError> {
-        self.write(vec![record::put(Table::Jobs, job.id, job)?]).await
+        self.write(vec![record::put(Table::Jobs, job.id.to_string(), job)?]).await
     }
 
     /// Records which files a commit will make visible, before the first one is moved.
     pub(crate) async fn record_intent(&self, intent: &CommitIntent) -> Result<(), StoreError> {
-        self.write(vec![record::put(Table::Intents, intent.job, intent)?]).await
+        self.write(vec![record::put(Table::Intents, intent.job.to_string(), intent)?]).await
     }
 
     /// Forgets an intent whose commit gave up, with nothing visible.
@@ -103,18 +107,30 @@ impl Store {
 
     /// Records that a job's output is visible, or its result stored.
     pub(crate) async fn record_committed(&self, job: JobId, committed: &Committed) -> Result<(), StoreError> {
-        self.write(vec![record::put(Table::Committed, job, committed)?, record::remove(Table::Intents, job)]).await
+        self.write(vec![record::put(Table::Committed, job.to_string(), committed)?, record::remove(Table::Intents, job)]).await
     }
 
     /// Records the final state of a job.
     pub(crate) async fn record_end(&self, status: &JobStatus) -> Result<(), StoreError> {
-        self.write(vec![record::put(Table::Ended, status.id, status)?]).await
+        self.write(record::end(status)?).await
     }
 
-    /// Removes everything about jobs that history no longer keeps.
+    /// Removes everything about jobs, of which one that was accepted was refused after all.
     pub(crate) async fn forget(&self, jobs: &[JobId]) -> Result<(), StoreError> {
-        let writes = jobs.iter().flat_map(|job| Table::ALL.map(|table| record::remove(table, *job))).collect();
-        self.write(writes).await
+        self.write(record::forget(jobs)).await
+    }
+
+    /// Has several changes written as one, in the order of these calls. Gives the changes back where too much waits already.
+    ///
+    /// What is given otherwise tells when they are on the disk.
+    pub(crate) fn begin_write(&self, writes: Vec<Write>) -> Result<Writing, Vec<Write>> {
+        let (done, written) = oneshot::channel();
+        match self.requests.try_send(Request::Write { writes, done }) {
+            Ok(()) => Ok(Writing(written)),
+            Err(TrySendError::Full(Request::Write { writes, .. })) => Err(writes),
+            // Then nobody answers, which is told as such.
+            Err(TrySendError::Full(Request::Close { .. }) | TrySendError::Closed(_)) => Ok(Writing(written)),
+        }
     }
 
     /// Ends the writing thread after what was asked before; the file can then be opened again.
@@ -125,10 +141,21 @@ impl Store {
         }
     }
 
-    async fn write(&self, writes: Vec<Write>) -> Result<(), StoreError> {
+    pub(crate) async fn write(&self, writes: Vec<Write>) -> Result<(), StoreError> {
         let (done, written) = oneshot::channel();
         self.requests.send(Request::Write { writes, done }).await.map_err(|_| StoreError::Closed)?;
         written.await.map_err(|_| StoreError::Closed)?
+    }
+}
+
+/// A write that is under way.
+#[derive(Debug)]
+pub(crate) struct Writing(oneshot::Receiver<Result<(), StoreError>>);
+
+impl Writing {
+    /// Waits until it is on the disk.
+    pub(crate) async fn written(self) -> Result<(), StoreError> {
+        self.0.await.map_err(|_| StoreError::Closed)?
     }
 }
 

@@ -1,7 +1,7 @@
 //! A master and a worker inside this process, on free loopback ports, for one `submit`. It leaves nothing behind.
 
 use hearth_client::{Client, MasterUrl};
-use hearth_master::{MasterConfig, RunningMaster};
+use hearth_master::{MasterConfig, OnStop, RunningMaster};
 use hearth_worker::{RunningWorker, WorkerConfig};
 use tempfile::TempDir;
 
@@ -25,7 +25,7 @@ impl LocalCluster {
         let any_port = std::net::SocketAddr::from((std::net::Ipv4Addr::LOCALHOST, 0));
         let state_dir = directory.path().join("state");
         let config =
-            MasterConfig { rpc: any_port, http: any_port, state_dir, slots_assumed: slots, ..MasterConfig::default() };
+            MasterConfig { rpc: any_port, http: any_port, state_dir, slots_assumed: slots, on_stop: OnStop::Fail, ..MasterConfig::default() };
         let master = RunningMaster::start(config).await.map_err(master::not_started)?;
         let config = WorkerConfig {
             master: master.rpc_address().to_string(),

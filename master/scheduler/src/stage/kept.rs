@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{Stage, Urgency};
+use crate::durations::Durations;
 use crate::facts::{KeptState, TaskFacts};
 use crate::mutation::Mutation;
 
@@ -17,6 +18,11 @@ impl Stage {
         if let Some(facts) = self.chains.get(link) {
             self.unsaved.insert(facts.link.task);
         }
+    }
+
+    /// How long its attempts took until now.
+    pub(crate) fn restore_durations(&mut self, durations: Durations) {
+        self.durations = durations;
     }
 
     /// Changes whether an attempt was launched, and whether an output that was read is lost.

@@ -48,7 +48,7 @@ use hearth_scheduler::mutation::Mutation;
 use crate::world::{run, run_without_faults};
 
 /// Seeds among which each planted bug must show.
-const SEEDS_PER_MUTATION: u64 = 400;
+const SEEDS_PER_MUTATION: u64 = 4_000;
 
 fn setting(name: &str, default: u64) -> u64 {
     std::env::var(name).map_or(default, |text| text.parse().unwrap_or_else(|_| unreachable!("{name} is a number")))

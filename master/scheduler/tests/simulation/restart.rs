@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use hearth_common::{AttemptId, JobId, TaskId, WorkerId};
+use hearth_common::{AttemptId, JobId, JobState, TaskId, WorkerId};
 use hearth_scheduler::mutation::Mutation;
 use hearth_scheduler::{Effect, Event, JobView, Scheduler, TaskStanding, Winner};
 
@@ -180,7 +180,14 @@ impl World {
             | TaskStanding::Running(_)
             | TaskStanding::Unproved(_) => None,
         });
-        done.filter(is_held).map(|winner| (winner.attempt.task, winner)).collect()
+        let (held, lost): (Vec<_>, Vec<_>) = done.partition(is_held);
+        // What is lost already may take with it whatever was computed from it.
+        let is_safe = |job: &JobId| {
+            let is_determinate = self.plans[job].graph.stages().iter().all(|stage| stage.determinate);
+            is_determinate || !lost.iter().any(|winner| winner.attempt.task.job == *job)
+        };
+        let held = held.into_iter().filter(|winner| is_safe(&winner.attempt.task.job));
+        held.map(|winner| (winner.attempt.task, winner)).collect()
     }
 }
 
@@ -209,7 +216,8 @@ const fn worker_of(effect: &Effect) -> Option<WorkerId> {
 fn compare(before: &Scheduler, after: &Scheduler) -> Result<(), String> {
     for job in after.jobs() {
         let Some(stored) = before.job(job.id()) else { return Err(format!("job {} comes from nowhere", job.id())) };
-        if job.stages().next().is_none() {
+        // Results of workers that were lost while the commit fetched them: only it knew whether it had them.
+        if job.stages().next().is_none() || stored.state() == JobState::Committing {
             continue;
         }
         let (before, after) = (facts_of(&stored), facts_of(&job));

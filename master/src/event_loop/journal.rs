@@ -1,0 +1,142 @@
+//! The store comes first: what the event loop decides is sent out only once the facts behind it are on the disk.
+//!
+//! Facts that changed are written in batches, one at a time: while one is under way, the next one gathers, so that the disk sets
+//! the size of a batch and the loop never waits. Whatever the outside would see (messages to workers, acknowledgements, commits,
+//! ends of jobs) is held, in order, until the batch is written that has the facts of its time. So the outside never knows more
+//! than a master that starts from the store, wherever this one is killed.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use hearth_common::{JobStatus, WorkerId};
+
+use super::Owner;
+use super::clients::Reply;
+use crate::commit::Staging;
+use crate::effects::CommitOrder;
+use crate::results::ResultOrder;
+use crate::store::{StoreError, Write, record};
+use crate::workers::Outgoing;
+
+/// What the outside sees, and sees only once the facts behind it are stored.
+#[derive(Debug)]
+pub(crate) enum Held {
+    /// A message to a worker on that connection. On another one, it has said since what it has.
+    Message { worker: WorkerId, connection: u64, message: Outgoing },
+    /// The last message to a worker on that connection.
+    Farewell { worker: WorkerId, connection: u64, message: Outgoing },
+    /// A commit of files begins.
+    Commit(CommitOrder),
+    /// A commit of a result begins.
+    Fetch(ResultOrder),
+    /// A staging directory goes.
+    Discard(Staging),
+    /// A job is over.
+    Ended(Arc<JobStatus>),
+    /// A client hears.
+    Reply(Reply),
+}
+
+/// What is to be written, what is being written, and what waits for it.
+#[derive(Debug, Default)]
+pub(super) struct Journal {
+    writes: Vec<Write>,
+    /// Number of the batch that is being gathered; those before it were given to the store.
+    gathering: u64,
+    /// A batch is under way.
+    is_writing: bool,
+    /// By the batch that it waits for.
+    held: VecDeque<(u64, Held)>,
+}
+
+impl Owner {
+    /// Has changes written with the next batch.
+    pub(crate) fn record(&mut self, writes: Result<impl IntoIterator<Item = Write>, StoreError>) {
+        match writes {
+            Ok(writes) => self.journal.writes.extend(writes),
+            Err(error) => self.on_store_broken(&error),
+        }
+    }
+
+    /// Lets something happen once everything is written that was decided up to now.
+    pub(crate) fn hold(&mut self, held: Held) {
+        let journal = &mut self.journal;
+        let is_gathered = !journal.writes.is_empty() || self.scheduler.has_changes();
+        let batch = match (is_gathered, journal.is_writing) {
+            (true, _) => Some(journal.gathering),
+            (false, true) => Some(journal.gathering - 1),
+            (false, false) => None,
+        };
+        match batch {
+            Some(batch) => journal.held.push_back((batch, held)),
+            None => self.let_happen(held),
+        }
+    }
+
+    /// Gives the store what has gathered, unless it is still at work.
+    pub(super) fn save(&mut self) {
+        if self.journal.is_writing || (self.journal.writes.is_empty() && !self.scheduler.has_changes()) {
+            return;
+        }
+        let changes = self.scheduler.take_changes();
+        self.record(record::changes(&changes));
+        let journal = &mut self.journal;
+        match self.services.begin_write(std::mem::take(&mut journal.writes)) {
+            Ok(()) => {
+                journal.gathering += 1;
+                journal.is_writing = true;
+            }
+            // The store answers others first, and the loop hears of that.
+            Err(writes) => journal.writes = writes,
+        }
+    }
+
+    /// The batch that was under way is written.
+    pub(super) fn on_written(&mut self, outcome: Result<(), StoreError>) {
+        if let Err(error) = outcome {
+            self.on_store_broken(&error);
+            return;
+        }
+        self.journal.is_writing = false;
+        let written = self.journal.gathering;
+        while self.journal.held.front().is_some_and(|(batch, _)| *batch < written)
+            && let Some((_, held)) = self.journal.held.pop_front()
+        {
+            self.let_happen(held);
+        }
+        self.flush();
+    }
+
+    /// Without its store a master must not decide anything more. What is stored goes on with the next one.
+    fn on_store_broken(&self, error: &StoreError) {
+        tracing::error!(%error, "the store does not take what was decided, the master stops; mend it and start a master again");
+        self.services.stop.cancel();
+    }
+
+    fn let_happen(&mut self, held: Held) {
+        match held {
+            Held::Message { worker, connection, message } => {
+                if self.workers.is_current(worker, connection) {
+                    self.send_now(worker, message);
+                }
+            }
+            Held::Farewell { worker, connection, message } => {
+                if self.workers.is_current(worker, connection) {
+                    self.send_now(worker, message);
+                    self.workers.disconnect(worker);
+                }
+            }
+            Held::Commit(order) => self.queue_commit(order),
+            Held::Fetch(order) => self.services.fetch_result(order),
+            Held::Discard(staging) => self.services.discard(staging),
+            Held::Ended(status) => self.keep(status),
+            Held::Reply(reply) => self.replies.push(reply),
+        }
+    }
+
+    /// The job ends at the store first.
+    pub(super) fn hold_end(&mut self, status: JobStatus) {
+        self.record(record::end(&status));
+        self.hold(Held::Ended(Arc::new(status)));
+    }
+}
