@@ -7,9 +7,11 @@ use futures::{Stream, StreamExt};
 use hearth_common::{Backoff, JobId, JobSpec, JobStatus, WorkerId, WorkerStatus};
 use hearth_proto::convert::{FetchResult, ListJobs, ResultFormat, SubmitJob};
 use hearth_proto::wire::{self, job_service_client::JobServiceClient};
+use tokio::time::Instant;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{IntoRequest, Request, Status, Streaming};
 
+use crate::watch::UNREACHABLE_MAX;
 use crate::{ClientError, JobWatch, MasterUrl};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -18,7 +20,6 @@ const CALL_TIMEOUT: Duration = Duration::from_secs(30);
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
 /// A listing of large jobs is larger than gRPC's default.
 const ANSWER_BYTES_MAX: usize = 64 << 20;
-const SUBMIT_TRIES_MAX: u32 = 4;
 const SUBMIT_BACKOFF: Backoff = Backoff { first: Duration::from_millis(200), max: Duration::from_secs(2) };
 
 /// A client of one master. Cheap to clone: clones share the connection.
@@ -70,12 +71,14 @@ impl Client {
         &self.address
     }
 
-    /// Submits a job. With an idempotency key a submission whose answer was lost is sent again, and makes one job.
+    /// Submits a job. With an idempotency key a submission whose answer was lost is sent again, for up to [`UNREACHABLE_MAX`],
+    /// and makes one job.
     ///
     /// # Errors
     /// [`ClientError::Refused`] when the job is wrong, [`ClientError::Busy`] when the queue is full.
     pub async fn submit(&self, spec: JobSpec, idempotency_key: Option<String>) -> Result<Submitted, ClientError> {
-        let tries = if idempotency_key.is_some() { SUBMIT_TRIES_MAX } else { 1 };
+        let began = Instant::now();
+        let patience = if idempotency_key.is_some() { UNREACHABLE_MAX } else { Duration::ZERO };
         let request = wire::SubmitRequest::from(SubmitJob { idempotency_key, spec });
         let mut failures = 0;
         loop {
@@ -85,7 +88,7 @@ impl Client {
                 Err(status) => self.error(&status),
             };
             failures += 1;
-            if failures == tries || !error.is_unreachable() {
+            if !error.is_unreachable() || began.elapsed() >= patience {
                 return Err(error);
             }
             tokio::time::sleep(SUBMIT_BACKOFF.delay_after(failures)).await;

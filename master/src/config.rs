@@ -127,7 +127,10 @@ impl MasterConfig {
             return refuse("locality_wait", "must be at most 1min: reading from another host takes less");
         }
         if self.restart_grace < self.lease {
-            return refuse("restart_grace", "must be at least the lease: workers that live take about that long to come back");
+            return refuse(
+                "restart_grace",
+                "must be at least the lease: workers that live take about that long to come back",
+            );
         }
         if self.slots_assumed == 0 {
             return refuse("slots_assumed", "must be at least 1");

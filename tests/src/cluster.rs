@@ -114,7 +114,23 @@ impl Cluster {
     /// # Errors
     /// It does not become ready.
     pub fn restart_master(&mut self) -> Result<()> {
-        self.master.kill()?;
+        self.kill_master()?;
+        self.start_master_again()
+    }
+
+    /// Kills the master with SIGKILL.
+    ///
+    /// # Errors
+    /// It is gone.
+    pub fn kill_master(&mut self) -> Result<()> {
+        self.master.kill()
+    }
+
+    /// Starts the master again that was killed or stopped, on the same ports and the same state.
+    ///
+    /// # Errors
+    /// It does not become ready.
+    pub fn start_master_again(&mut self) -> Result<()> {
         (self.master, _, _) = start_master(self.directory.path(), (&self.rpc, &self.http), &self.options.environment)?;
         Ok(())
     }

@@ -201,8 +201,12 @@ impl LinkFacts {
             return Ok(Some(start));
         }
         let is_any = mutation == Some(Mutation::UseQuotedSpanOfWrongStart);
-        let mut ends =
-            self.known.spans.iter().filter(|(from, _)| *from == start.byte || is_any).map(|(_, end)| end_from(start, *end));
+        let mut ends = self
+            .known
+            .spans
+            .iter()
+            .filter(|(from, _)| *from == start.byte || is_any)
+            .map(|(_, end)| end_from(start, *end));
         let found = if is_any { ends.next_back() } else { ends.next() };
         match (found, ends.find(|other| !is_any && Some(*other) != found)) {
             (Some(end), Some(other)) => Err(Conflict { link: number, start: start.byte, ends: [end, other] }),

@@ -4,13 +4,14 @@
 //! stage is indeterminate, the task's next output differs from the lost one. Everything computed from the lost one must
 //! then go before the task runs again, so that all that survives derives from one version.
 
-use hearth_common::{AttemptId, FailureCause, JobId, StageId, TaskId};
+use hearth_common::{AttemptId, FailureCause, JobId, StageId, TaskId, WorkerId};
 
 use crate::job::{Execution, Job, Progress};
 use crate::mutation::Mutation;
 use crate::retry::{Verdict, judge_unreadable};
 use crate::stage::Stage;
 use crate::task::{TaskKey, TaskState};
+use crate::worker::Connection;
 use crate::{Effect, Scheduler, Winner};
 
 impl Scheduler {
@@ -37,9 +38,18 @@ impl Scheduler {
             return;
         }
         producer.history.avoid(worker);
+        self.doubt_absent_worker(worker);
+        let Some(producer) = self.jobs.get_mut(&job).and_then(|job| job.task_mut(TaskKey::of(task))) else { return };
         match judge_unreadable(&self.config.retry, &mut producer.history, cause) {
             Verdict::FailJob(cause) => self.end_job(job, Some(cause)),
             Verdict::RetryNow | Verdict::RetryAfter(_) => self.lose_output(task),
+        }
+    }
+
+    /// Neither a peer reaches the worker nor has it come back after a restart: it gets as long as one whose connection breaks now.
+    fn doubt_absent_worker(&mut self, worker: WorkerId) {
+        if self.workers.get(worker).is_some_and(|worker| worker.connection == Connection::Broken) {
+            self.on_worker_disconnected(worker);
         }
     }
 

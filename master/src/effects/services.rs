@@ -4,7 +4,7 @@ use std::future::Future;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use hearth_common::{FailureCause, JobId, JobStatus};
+use hearth_common::{FailureCause, JobId};
 use hearth_storage::{Storage, Waits};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;

@@ -40,7 +40,7 @@ struct Unstored {
 
 /// An answer that is given once the snapshot shows what it is about. The asker may have left: then nobody hears it.
 #[derive(Debug)]
-pub(super) enum Reply {
+pub(crate) enum Reply {
     Submitted(SubmitReply, Submitted),
     Cancelled(oneshot::Sender<()>),
     Drained(oneshot::Sender<bool>),

@@ -88,7 +88,8 @@ impl Owner {
     }
 
     fn final_status(&self, job: &Job, failure: Option<FailureCause>) -> JobStatus {
-        let mut status = self.publisher.last_status(job.id).map_or_else(|| job.initial_status(), |last| (**last).clone());
+        let mut status =
+            self.publisher.last_status(job.id).map_or_else(|| job.initial_status(), |last| (**last).clone());
         status.attempts = job.attempts;
         status.state = match &failure {
             None => JobState::Done,

@@ -31,9 +31,9 @@ use ending::History;
 pub(crate) use ending::KeptJob;
 pub(crate) use journal::Held;
 use journal::Journal;
-pub(crate) use resume::{Resumed, ResumedJob, ResumedPlan};
 use publish::Publisher;
 pub(crate) use publish::Unfinished;
+pub(crate) use resume::{Resumed, ResumedJob, ResumedPlan};
 
 /// Inputs taken in before the next look at clock and snapshot.
 const BATCH_MAX: usize = 256;
@@ -198,9 +198,10 @@ impl Owner {
 
     fn next_wake(&self) -> Instant {
         let idle = Instant::now() + IDLE;
-        let deadline = self.scheduler.next_deadline().map(|deadline| {
-            self.started + Duration::from_millis(deadline.0.saturating_sub(self.started_at.0))
-        });
+        let deadline = self
+            .scheduler
+            .next_deadline()
+            .map(|deadline| self.started + Duration::from_millis(deadline.0.saturating_sub(self.started_at.0)));
         [deadline, self.publisher.next_due()].into_iter().flatten().fold(idle, Instant::min)
     }
 }

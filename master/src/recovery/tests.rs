@@ -72,9 +72,10 @@ impl Scene {
         let mut statuses = Vec::new();
         for _ in 0..2 {
             store.close().await;
-            let jobs;
-            (store, jobs) = Store::open(&path).unwrap();
-            let history = recover(&store, &Storage::default(), jobs).await.unwrap();
+            let stored;
+            (store, stored) = Store::open(&path).unwrap();
+            let Recovered { history, resumed } = recover(&store, &Storage::default(), stored).await.unwrap();
+            assert!(resumed.jobs.is_empty());
             assert_eq!(history.len(), 1);
             assert_eq!(history[0].key.as_deref(), Some("key"));
             statuses.push(history[0].status.clone());
@@ -90,10 +91,26 @@ impl Scene {
 }
 
 #[tokio::test]
-async fn a_job_that_ran_is_ended_and_leaves_nothing() {
-    let status = Scene::new().await.check(JobState::Failed, false).await;
-    let text = status.failure.unwrap().to_string();
-    assert_eq!(text, "internal error: the master restarted while the job ran; submit it again");
+async fn a_job_that_was_not_planned_goes_on() {
+    let Scene { root, store, accepted, .. } = Scene::new().await;
+    store.close().await;
+    let (store, stored) = Store::open(&root.path().join("jobs.redb")).unwrap();
+    let Recovered { history, resumed } = recover(&store, &Storage::default(), stored).await.unwrap();
+    assert!(history.is_empty());
+    let [job] = &resumed.jobs[..] else { panic!("{resumed:?}") };
+    assert_eq!(job.accepted, accepted);
+    assert!(job.plan.is_none());
+    assert!(root.path().join(".hearth-staging").exists(), "what attempts wrote is kept");
+}
+
+#[tokio::test]
+async fn a_commit_that_is_carried_through_tells_what_its_master_would_have() {
+    let scene = Scene::new().await;
+    scene.begin_commit().await;
+    let mut closing = (*job(7, JobState::Done)).clone();
+    closing.attempts.launched = 17;
+    scene.store.write(vec![record::closing(&closing).unwrap()]).await.unwrap();
+    assert_eq!(scene.check(JobState::Done, true).await.attempts.launched, 17);
 }
 
 #[tokio::test]

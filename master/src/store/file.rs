@@ -61,15 +61,8 @@ impl Table {
     /// With one record per job, of jobs however they are.
     pub(super) const OF_JOBS: [Self; 4] = [Self::Jobs, Self::Intents, Self::Committed, Self::Ended];
     /// With records of jobs that have not ended; their keys begin with the job.
-    pub(super) const OF_ACTIVE: [Self; 7] = [
-        Self::Closing,
-        Self::Plans,
-        Self::Programs,
-        Self::JobFacts,
-        Self::StageFacts,
-        Self::TaskFacts,
-        Self::Reports,
-    ];
+    pub(super) const OF_ACTIVE: [Self; 7] =
+        [Self::Closing, Self::Plans, Self::Programs, Self::JobFacts, Self::StageFacts, Self::TaskFacts, Self::Reports];
 
     pub(super) const fn name(self) -> &'static str {
         match self {

@@ -9,9 +9,7 @@ use serde::de::DeserializeOwned;
 
 use super::StoreError;
 use super::file::{StoreFile, Table};
-use super::record::{
-    AcceptedJob, Committed, KeyRecord, ReportRecord, Stored, StoredJob, StoredPlan, WorkerRecord,
-};
+use super::record::{AcceptedJob, Committed, KeyRecord, ReportRecord, Stored, StoredJob, StoredPlan, WorkerRecord};
 use crate::commit::CommitIntent;
 use crate::planner::PlanRecord;
 
@@ -106,7 +104,8 @@ fn split_key<const N: usize>(table: Table, key: &str) -> Result<(JobId, [u32; N]
     let job = parts.next().unwrap_or_default();
     let job = JobId::from_str(job).map_err(|error| wrong(error.to_string()))?;
     let numbers = parts.map(str::parse).collect::<Result<Vec<u32>, _>>().map_err(|error| wrong(error.to_string()))?;
-    let numbers = numbers.try_into().map_err(|numbers: Vec<u32>| wrong(format!("its key has {} numbers", numbers.len())))?;
+    let numbers =
+        numbers.try_into().map_err(|numbers: Vec<u32>| wrong(format!("its key has {} numbers", numbers.len())))?;
     Ok((job, numbers))
 }
 

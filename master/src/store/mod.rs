@@ -15,8 +15,8 @@ use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::commit::CommitIntent;
-use file::{StoreFile, Table};
 pub(crate) use file::Write;
+use file::{StoreFile, Table};
 pub(crate) use record::{AcceptedJob, Committed, Stored, StoredJob};
 
 /// Requests that wait for the writing thread at most; a sender beyond it waits.
@@ -43,7 +43,9 @@ pub enum StoreError {
         expected: u64,
     },
     /// A record is damaged.
-    #[error("read {what} of {key} from the store: {problem}; put a copy of the state directory back, or use another --state-dir")]
+    #[error(
+        "read {what} of {key} from the store: {problem}; put a copy of the state directory back, or use another --state-dir"
+    )]
     Damaged {
         /// The kind of record.
         what: &'static str,
@@ -107,17 +109,16 @@ impl Store {
 
     /// Records that a job's output is visible, or its result stored.
     pub(crate) async fn record_committed(&self, job: JobId, committed: &Committed) -> Result<(), StoreError> {
-        self.write(vec![record::put(Table::Committed, job.to_string(), committed)?, record::remove(Table::Intents, job)]).await
+        self.write(vec![
+            record::put(Table::Committed, job.to_string(), committed)?,
+            record::remove(Table::Intents, job),
+        ])
+        .await
     }
 
     /// Records the final state of a job.
     pub(crate) async fn record_end(&self, status: &JobStatus) -> Result<(), StoreError> {
         self.write(record::end(status)?).await
-    }
-
-    /// Removes everything about jobs, of which one that was accepted was refused after all.
-    pub(crate) async fn forget(&self, jobs: &[JobId]) -> Result<(), StoreError> {
-        self.write(record::forget(jobs)).await
     }
 
     /// Has several changes written as one, in the order of these calls. Gives the changes back where too much waits already.

@@ -33,6 +33,8 @@ mod http;
 #[cfg(test)]
 mod jobs;
 #[cfg(test)]
+mod master_restart;
+#[cfg(test)]
 mod processes;
 #[cfg(test)]
 mod queries;

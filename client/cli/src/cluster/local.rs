@@ -24,8 +24,14 @@ impl LocalCluster {
             made.map_err(|error| CliError::failed(format!("cannot make a temporary directory: {error}")))?;
         let any_port = std::net::SocketAddr::from((std::net::Ipv4Addr::LOCALHOST, 0));
         let state_dir = directory.path().join("state");
-        let config =
-            MasterConfig { rpc: any_port, http: any_port, state_dir, slots_assumed: slots, on_stop: OnStop::Fail, ..MasterConfig::default() };
+        let config = MasterConfig {
+            rpc: any_port,
+            http: any_port,
+            state_dir,
+            slots_assumed: slots,
+            on_stop: OnStop::Fail,
+            ..MasterConfig::default()
+        };
         let master = RunningMaster::start(config).await.map_err(master::not_started)?;
         let config = WorkerConfig {
             master: master.rpc_address().to_string(),

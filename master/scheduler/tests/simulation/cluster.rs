@@ -91,8 +91,14 @@ pub(crate) enum Happening {
     Deliver(Event),
     CommitAttempt(JobId),
     CommitEnd(JobId, CommitOutcome),
-    ToMaster { link: u64, message: ToMaster },
-    OnHost { host: usize, what: OnHost },
+    ToMaster {
+        link: u64,
+        message: ToMaster,
+    },
+    OnHost {
+        host: usize,
+        what: OnHost,
+    },
     Fault,
     FaultsEnd,
     /// The store stores again.

@@ -16,14 +16,14 @@ impl World {
         let host = self.rng.between(0, self.hosts.len() as u64 - 1) as usize;
         let now = self.now;
         match self.rng.between(0, 99) {
-            0..=17 => self.end_life(host),
-            18..=32 => self.hosts[host].hung_until = now + self.rng.between(500, 30_000),
-            33..=49 => self.reconnect_later(host),
-            50..=59 => self.cut_off(host),
-            60..=74 => self.lose_output(host),
-            75..=79 => self.hosts[host].sick_until = now + self.rng.between(5_000, 40_000),
-            80..=85 => self.hosts[host].unreadable_until = now + self.rng.between(500, 8_000),
-            86..=93 => self.stall_store(),
+            0..=14 => self.end_life(host),
+            15..=27 => self.hosts[host].hung_until = now + self.rng.between(500, 30_000),
+            28..=42 => self.reconnect_later(host),
+            43..=51 => self.cut_off(host),
+            52..=64 => self.lose_output(host),
+            65..=69 => self.hosts[host].sick_until = now + self.rng.between(5_000, 40_000),
+            70..=75 => self.hosts[host].unreadable_until = now + self.rng.between(500, 8_000),
+            76..=92 => self.stall_store(),
             _ => self.drain(host),
         }
     }

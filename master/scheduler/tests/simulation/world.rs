@@ -202,7 +202,8 @@ impl World {
         let mut ended_at = None;
         while self.violation.is_none() {
             let next = self.agenda.first_key_value().map(|((time, _), _)| *time);
-            let tick = self.scheduler.next_deadline().filter(|_| !self.is_down()).map(|deadline| deadline.0.max(self.now));
+            let tick =
+                self.scheduler.next_deadline().filter(|_| !self.is_down()).map(|deadline| deadline.0.max(self.now));
             if ended_at.is_none() && self.has_ended() {
                 ended_at = Some(self.now.max(self.faults_until));
             }
