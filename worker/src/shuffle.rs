@@ -1,11 +1,15 @@
 //! Shuffle outputs: written by one attempt, kept in one file, read by attempts here and served to other workers.
 
+mod cells;
 mod compact;
 mod fetch;
 mod frame;
+mod frame_file;
+mod held;
 mod index;
 mod partition;
 mod read;
+mod scatter;
 mod serve;
 mod store;
 mod write;

@@ -4,9 +4,15 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, GenericListArray, OffsetSizeTrait, RecordBatch, StructArray};
+use arrow::array::{
+    Array, ArrayRef, AsArray, GenericListArray, OffsetSizeTrait, RecordBatch, RecordBatchOptions, StructArray,
+};
+use arrow::compute::cast;
 use arrow::datatypes::DataType;
 use arrow::error::ArrowError;
+
+use super::cells::frame_type;
+use super::scatter::frame_schema;
 
 /// A view array is copied when its buffers are this many times larger than what its rows use of them.
 const SPARSE: usize = 4;
@@ -26,9 +32,16 @@ fn array_bytes(array: &ArrayRef) -> usize {
     array.to_data().get_slice_memory_size().unwrap_or_else(|_| array.get_array_memory_size())
 }
 
-/// The batch without the parts of shared buffers that its rows do not use.
+/// The batch as it goes into a frame: without views among its columns, and without the parts of shared buffers that its rows do
+/// not use.
 pub(super) fn compact(batch: &RecordBatch) -> Result<RecordBatch, ArrowError> {
-    replace_columns(batch, compact_array)
+    let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+    let column = |array: &ArrayRef| match frame_type(array.data_type()) {
+        plain if plain != *array.data_type() => cast(array, &plain),
+        _ => compact_array(array),
+    };
+    let columns = batch.columns().iter().map(column).collect::<Result<Vec<_>, _>>()?;
+    RecordBatch::try_new_with_options(frame_schema(&batch.schema()), columns, &options)
 }
 
 /// The batch, compacted where it keeps much more memory alive than its rows need.

@@ -4,10 +4,11 @@
 //! Its schema goes with it; at the usual size of a frame that is less than one hundredth.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 
-use arrow::array::RecordBatch;
+use arrow::array::{AsArray, BinaryViewArray, RecordBatch, StringViewArray};
 use arrow::buffer::Buffer;
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{DataType, SchemaRef};
 use arrow::error::ArrowError;
 use arrow::ipc::reader::StreamDecoder;
 use arrow::ipc::writer::{IpcWriteOptions, StreamWriter};
@@ -103,12 +104,24 @@ fn claimed_bytes(buffer: &[u8]) -> usize {
     }
 }
 
-/// The batch under the schema its reader expects. Field names and metadata may differ between stages, types may not.
+/// The batch under the schema its reader expects. Field names and metadata may differ between stages; types may not, but for
+/// text, which has no views in frames.
 fn with_schema(batch: RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, ArrowError> {
     if batch.schema_ref() == schema {
         return Ok(batch);
     }
     let options = arrow::array::RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
-    let (_, columns, _) = batch.into_parts();
+    let (_, mut columns, _) = batch.into_parts();
+    for (column, field) in columns.iter_mut().zip(schema.fields()) {
+        match (column.data_type(), field.data_type()) {
+            (DataType::Utf8, DataType::Utf8View) => {
+                *column = Arc::new(StringViewArray::from(column.as_string::<i32>()))
+            }
+            (DataType::Binary, DataType::BinaryView) => {
+                *column = Arc::new(BinaryViewArray::from(column.as_binary::<i32>()));
+            }
+            _ => {}
+        }
+    }
     RecordBatch::try_new_with_options(SchemaRef::clone(schema), columns, &options)
 }

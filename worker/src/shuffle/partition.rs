@@ -28,10 +28,10 @@ impl Partitioner {
         self.partitions
     }
 
-    /// The shuffle partition of each row; nothing where there is only one.
+    /// The shuffle partition of each row.
     pub(super) fn assign(&mut self, batch: &RecordBatch) -> Result<Vec<u32>> {
         if self.partitions == 1 {
-            return Ok(Vec::new());
+            return Ok(vec![0; batch.num_rows()]);
         }
         let keys = self
             .hash_exprs
