@@ -35,6 +35,7 @@ pub(crate) struct Metrics {
     shuffle_read_bytes: ByLabel,
     written_bytes: Counter,
     spilled_bytes: Counter,
+    log_lines_dropped: Counter,
 }
 
 impl Metrics {
@@ -54,6 +55,7 @@ impl Metrics {
             shuffle_read_bytes: ByLabel::default(),
             written_bytes: Counter::default(),
             spilled_bytes: Counter::default(),
+            log_lines_dropped: Counter::default(),
         };
         metrics.register();
         metrics.registry.register_collector(Box::new(Gauges { snapshot }));
@@ -80,6 +82,8 @@ impl Metrics {
         let help = "Bytes that finished attempts wrote to shuffle outputs and output files";
         registry.register("written_bytes", help, self.written_bytes.clone());
         registry.register("spilled_bytes", "Bytes that finished attempts spilled", self.spilled_bytes.clone());
+        let help = "Lines about jobs for which there was no room";
+        registry.register("log_lines_dropped", help, self.log_lines_dropped.clone());
     }
 
     /// The text that Prometheus reads.
@@ -91,6 +95,10 @@ impl Metrics {
 
     pub(crate) fn count_event(&self) {
         self.events.inc();
+    }
+
+    pub(crate) fn count_log_lines_dropped(&self, lines: u64) {
+        self.log_lines_dropped.inc_by(lines);
     }
 
     pub(crate) fn count_submission(&self) {

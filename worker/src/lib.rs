@@ -4,10 +4,12 @@
 //! belongs to one life, named by a worker id; a worker that its master gave up discards all of it and comes back under another.
 
 mod attempt;
+mod attempt_log;
 mod config;
 mod cpu;
 mod host_names;
 mod life;
+mod log_book;
 mod master_link;
 mod memory;
 mod output;

@@ -13,6 +13,7 @@ use tokio::task::spawn_blocking;
 use crate::WorkerConfig;
 use crate::attempt::AttemptHost;
 use crate::cpu::CpuPool;
+use crate::log_book::LogBook;
 use crate::memory::AttemptMemory;
 use crate::shuffle::{CurrentStore, Fetcher, ShuffleStore};
 use crate::slots::Slots;
@@ -30,6 +31,7 @@ pub(crate) struct Workshop {
     pub(crate) cpu: Arc<CpuPool>,
     pub(crate) store: CurrentStore,
     pub(crate) fetcher: Arc<Fetcher>,
+    pub(crate) logs: LogBook,
     /// The worker id that the master welcomed last.
     pub(crate) registered: watch::Sender<Option<WorkerId>>,
 }
@@ -59,7 +61,8 @@ impl Workshop {
         let memory = AttemptMemory::new(&self.config, directory.spill())?;
         let store = Arc::new(ShuffleStore::new(worker, directory.shuffle()));
         self.store.set(Some(Arc::clone(&store)));
-        let host = Arc::new(AttemptHost { memory, storage, store, fetcher: Arc::clone(&self.fetcher) });
+        let (fetcher, logs) = (Arc::clone(&self.fetcher), self.logs.clone());
+        let host = Arc::new(AttemptHost { memory, storage, store, fetcher, logs });
         let slots = Slots::new(host, Arc::clone(&self.cpu), self.config.slots);
         Ok(Life { worker, slots, directory, store: self.store.clone() })
     }

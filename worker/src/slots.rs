@@ -11,6 +11,7 @@ use tokio::task::{AbortHandle, JoinHandle};
 use tokio::time::timeout;
 
 use crate::attempt::{AttemptHost, run_attempt};
+use crate::attempt_log::AttemptLog;
 use crate::cpu::CpuPool;
 use crate::progress::Progress;
 
@@ -24,6 +25,7 @@ const ABORT_TIMEOUT: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 struct Running {
     progress: Arc<Progress>,
+    log: AttemptLog,
     task: JoinHandle<()>,
 }
 
@@ -61,7 +63,8 @@ impl Slots {
             return Some(self.refuse(attempt, FailureCause::internal(message)));
         }
         let progress = Arc::new(Progress::new());
-        let running = run_attempt(Arc::clone(&self.host), order, Arc::clone(&progress));
+        let log = self.host.log_of(attempt);
+        let running = run_attempt(Arc::clone(&self.host), order, (Arc::clone(&progress), log.clone()));
         let finished = self.finished.0.clone();
         let task = self.cpu.spawn(async move {
             let report = running.await;
@@ -71,7 +74,7 @@ impl Slots {
         match task {
             Some(task) => {
                 tracing::debug!(%attempt, "attempt started");
-                self.running.insert(attempt, Running { progress, task });
+                self.running.insert(attempt, Running { progress, log, task });
                 None
             }
             None => Some(self.refuse(attempt, FailureCause::internal("the worker is stopping"))),
@@ -128,6 +131,7 @@ impl Slots {
             return self.remove_output(attempt);
         };
         running.task.abort();
+        running.log.stopped("the master does not need it any more");
         tracing::debug!(%attempt, "attempt cancelled");
         let store = Arc::clone(&self.host.store);
         tokio::spawn(async move {
@@ -173,10 +177,13 @@ impl Slots {
 
     /// How far the running attempts are.
     pub(crate) fn progress(&self) -> Vec<AttemptProgress> {
-        let progress = |(attempt, running): (&AttemptId, &Running)| AttemptProgress {
-            attempt: *attempt,
-            metrics: running.progress.metrics(),
-            waiting_for: running.progress.waits.because().map(shorten),
+        let progress = |(attempt, running): (&AttemptId, &Running)| {
+            let metrics = running.progress.metrics();
+            if running.progress.has_spilled_more(metrics.spilled_bytes) {
+                running.log.spilled(metrics.spilled_bytes);
+            }
+            let waiting_for = running.progress.waits.because().map(shorten);
+            AttemptProgress { attempt: *attempt, metrics, waiting_for }
         };
         self.running.iter().map(progress).collect()
     }
@@ -198,8 +205,9 @@ impl Slots {
 
     /// Stops everything, and waits until it has stopped.
     pub(crate) async fn discard(mut self) {
-        let tasks: Vec<JoinHandle<()>> =
-            std::mem::take(&mut self.running).into_values().map(|running| running.task).collect();
+        let running = std::mem::take(&mut self.running);
+        running.values().for_each(|running| running.log.stopped("the worker discards what it has"));
+        let tasks: Vec<JoinHandle<()>> = running.into_values().map(|running| running.task).collect();
         tasks.iter().map(JoinHandle::abort_handle).for_each(|handle: AbortHandle| handle.abort());
         if timeout(ABORT_TIMEOUT, futures::future::join_all(tasks)).await.is_err() {
             tracing::warn!("attempts do not stop; leaving them behind");

@@ -13,6 +13,7 @@ use crate::WorkerConfig;
 use crate::cpu::CpuPool;
 use crate::host_names::{further_names, host_name};
 use crate::life::Workshop;
+use crate::log_book::LogBook;
 use crate::master_link::{LifeEnd, Wishes, live};
 use crate::shuffle::{CurrentStore, serve};
 use crate::work_dir::StartError;
@@ -61,6 +62,7 @@ impl RunningWorker {
             cpu: Arc::new(CpuPool::start(config.slots)?),
             store: CurrentStore::default(),
             fetcher: Workshop::fetcher(),
+            logs: LogBook::default(),
             registered: registered_sender,
             storage: Storage::new(config.hdfs.clone()),
             config,

@@ -13,6 +13,7 @@ use tokio_util::task::TaskTracker;
 use super::committing::CommitOrder;
 use crate::commit::{self, Staging};
 use crate::input::Input;
+use crate::job_logs::JobLogs;
 use crate::planner::PlanRequest;
 use crate::results::{self, ResultOrder};
 use crate::state_dir::result_file;
@@ -33,6 +34,8 @@ pub(crate) struct Services {
     pub stop: CancellationToken,
     /// Where results are stored.
     pub results: PathBuf,
+    /// What is told of jobs.
+    pub logs: JobLogs,
 }
 
 impl Services {
@@ -98,12 +101,13 @@ impl Services {
 
     /// Forgets jobs: their records and their stored results.
     pub(crate) fn forget(&self, jobs: Vec<JobId>) {
-        let store = self.store.clone();
+        let (store, logs) = (self.store.clone(), self.logs.clone());
         let files: Vec<PathBuf> = jobs.iter().map(|job| self.result_file(*job)).collect();
         self.tasks.spawn(async move {
             if let Err(error) = store.forget(&jobs).await {
                 tracing::error!(%error, "could not forget old jobs");
             }
+            logs.forget(jobs).await;
             let _ = tokio::task::spawn_blocking(move || results::remove(&files)).await;
         });
     }

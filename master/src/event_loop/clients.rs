@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use hearth_common::{JobId, WorkerId};
+use hearth_common::{JobId, LogLine, WorkerId};
 use hearth_proto::convert::control::MasterMessage;
 use hearth_scheduler::{Event, JobLimits, RejectReason, StageView, TaskStanding, Winner};
 use tokio::sync::oneshot;
@@ -106,7 +106,9 @@ impl Owner {
         tracing::info!(%job, name = %accepted.spec.name.escape_debug(), "job accepted");
         self.metrics.count_submission();
         self.history.note_key(job, accepted.key.clone());
+        let line = LogLine::new(wall_ms(), job, "job accepted").with("name", &accepted.spec.name);
         self.jobs.insert(job, Job::new(accepted));
+        self.narrate(line);
         self.publisher.mark_changed(job);
         self.feed(Event::JobSubmitted { job, limits });
         match self.submissions.refusal.take() {
@@ -127,6 +129,7 @@ impl Owner {
     pub(super) fn on_cancel(&mut self, job: JobId, reply: oneshot::Sender<()>) {
         if self.jobs.contains_key(&job) {
             tracing::info!(%job, "cancellation requested");
+            self.narrate_job(job, "cancellation requested");
             self.feed(Event::CancelRequested { job });
         }
         self.replies.push(Reply::Cancelled(reply));

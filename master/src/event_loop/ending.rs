@@ -1,6 +1,6 @@
 //! The end of jobs, and the history of ended ones: as many as are kept, the oldest forgotten first.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use hearth_common::{FailureCause, JobId, JobState, JobStatus};
@@ -23,12 +23,13 @@ pub(super) struct History {
     kept_max: usize,
     /// Oldest end first.
     ended: VecDeque<JobId>,
+    ended_ids: BTreeSet<JobId>,
     keys: BTreeMap<JobId, String>,
 }
 
 impl History {
     pub(super) const fn new(kept_max: usize) -> Self {
-        Self { kept_max, ended: VecDeque::new(), keys: BTreeMap::new() }
+        Self { kept_max, ended: VecDeque::new(), ended_ids: BTreeSet::new(), keys: BTreeMap::new() }
     }
 
     pub(super) fn note_key(&mut self, job: JobId, key: Option<String>) {
@@ -41,11 +42,20 @@ impl History {
         self.keys.remove(&job)
     }
 
+    fn contains(&self, job: JobId) -> bool {
+        self.ended_ids.contains(&job)
+    }
+
     /// Adds an ended job, and gives those that are too old now.
     fn push(&mut self, job: JobId) -> Vec<JobId> {
         self.ended.push_back(job);
+        self.ended_ids.insert(job);
         let surplus = self.ended.len().saturating_sub(self.kept_max);
-        self.ended.drain(..surplus).collect()
+        let too_old: Vec<JobId> = self.ended.drain(..surplus).collect();
+        for job in &too_old {
+            self.ended_ids.remove(job);
+        }
+        too_old
     }
 }
 
@@ -80,8 +90,14 @@ impl Owner {
             None => tracing::info!(job = %id, state = status.state.name(), "job ended"),
         }
         self.metrics.count_end(status.state);
+        self.narrate_end(&status);
         self.services.record_end(status.clone());
         self.keep(status);
+    }
+
+    /// The job ended, and is kept.
+    pub(super) fn has_ended(&self, job: JobId) -> bool {
+        self.history.contains(job)
     }
 
     /// A job that ended before this master started.

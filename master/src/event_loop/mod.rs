@@ -6,6 +6,7 @@
 
 mod clients;
 mod ending;
+mod narrate;
 mod publish;
 mod worker_links;
 
@@ -27,6 +28,7 @@ use crate::workers::WorkerRegistry;
 use clients::{Reply, Submissions};
 use ending::History;
 pub(crate) use ending::KeptJob;
+pub(crate) use narrate::Told;
 use publish::Publisher;
 pub(crate) use publish::Unfinished;
 
@@ -154,7 +156,11 @@ impl Owner {
         let mut effects: Vec<Effect> = Vec::new();
         while let Some(event) = self.pending.pop_front() {
             self.metrics.count_event();
+            let may_lose_workers = narrate::may_lose_workers(&event);
             self.scheduler.handle(self.now(), event, &mut effects);
+            if may_lose_workers {
+                self.narrate_lost_workers();
+            }
             for effect in effects.drain(..) {
                 self.carry_out(effect);
             }

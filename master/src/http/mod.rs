@@ -3,6 +3,7 @@
 mod answers;
 mod api;
 mod json;
+mod logs;
 mod page;
 
 use std::net::SocketAddr;
@@ -56,6 +57,7 @@ fn routes(state: HttpState) -> Router {
         .route("/api/v1/jobs", get(api::list_jobs))
         .route("/api/v1/jobs/{job}", get(api::get_job))
         .route("/api/v1/jobs/{job}/stages/{stage}/tasks", get(api::list_tasks))
+        .route("/api/v1/jobs/{job}/logs", get(logs::list_lines))
         .route("/api/v1/workers", get(api::list_workers))
         .fallback(async || Problem::new(StatusCode::NOT_FOUND, "nothing is here; see / and /api/v1/jobs"))
         .method_not_allowed_fallback(async || {

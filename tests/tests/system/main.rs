@@ -33,6 +33,8 @@ mod http;
 #[cfg(test)]
 mod jobs;
 #[cfg(test)]
+mod logs;
+#[cfg(test)]
 mod processes;
 #[cfg(test)]
 mod queries;

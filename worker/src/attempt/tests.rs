@@ -42,6 +42,7 @@ fn host(directory: &Path, memory: ByteSize) -> Arc<AttemptHost> {
         storage: Storage::default(),
         store: Arc::new(ShuffleStore::new(WORKER, directory.join("shuffle"))),
         fetcher: Arc::new(Fetcher::new(Handle::current())),
+        logs: LogBook::default(),
     })
 }
 
@@ -76,7 +77,8 @@ fn order(plan: Arc<dyn ExecutionPlan>, sink: Sink) -> LaunchOrder {
 }
 
 async fn launch(host: &Arc<AttemptHost>, order: LaunchOrder) -> Report {
-    run_attempt(Arc::clone(host), order, Arc::new(Progress::new())).await
+    let log = host.log_of(order.attempt);
+    run_attempt(Arc::clone(host), order, (Arc::new(Progress::new()), log)).await
 }
 
 fn failure(report: Report) -> FailureCause {
