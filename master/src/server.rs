@@ -76,9 +76,10 @@ impl RunningMaster {
         let logs = logs.map_err(|error| StartError::Process(format!("keep the logs of jobs: {error}")))?;
         let handle = LoopHandle { inputs: inputs.clone(), snapshot: snapshot.clone(), logs: logs.clone() };
         let (tasks, results) = (TaskTracker::new(), state_dir.results());
-        let services = Services { store, storage, inputs, tasks, stop: stop.clone(), results, logs };
+        let metrics = Arc::new(Metrics::new(snapshot, (config.state_dir.clone(), storage.clone())));
+        let observed = Arc::clone(&metrics);
+        let services = Services { store, storage, inputs, tasks, stop: stop.clone(), results, logs, metrics: observed };
         let config = Arc::new(config);
-        let metrics = Arc::new(Metrics::new(snapshot));
         let start = Start {
             config: Arc::clone(&config),
             services: services.clone(),

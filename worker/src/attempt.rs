@@ -21,6 +21,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use crate::attempt_log::AttemptLog;
 use crate::log_book::LogBook;
 use crate::memory::AttemptMemory;
+use crate::metrics::Metrics;
 use crate::output::OutputWriter;
 use crate::progress::Progress;
 use crate::shuffle::{AttemptReader, Fetcher, ShuffleSpec, ShuffleStore, ShuffleWriter};
@@ -33,6 +34,7 @@ pub(crate) struct AttemptHost {
     pub(crate) store: Arc<ShuffleStore>,
     pub(crate) fetcher: Arc<Fetcher>,
     pub(crate) logs: LogBook,
+    pub(crate) metrics: Arc<Metrics>,
 }
 
 impl AttemptHost {

@@ -129,7 +129,9 @@ impl Link<'_> {
                 tracing::info!(%worker, ?heartbeat_interval, ?lease, "connected to the master");
                 self.failures = 0;
                 self.workshop.registered.send_replace(Some(worker));
+                self.workshop.metrics.count_connection();
                 let end = self.serve(&mut connection, heartbeat_interval).await;
+                self.workshop.metrics.connected.set(0);
                 self.welcomed = Some(Instant::now());
                 end
             }

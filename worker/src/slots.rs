@@ -13,6 +13,7 @@ use tokio::time::timeout;
 use crate::attempt::{AttemptHost, run_attempt};
 use crate::attempt_log::AttemptLog;
 use crate::cpu::CpuPool;
+use crate::metrics::Metrics;
 use crate::progress::Progress;
 
 /// Attempts that may run for each slot: a cancelled one may still be winding down when the next is launched.
@@ -52,6 +53,14 @@ impl Slots {
         }
     }
 
+    pub(crate) fn metrics(&self) -> &Metrics {
+        &self.host.metrics
+    }
+
+    fn tell_running(&self) {
+        self.metrics().attempts_running.set(i64::try_from(self.running.len()).unwrap_or(i64::MAX));
+    }
+
     /// Starts an attempt. Answers with a report where it cannot be started; one that is known already is left alone.
     pub(crate) fn launch(&mut self, order: LaunchOrder) -> Option<Report> {
         let attempt = order.attempt;
@@ -75,6 +84,8 @@ impl Slots {
             Some(task) => {
                 tracing::debug!(%attempt, "attempt started");
                 self.running.insert(attempt, Running { progress, log, task });
+                self.metrics().count_launch();
+                self.tell_running();
                 None
             }
             None => Some(self.refuse(attempt, FailureCause::internal("the worker is stopping"))),
@@ -115,6 +126,8 @@ impl Slots {
         } else {
             tracing::debug!(%attempt, "attempt finished");
         }
+        self.metrics().count_report(&report);
+        self.tell_running();
         self.reports.insert(attempt, report.clone());
         Some(report)
     }
@@ -133,6 +146,8 @@ impl Slots {
         running.task.abort();
         running.log.stopped("the master does not need it any more");
         tracing::debug!(%attempt, "attempt cancelled");
+        self.metrics().count_stopped(1);
+        self.tell_running();
         let store = Arc::clone(&self.host.store);
         tokio::spawn(async move {
             // It may finish before it notices: its output is removed once it can add no more.
@@ -206,6 +221,8 @@ impl Slots {
     /// Stops everything, and waits until it has stopped.
     pub(crate) async fn discard(mut self) {
         let running = std::mem::take(&mut self.running);
+        self.metrics().count_stopped(running.len());
+        self.tell_running();
         running.values().for_each(|running| running.log.stopped("the worker discards what it has"));
         let tasks: Vec<JoinHandle<()>> = running.into_values().map(|running| running.task).collect();
         tasks.iter().map(JoinHandle::abort_handle).for_each(|handle: AbortHandle| handle.abort());

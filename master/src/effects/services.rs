@@ -2,7 +2,8 @@
 
 use std::future::Future;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use hearth_common::{FailureCause, JobId, JobStatus};
 use hearth_storage::{Storage, Waits};
@@ -14,6 +15,7 @@ use super::committing::CommitOrder;
 use crate::commit::{self, Staging};
 use crate::input::Input;
 use crate::job_logs::JobLogs;
+use crate::metrics::Metrics;
 use crate::planner::PlanRequest;
 use crate::results::{self, ResultOrder};
 use crate::state_dir::result_file;
@@ -36,6 +38,7 @@ pub(crate) struct Services {
     pub results: PathBuf,
     /// What is told of jobs.
     pub logs: JobLogs,
+    pub metrics: Arc<Metrics>,
 }
 
 impl Services {
@@ -83,19 +86,23 @@ impl Services {
     }
 
     pub(crate) fn record_acceptance(&self, accepted: AcceptedJob) {
-        let store = self.store.clone();
+        let (store, metrics) = (self.store.clone(), Arc::clone(&self.metrics));
         self.answer(async move {
+            let started = Instant::now();
             let outcome = store.accept(&accepted).await;
+            metrics.observe_store_write(started.elapsed());
             Input::Stored { job: accepted.id, outcome }
         });
     }
 
     pub(crate) fn record_end(&self, status: JobStatus) {
-        let store = self.store.clone();
+        let (store, metrics) = (self.store.clone(), Arc::clone(&self.metrics));
         self.tasks.spawn(async move {
+            let started = Instant::now();
             if let Err(error) = store.record_end(&status).await {
                 tracing::error!(job = %status.id, %error, "could not record the end of a job");
             }
+            metrics.observe_store_write(started.elapsed());
         });
     }
 

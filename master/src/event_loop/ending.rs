@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
 use hearth_common::{FailureCause, JobId, JobState, JobStatus};
 
@@ -90,6 +91,7 @@ impl Owner {
             None => tracing::info!(job = %id, state = status.state.name(), "job ended"),
         }
         self.metrics.count_end(status.state);
+        self.metrics.observe_job(Duration::from_millis(wall_ms().saturating_sub(status.submitted_ms)));
         self.narrate_end(&status);
         self.services.record_end(status.clone());
         self.keep(status);

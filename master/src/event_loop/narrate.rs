@@ -1,6 +1,7 @@
 //! What the master decides about a job, told as lines of its log. Nothing here decides anything.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use hearth_common::{
     AttemptId, FailureCause, JobId, JobState, JobStatus, LogLevel, LogLine, LogSubject, StageId, TaskId, WorkerId,
@@ -54,6 +55,10 @@ impl Owner {
         let tasks = self.stage_counts(task.job, task.stage).map_or(0, |(_, tasks)| tasks);
         let host = self.workers.host(worker).to_owned();
         let Some(job) = self.jobs.get_mut(&task.job) else { return };
+        if job.told.stages.is_empty() {
+            let waited = Duration::from_millis(wall_ms().saturating_sub(job.submitted_ms));
+            self.metrics.observe_first_launch(waited);
+        }
         let is_second = job.told.running.keys().any(|running| running.task == task);
         let was_unproved = job.told.unproved.remove(&task);
         job.told.running.insert(attempt, worker);

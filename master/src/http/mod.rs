@@ -79,9 +79,8 @@ async fn ready(State(state): State<HttpState>) -> Response {
 }
 
 async fn metrics(State(state): State<HttpState>) -> Response {
-    let content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     match state.metrics.encode() {
-        Ok(text) => ([(header::CONTENT_TYPE, content_type)], text).into_response(),
+        Ok(text) => ([(header::CONTENT_TYPE, hearth_metrics::CONTENT_TYPE)], text).into_response(),
         Err(error) => Problem::new(StatusCode::INTERNAL_SERVER_ERROR, error).into_response(),
     }
 }

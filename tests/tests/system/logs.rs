@@ -69,7 +69,7 @@ fn a_job_tells_its_life() -> Result<()> {
             "its input split is named: {started:#}"
         );
         let read = of_task.iter().find(|line| message(line) == "link read").context("find its link")?;
-        assert_eq!(field(read, "start"), "guessed", "{read:#}");
+        ensure!(["guessed", "known"].contains(&field(read, "start")) && field(read, "link") == "1", "{read:#}");
 
         let worker = &cluster.worker(1).id;
         let of_worker = lines(cluster, id, &["--worker", worker])?;

@@ -35,6 +35,8 @@ mod jobs;
 #[cfg(test)]
 mod logs;
 #[cfg(test)]
+mod metrics;
+#[cfg(test)]
 mod processes;
 #[cfg(test)]
 mod queries;
@@ -44,3 +46,5 @@ mod recovery;
 mod rejects;
 #[cfg(test)]
 mod tpch;
+#[cfg(test)]
+mod two_nodes;

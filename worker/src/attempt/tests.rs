@@ -43,6 +43,7 @@ fn host(directory: &Path, memory: ByteSize) -> Arc<AttemptHost> {
         store: Arc::new(ShuffleStore::new(WORKER, directory.join("shuffle"))),
         fetcher: Arc::new(Fetcher::new(Handle::current())),
         logs: LogBook::default(),
+        metrics: Arc::new(Metrics::new(&config, Storage::default())),
     })
 }
 
