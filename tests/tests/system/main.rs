@@ -17,6 +17,8 @@ mod corpus;
 #[cfg(test)]
 mod csv;
 #[cfg(test)]
+mod deploy;
+#[cfg(test)]
 mod exclusion;
 #[cfg(test)]
 mod hdfs;

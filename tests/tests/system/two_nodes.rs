@@ -159,6 +159,26 @@ fn a_link_that_is_cut_for_two_seconds_costs_no_work() -> Result<()> {
 }
 
 #[test]
+fn workers_that_do_not_reach_each_other_for_a_while_cost_no_job() -> Result<()> {
+    Nodes::run(|nodes| {
+        nodes.start_worker(Host::Two)?;
+        let output = nodes.directory.path().join("report");
+        let id = nodes.submit(&job(&output)?)?;
+        nodes.wait_for(&id, 60, is_half_way)?;
+        for host in [Host::One, Host::Two] {
+            nodes.hosts.cut_shuffle_of(host)?;
+        }
+        std::thread::sleep(CUT);
+        for host in [Host::One, Host::Two] {
+            nodes.hosts.join_shuffle_of(host)?;
+        }
+        nodes.wait_for_done(&id)?;
+        check_committed(&output)?;
+        read_parquet_dir(&output)?.check_equal(large_answer()?)
+    })
+}
+
+#[test]
 fn a_worker_that_does_not_reach_the_other_costs_no_job() -> Result<()> {
     Nodes::run(|nodes| {
         nodes.start_worker(Host::Two)?;
