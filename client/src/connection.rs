@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::{Stream, StreamExt};
 use hearth_common::{Backoff, JobId, JobSpec, JobStatus, WorkerId, WorkerStatus};
-use hearth_proto::convert::{FetchResult, ListJobs, ResultFormat, SubmitJob};
+use hearth_proto::convert::{FetchResult, ListJobs, LogPage, ReadLog, ResultFormat, SubmitJob};
 use hearth_proto::wire::{self, job_service_client::JobServiceClient};
 use tokio::time::Instant;
 use tonic::transport::{Channel, Endpoint};
@@ -158,6 +158,15 @@ impl Client {
             Ok(chunk) => Ok(chunk.data),
             Err(status) => Err(ClientError::from_status(&address, &status)),
         }))
+    }
+
+    /// A page of a job's log. With a wait the answer may take as long.
+    ///
+    /// # Errors
+    /// [`ClientError::NotFound`] when the master does not know the job.
+    pub async fn read_log(&self, read: ReadLog) -> Result<LogPage, ClientError> {
+        let answer = self.service.clone().read_log(timed(wire::ReadLogRequest::from(read))).await;
+        Ok(answer.map_err(|status| self.error(&status))?.into_inner().try_into()?)
     }
 
     /// The workers the master knows.

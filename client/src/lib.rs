@@ -11,7 +11,7 @@ mod watch;
 
 pub use connection::{Client, JobPage, Submitted};
 pub use error::ClientError;
-pub use hearth_proto::convert::{ListJobs, ResultFormat, SubmitJob};
+pub use hearth_proto::convert::{ListJobs, LogPage, ReadLog, ResultFormat, SubmitJob};
 pub use nearest::nearest;
 pub use url::{MasterUrl, MasterUrlError};
 pub use watch::{JobWatch, UNREACHABLE_MAX, WatchEvent};

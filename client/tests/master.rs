@@ -51,6 +51,10 @@ impl JobService for FakeMaster {
         Err(Status::unimplemented("no workers here"))
     }
 
+    async fn read_log(&self, _: Request<wire::ReadLogRequest>) -> Result<Response<wire::ReadLogResponse>, Status> {
+        Err(Status::unimplemented("no logs here"))
+    }
+
     /// The first answer is lost; the second submission finds the job.
     async fn submit(&self, request: Request<wire::SubmitRequest>) -> Result<Response<wire::SubmitResponse>, Status> {
         let request = request.into_inner();

@@ -10,6 +10,8 @@ mod csv_options;
 pub mod duration;
 mod id;
 mod job;
+mod log_line;
+mod printable;
 mod rejects;
 mod size;
 mod status;
@@ -27,6 +29,8 @@ pub use job::{
     Compression, InputFormat, InputSpec, JobError, JobSettings, JobSpec, JobState, OnError, OutputFormat, OutputMode,
     OutputSpec, Priority,
 };
+pub use log_line::{LogField, LogLevel, LogLine, LogSubject};
+pub use printable::{printable, printable_json, printable_lines};
 pub use rejects::{AttemptRecords, FoundReject, InputRecords, Reject, RejectLimit, RejectLimitError, RejectsFile};
 pub use size::{ByteSize, ByteSizeError};
 pub use status::{
@@ -40,7 +44,7 @@ pub use template::{TemplateError, fill_template};
 pub use value_type::{ColumnSpec, ValueType, ValueTypeError};
 
 /// Number of the wire protocol. Master and worker must have the same one; it grows with every incompatible change.
-pub const PROTOCOL: u32 = 1;
+pub const PROTOCOL: u32 = 2;
 
 /// Version of the engine. Stage plans are encoded by it, so master and worker must have the same one.
 pub const ENGINE_VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -4,10 +4,12 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use hearth_common::duration;
+use hearth_common::{ByteSize, duration};
 use hearth_scheduler::SchedulerConfig;
 use hearth_storage::HdfsSettings;
 use serde::{Deserialize, Serialize};
+
+use crate::job_logs::LogLimits;
 
 /// Settings of one master.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,6 +42,10 @@ pub struct MasterConfig {
     pub running_jobs_max: usize,
     /// Ended jobs that are remembered, with their results; older ones are forgotten.
     pub jobs_kept_max: usize,
+    /// Most bytes of the log of one job; then only the master's own lines, warnings and errors find a little more room.
+    pub job_log_bytes_max: ByteSize,
+    /// Most bytes of the logs of all jobs together; those of the oldest jobs go first.
+    pub logs_bytes_max: ByteSize,
     /// Slots that a job is planned for while no worker has joined yet.
     pub slots_assumed: u32,
     /// Largest request of a client, in bytes.
@@ -71,6 +77,8 @@ impl Default for MasterConfig {
             queued_jobs_max: scheduler.queued_jobs_max,
             running_jobs_max: scheduler.running_jobs_max,
             jobs_kept_max: 10_000,
+            job_log_bytes_max: ByteSize::mib(16),
+            logs_bytes_max: ByteSize::mib(512),
             slots_assumed: 8,
             request_bytes_max: 4 << 20,
             on_stop: OnStop::Keep,
@@ -132,6 +140,12 @@ impl MasterConfig {
                 "must be at least the lease: workers that live take about that long to come back",
             );
         }
+        if self.job_log_bytes_max < ByteSize(64 << 10) {
+            return refuse("job_log_bytes_max", "must be at least 64KiB");
+        }
+        if self.logs_bytes_max < self.job_log_bytes_max {
+            return refuse("logs_bytes_max", "must be at least job_log_bytes_max");
+        }
         if self.slots_assumed == 0 {
             return refuse("slots_assumed", "must be at least 1");
         }
@@ -140,6 +154,10 @@ impl MasterConfig {
         }
         let hdfs = self.hdfs.validate();
         hdfs.map_err(|error| ConfigError { setting: "hdfs", problem: error.to_string() })
+    }
+
+    pub(crate) const fn log_limits(&self) -> LogLimits {
+        LogLimits { job_bytes_max: self.job_log_bytes_max, bytes_max: self.logs_bytes_max }
     }
 
     pub(crate) fn scheduler(&self) -> SchedulerConfig {

@@ -9,6 +9,7 @@ use serde::Serialize;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::commit::Staging;
+use crate::job_logs::JobLogs;
 use crate::planner::PlannedJob;
 use crate::snapshot::Snapshot;
 use crate::store::{Committed, StoreError, Write};
@@ -138,11 +139,13 @@ pub(crate) struct TaskStatus {
     pub worker: Option<WorkerId>,
 }
 
-/// The way to the event loop, and to what it published last.
+/// The way to the event loop, to what it published last, and to what was told of jobs.
 #[derive(Debug, Clone)]
 pub(crate) struct LoopHandle {
     pub inputs: mpsc::Sender<Input>,
     pub snapshot: watch::Receiver<Arc<Snapshot>>,
+    /// The logs of jobs.
+    pub logs: JobLogs,
 }
 
 /// The event loop has ended.

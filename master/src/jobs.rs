@@ -9,6 +9,7 @@ use hearth_common::{
 };
 use hearth_scheduler::{FinalOutput, JobGraph, Launch, ShuffleInputs, Winner};
 
+use crate::event_loop::Told;
 use crate::figures::Figures;
 use crate::planner::PlannedStage;
 use crate::store::{AcceptedJob, Committed};
@@ -40,6 +41,8 @@ pub(crate) struct Job {
     pub committed: Option<Committed>,
     /// A commit failed in a way that needs its staging to be kept until the next start.
     pub keeps_staging: bool,
+    /// What was told of it in its log.
+    pub told: Told,
 }
 
 /// A job's stages, as planned.
@@ -75,6 +78,7 @@ impl Job {
             inferred: Vec::new(),
             committed: None,
             keeps_staging: false,
+            told: Told::default(),
         }
     }
 

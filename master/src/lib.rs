@@ -10,6 +10,7 @@ mod event_loop;
 mod figures;
 mod http;
 mod input;
+mod job_logs;
 mod jobs;
 mod listen;
 mod metrics;

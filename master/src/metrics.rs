@@ -1,22 +1,22 @@
 //! Figures for Prometheus: counters that the event loop feeds, and gauges read from the snapshot when they are asked for.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use hearth_common::{AttemptCounts, AttemptMetrics, ENGINE_VERSION, FailureCause, JobState};
+use hearth_metrics::{ByLabel, by_cause, by_label, gauges, one_gauge, seconds};
+use hearth_storage::Storage;
 use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, text};
-use prometheus_client::metrics::MetricType;
+use prometheus_client::encoding::{DescriptorEncoder, text};
 use prometheus_client::metrics::counter::Counter;
-use prometheus_client::metrics::family::Family;
-use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 use tokio::sync::watch;
 
 use crate::snapshot::Snapshot;
-
-type ByLabel = Family<[(&'static str, &'static str); 1], Counter>;
 
 /// The counters, and the registry that everything is read from.
 #[derive(Debug)]
@@ -35,28 +35,40 @@ pub(crate) struct Metrics {
     shuffle_read_bytes: ByLabel,
     written_bytes: Counter,
     spilled_bytes: Counter,
+    log_lines_dropped: Counter,
+    attempts_finished: Counter,
+    first_launch_delay: Histogram,
+    store_write: Histogram,
+    job_time: Histogram,
 }
 
 impl Metrics {
-    pub(crate) fn new(snapshot: watch::Receiver<Arc<Snapshot>>) -> Self {
+    /// `state_dir` is the directory whose free space is told.
+    pub(crate) fn new(snapshot: watch::Receiver<Arc<Snapshot>>, (state_dir, storage): (PathBuf, Storage)) -> Self {
         let mut metrics = Self {
             registry: Registry::with_prefix("hearth"),
             jobs_submitted: Counter::default(),
-            jobs_ended: ByLabel::default(),
+            jobs_ended: by_label("state", &["done", "failed", "cancelled"]),
             attempts_launched: Counter::default(),
             attempts_lost: Counter::default(),
             attempts_second: Counter::default(),
-            attempts_failed: ByLabel::default(),
+            attempts_failed: by_cause(),
             workers_connected: Counter::default(),
             events: Counter::default(),
             input_rows: Counter::default(),
             input_bytes: Counter::default(),
-            shuffle_read_bytes: ByLabel::default(),
+            shuffle_read_bytes: by_label("from", &["same_worker", "other_worker"]),
             written_bytes: Counter::default(),
             spilled_bytes: Counter::default(),
+            log_lines_dropped: Counter::default(),
+            attempts_finished: Counter::default(),
+            first_launch_delay: seconds(0.01),
+            store_write: seconds(0.0005),
+            job_time: seconds(0.25),
         };
         metrics.register();
         metrics.registry.register_collector(Box::new(Gauges { snapshot }));
+        hearth_metrics::register_shared(&mut metrics.registry, state_dir, storage);
         metrics
     }
 
@@ -71,6 +83,12 @@ impl Metrics {
         let help = "Attempts that were launched beside slow ones";
         registry.register("attempts_second", help, self.attempts_second.clone());
         registry.register("attempts_failed", "Attempts that failed, by cause", self.attempts_failed.clone());
+        let help = "Attempts that finished and were of use";
+        registry.register("attempts_finished", help, self.attempts_finished.clone());
+        let help = "Time from a job's submission to the launch of its first attempt";
+        registry.register("first_launch_delay_seconds", help, self.first_launch_delay.clone());
+        registry.register("store_write_seconds", "Time of one write to the store", self.store_write.clone());
+        registry.register("job_seconds", "Time from submission to the end of a job", self.job_time.clone());
         registry.register("workers_connected", "Hellos of workers that were accepted", self.workers_connected.clone());
         registry.register("scheduler_events", "Events the scheduler handled", self.events.clone());
         registry.register("input_rows", "Rows read from inputs by finished attempts", self.input_rows.clone());
@@ -80,6 +98,8 @@ impl Metrics {
         let help = "Bytes that finished attempts wrote to shuffle outputs and output files";
         registry.register("written_bytes", help, self.written_bytes.clone());
         registry.register("spilled_bytes", "Bytes that finished attempts spilled", self.spilled_bytes.clone());
+        let help = "Lines about jobs for which there was no room";
+        registry.register("log_lines_dropped", help, self.log_lines_dropped.clone());
     }
 
     /// The text that Prometheus reads.
@@ -91,6 +111,10 @@ impl Metrics {
 
     pub(crate) fn count_event(&self) {
         self.events.inc();
+    }
+
+    pub(crate) fn count_log_lines_dropped(&self, lines: u64) {
+        self.log_lines_dropped.inc_by(lines);
     }
 
     pub(crate) fn count_submission(&self) {
@@ -109,6 +133,21 @@ impl Metrics {
         self.attempts_failed.get_or_create(&[("cause", cause.name())]).inc();
     }
 
+    /// The first attempt of a job is launched, so long after its submission.
+    pub(crate) fn observe_first_launch(&self, after: Duration) {
+        self.first_launch_delay.observe(after.as_secs_f64());
+    }
+
+    /// A write to the store took so long.
+    pub(crate) fn observe_store_write(&self, took: Duration) {
+        self.store_write.observe(took.as_secs_f64());
+    }
+
+    /// A job ended, so long after its submission.
+    pub(crate) fn observe_job(&self, took: Duration) {
+        self.job_time.observe(took.as_secs_f64());
+    }
+
     /// Counts what became of attempts since the last call for the same job.
     pub(crate) fn count_attempts(&self, before: AttemptCounts, now: AttemptCounts) {
         self.attempts_launched.inc_by(now.launched.saturating_sub(before.launched));
@@ -117,6 +156,7 @@ impl Metrics {
     }
 
     pub(crate) fn count_finished(&self, figures: &AttemptMetrics) {
+        self.attempts_finished.inc();
         self.input_rows.inc_by(figures.input_rows);
         self.input_bytes.inc_by(figures.input_bytes);
         self.shuffle_read_bytes.get_or_create(&[("from", "same_worker")]).inc_by(figures.shuffle_local_bytes);
@@ -139,6 +179,8 @@ impl Collector for Gauges {
         gauges(&mut encoder, ("jobs", "Jobs that are known, by state", "state"), jobs)?;
         let workers = totals.workers.iter().map(|(state, count)| (*state, *count));
         gauges(&mut encoder, ("workers", "Workers, by state; the last lost ones among them", "state"), workers)?;
+        #[expect(clippy::cast_precision_loss, reason = "gauges are floating-point numbers")]
+        let as_gauge = |value: u64| value as f64;
         for (name, help, value) in [
             ("slots", "Slots of all workers that are not lost", totals.slots),
             ("slots_used", "Slots in which an attempt runs", totals.slots_used),
@@ -146,23 +188,10 @@ impl Collector for Gauges {
             ("tasks_waiting", "Tasks of planned jobs that do not run yet", totals.tasks_waiting),
             ("memory_used_bytes", "Memory that attempts have reserved", totals.memory_bytes_used),
         ] {
-            let gauge = ConstGauge::new(value);
-            gauge.encode(encoder.encode_descriptor(name, help, None, MetricType::Gauge)?)?;
+            one_gauge(&mut encoder, (name, help), as_gauge(value))?;
         }
         Ok(())
     }
-}
-
-fn gauges(
-    encoder: &mut DescriptorEncoder,
-    (name, help, label): (&str, &str, &str),
-    values: impl Iterator<Item = (&'static str, u64)>,
-) -> fmt::Result {
-    let mut family = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
-    for (value, count) in values {
-        ConstGauge::new(count).encode(family.encode_family(&[(label, value)])?)?;
-    }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -173,7 +202,7 @@ mod tests {
     #[test]
     fn has_the_names_that_dashboards_use() {
         let (_sender, receiver) = watch::channel(Arc::new(snapshot(&[(1, JobState::Done), (2, JobState::Running)])));
-        let metrics = Metrics::new(receiver);
+        let metrics = Metrics::new(receiver, (PathBuf::from("/"), Storage::default()));
         metrics.count_submission();
         metrics.count_end(JobState::Failed);
         metrics.count_failure(&FailureCause::internal("x"));
@@ -193,6 +222,9 @@ mod tests {
             "hearth_attempts_lost_total 2",
             "hearth_attempts_failed_total{cause=\"internal\"} 1",
             "hearth_shuffle_read_bytes_total{from=\"other_worker\"} 7",
+            "hearth_attempts_finished_total 1",
+            "hearth_hdfs_namenode_errors_total{kind=\"timeout\"} 0",
+            "hearth_first_launch_delay_seconds_count 0",
             "# TYPE hearth_jobs gauge",
             "# EOF",
         ] {

@@ -16,6 +16,7 @@ use crate::effects::Services;
 use crate::event_loop::{Owner, Start, Unfinished};
 use crate::http::HttpState;
 use crate::input::{INPUTS_MAX, Input, LoopHandle};
+use crate::job_logs::JobLogs;
 use crate::listen::{ListenError, listen};
 use crate::metrics::Metrics;
 use crate::recovery::{self, Recovered};
@@ -71,11 +72,14 @@ impl RunningMaster {
         let stop = CancellationToken::new();
         let (snapshots, snapshot) = watch::channel(Arc::new(Snapshot::default()));
         let (inputs, received) = mpsc::channel(INPUTS_MAX);
-        let handle = LoopHandle { inputs: inputs.clone(), snapshot: snapshot.clone() };
+        let logs = JobLogs::start(state_dir.logs(), config.log_limits());
+        let logs = logs.map_err(|error| StartError::Process(format!("keep the logs of jobs: {error}")))?;
+        let handle = LoopHandle { inputs: inputs.clone(), snapshot: snapshot.clone(), logs: logs.clone() };
         let (tasks, results) = (TaskTracker::new(), state_dir.results());
-        let services = Services { store, storage, inputs, tasks, stop: stop.clone(), results };
+        let metrics = Arc::new(Metrics::new(snapshot, (config.state_dir.clone(), storage.clone())));
+        let observed = Arc::clone(&metrics);
+        let services = Services { store, storage, inputs, tasks, stop: stop.clone(), results, logs, metrics: observed };
         let config = Arc::new(config);
-        let metrics = Arc::new(Metrics::new(snapshot));
         let start = Start {
             config: Arc::clone(&config),
             services: services.clone(),

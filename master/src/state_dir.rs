@@ -63,6 +63,11 @@ impl StateDir {
         self.path.join("results")
     }
 
+    /// What was told of jobs.
+    pub(crate) fn logs(&self) -> PathBuf {
+        self.path.join("logs")
+    }
+
     /// For files on their way to or from HDFS. Empty when the master starts.
     pub(crate) fn spool(&self) -> PathBuf {
         self.path.join(SPOOL)

@@ -192,6 +192,16 @@ impl WorkerRegistry {
         }
     }
 
+    /// Every worker that is not known to be gone.
+    pub(crate) fn ids(&self) -> impl Iterator<Item = WorkerId> + use<'_> {
+        self.known.keys().copied()
+    }
+
+    /// Host of a worker; empty for one that is gone.
+    pub(crate) fn host(&self, worker: WorkerId) -> &str {
+        self.known.get(&worker).map_or("", |known| &known.status.host)
+    }
+
     /// `host:port` of a worker's shuffle service; empty for one that is gone, so that reading from it fails as lost.
     pub(crate) fn shuffle_address(&self, worker: WorkerId) -> &str {
         self.known.get(&worker).map_or("", |known| &known.status.shuffle_address)

@@ -63,6 +63,8 @@ pub struct WorkerProcess {
     pub id: String,
     /// Its work directory.
     pub work_dir: PathBuf,
+    /// `host:port` of its metrics, where its configuration wants them.
+    pub http: Option<String>,
 }
 
 /// A running cluster.
@@ -171,7 +173,8 @@ impl Cluster {
         command.envs(self.options.environment.iter().cloned());
         let mut process = Process::start(&format!("worker-{index}"), &mut command, self.directory.path())?;
         let ready = process.wait_for_line("hearth worker ready", Deadline::after_seconds(READY_SECONDS_MAX))?;
-        self.workers.push(WorkerProcess { process, id: field(&ready, "id")?, work_dir });
+        let (id, http) = (field(&ready, "id")?, field(&ready, "http").ok());
+        self.workers.push(WorkerProcess { process, id, work_dir, http });
         Ok(index)
     }
 

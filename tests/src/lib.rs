@@ -5,10 +5,12 @@
 mod binary;
 mod command;
 mod golden;
+mod hosts;
 mod http;
 mod job_file;
 mod process;
 mod rows;
+mod tools;
 mod wait;
 
 pub mod cluster;
@@ -20,8 +22,10 @@ pub use binary::{hearth_binary, workspace_dir};
 pub use cluster::{Cluster, ClusterOptions};
 pub use command::{Background, Outcome, run_hearth};
 pub use golden::check_against_golden;
+pub use hosts::{Host, Hosts};
 pub use http::{HttpAnswer, http_get};
 pub use job_file::{JobFile, quoted};
 pub use process::Process;
 pub use rows::{Rows, count_parquet_rows, part_files, read_parquet_dir, sql_in_one_process};
+pub use tools::{need_tool, run_tool};
 pub use wait::{Deadline, wait_for};

@@ -18,7 +18,10 @@ use hearth_proto::convert::control::{LaunchOrder, Report, ReportOutcome};
 use hearth_storage::Storage;
 use xxhash_rust::xxh3::xxh3_64;
 
+use crate::attempt_log::AttemptLog;
+use crate::log_book::LogBook;
 use crate::memory::AttemptMemory;
+use crate::metrics::Metrics;
 use crate::output::OutputWriter;
 use crate::progress::Progress;
 use crate::shuffle::{AttemptReader, Fetcher, ShuffleSpec, ShuffleStore, ShuffleWriter};
@@ -30,15 +33,35 @@ pub(crate) struct AttemptHost {
     pub(crate) storage: Storage,
     pub(crate) store: Arc<ShuffleStore>,
     pub(crate) fetcher: Arc<Fetcher>,
+    pub(crate) logs: LogBook,
+    pub(crate) metrics: Arc<Metrics>,
+}
+
+impl AttemptHost {
+    pub(crate) fn log_of(&self, attempt: AttemptId) -> AttemptLog {
+        AttemptLog::new(self.logs.clone(), self.store.worker(), attempt)
+    }
 }
 
 /// Runs an attempt. Dropping the future stops it where it last yielded, and removes what it wrote so far.
-pub(crate) async fn run_attempt(host: Arc<AttemptHost>, order: LaunchOrder, progress: Arc<Progress>) -> Report {
+pub(crate) async fn run_attempt(
+    host: Arc<AttemptHost>,
+    order: LaunchOrder,
+    (progress, log): (Arc<Progress>, AttemptLog),
+) -> Report {
     let attempt = order.attempt;
+    log.started(&order.inputs);
     let running = AssertUnwindSafe(run(&host, order, &progress)).catch_unwind();
     let panicked = |panic: Box<dyn Any + Send>| Ended::failed(FailureCause::internal(panic_text(panic.as_ref())));
-    let Ended { outcome, scans, records } = running.await.unwrap_or_else(panicked);
-    Report { attempt, metrics: progress.metrics(), outcome, scans, records }
+    let ended = tokio::select! {
+        biased;
+        ended = running => ended,
+        never = log.tell_waits(&progress.waits) => match never {},
+    };
+    let Ended { outcome, scans, records } = ended.unwrap_or_else(panicked);
+    let metrics = progress.metrics();
+    log.ended(&outcome, &metrics, (&scans, &records));
+    Report { attempt, metrics, outcome, scans, records }
 }
 
 fn panic_text(panic: &(dyn Any + Send)) -> String {

@@ -29,6 +29,8 @@ pub struct WorkerConfig {
     pub work_dir: PathBuf,
     /// Address of its shuffle service. Port 0: any free one.
     pub bind: SocketAddr,
+    /// Address of `/metrics`, `/healthz` and `/readyz`; left out: none. Port 0: any free one.
+    pub http: Option<SocketAddr>,
     /// Host under which other workers and the master reach it; the bound address where it is left out.
     pub advertise: Option<String>,
     /// Further names and addresses of its host, such as the one by which HDFS knows the `DataNode` on it; tasks go where their data
@@ -54,6 +56,7 @@ impl Default for WorkerConfig {
             memory: half_of_the_machine(),
             work_dir: std::env::temp_dir().join("hearth-worker"),
             bind: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            http: None,
             advertise: None,
             names: Vec::new(),
             spill_bytes_max: ByteSize::gib(256),

@@ -4,12 +4,16 @@
 //! belongs to one life, named by a worker id; a worker that its master gave up discards all of it and comes back under another.
 
 mod attempt;
+mod attempt_log;
 mod config;
 mod cpu;
 mod host_names;
+mod http;
 mod life;
+mod log_book;
 mod master_link;
 mod memory;
+mod metrics;
 mod output;
 mod progress;
 mod shuffle;

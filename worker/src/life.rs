@@ -13,7 +13,9 @@ use tokio::task::spawn_blocking;
 use crate::WorkerConfig;
 use crate::attempt::AttemptHost;
 use crate::cpu::CpuPool;
+use crate::log_book::LogBook;
 use crate::memory::AttemptMemory;
+use crate::metrics::Metrics;
 use crate::shuffle::{CurrentStore, Fetcher, ShuffleStore};
 use crate::slots::Slots;
 use crate::work_dir::{StartError, WorkDir};
@@ -30,6 +32,8 @@ pub(crate) struct Workshop {
     pub(crate) cpu: Arc<CpuPool>,
     pub(crate) store: CurrentStore,
     pub(crate) fetcher: Arc<Fetcher>,
+    pub(crate) logs: LogBook,
+    pub(crate) metrics: Arc<Metrics>,
     /// The worker id that the master welcomed last.
     pub(crate) registered: watch::Sender<Option<WorkerId>>,
 }
@@ -59,7 +63,8 @@ impl Workshop {
         let memory = AttemptMemory::new(&self.config, directory.spill())?;
         let store = Arc::new(ShuffleStore::new(worker, directory.shuffle()));
         self.store.set(Some(Arc::clone(&store)));
-        let host = Arc::new(AttemptHost { memory, storage, store, fetcher: Arc::clone(&self.fetcher) });
+        let (fetcher, logs, metrics) = (Arc::clone(&self.fetcher), self.logs.clone(), Arc::clone(&self.metrics));
+        let host = Arc::new(AttemptHost { memory, storage, store, fetcher, logs, metrics });
         let slots = Slots::new(host, Arc::clone(&self.cpu), self.config.slots);
         Ok(Life { worker, slots, directory, store: self.store.clone() })
     }
@@ -84,11 +89,9 @@ impl Workshop {
 impl Life {
     pub(crate) fn heartbeat(&self) -> Heartbeat {
         let free = rustix::fs::statvfs(self.directory.path()).map(|stat| stat.f_bavail.saturating_mul(stat.f_frsize));
-        Heartbeat {
-            progress: self.slots.progress(),
-            memory_bytes_used: self.slots.memory_bytes(),
-            disk_bytes_free: free.unwrap_or(0),
-        }
+        let memory_bytes_used = self.slots.memory_bytes();
+        self.slots.metrics().memory_used_bytes.set(memory_bytes_used);
+        Heartbeat { progress: self.slots.progress(), memory_bytes_used, disk_bytes_free: free.unwrap_or(0) }
     }
 
     /// Ends the life: nothing of it is left.

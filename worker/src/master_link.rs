@@ -129,7 +129,9 @@ impl Link<'_> {
                 tracing::info!(%worker, ?heartbeat_interval, ?lease, "connected to the master");
                 self.failures = 0;
                 self.workshop.registered.send_replace(Some(worker));
+                self.workshop.metrics.count_connection();
                 let end = self.serve(&mut connection, heartbeat_interval).await;
+                self.workshop.metrics.connected.set(0);
                 self.welcomed = Some(Instant::now());
                 end
             }
@@ -141,6 +143,7 @@ impl Link<'_> {
             | MasterMessage::Ack(_)
             | MasterMessage::MayLeave
             | MasterMessage::Drain
+            | MasterMessage::LogLinesKept { .. }
             | MasterMessage::RemoveShuffle { .. } => {
                 ConnectionEnd::Broken("the master did not answer the hello first".into())
             }
@@ -159,6 +162,7 @@ impl Link<'_> {
                 return broken();
             }
         }
+        self.workshop.logs.repeat();
         let mut heartbeats = interval(heartbeat_interval);
         heartbeats.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut draining = false;
@@ -177,6 +181,7 @@ impl Link<'_> {
                 }
                 () = sleep_until(self.drain_deadline.unwrap_or_else(far_away)), if draining => true,
                 _ = heartbeats.tick() => connection.send(WorkerMessage::Heartbeat(self.life.heartbeat())).await,
+                lines = self.workshop.logs.next_batch() => connection.send(WorkerMessage::LogLines(lines)).await,
                 report = self.life.slots.next_report() => match report {
                     Some(report) => connection.send(WorkerMessage::Report(report)).await,
                     None => true,
@@ -222,6 +227,7 @@ impl Link<'_> {
             MasterMessage::Fenced => return Err(self.on_fenced()),
             MasterMessage::MayLeave => self.may_leave = true,
             MasterMessage::Drain => self.wishes.drain.cancel(),
+            MasterMessage::LogLinesKept { through } => self.workshop.logs.kept(through),
             MasterMessage::Refused { reason, retry: true } => return Err(ConnectionEnd::Broken(reason)),
             MasterMessage::Refused { reason, retry: false } => {
                 return Err(ConnectionEnd::Life(LifeEnd::Refused(reason)));
@@ -233,6 +239,10 @@ impl Link<'_> {
 
     /// Tells the master that the worker leaves. It would find out without it, only later.
     async fn say_goodbye(&self, connection: &mut Connection, end: LifeEnd) -> ConnectionEnd {
+        let last_lines = self.workshop.logs.rest();
+        if !last_lines.is_empty() && !connection.send(WorkerMessage::LogLines(last_lines)).await {
+            tracing::debug!("the master did not take the last lines about attempts");
+        }
         if tokio::time::timeout(GOODBYE_TIMEOUT, connection.close(WorkerMessage::Goodbye)).await.is_err() {
             tracing::debug!("the master did not take the goodbye");
         }

@@ -29,6 +29,8 @@ pub(crate) struct Progress {
     pub(crate) waits: Waits,
     output_rows: AtomicU64,
     output_bytes: AtomicU64,
+    /// Spilled bytes that were told of.
+    spilled_told: AtomicU64,
 }
 
 impl Progress {
@@ -41,6 +43,7 @@ impl Progress {
             waits: Waits::default(),
             output_rows: AtomicU64::new(0),
             output_bytes: AtomicU64::new(0),
+            spilled_told: AtomicU64::new(0),
         }
     }
 
@@ -57,6 +60,11 @@ impl Progress {
 
     pub(crate) fn set_output_bytes(&self, bytes: u64) {
         self.output_bytes.store(bytes, Ordering::Relaxed);
+    }
+
+    /// It has spilled more than when this was asked last.
+    pub(crate) fn has_spilled_more(&self, spilled_bytes: u64) -> bool {
+        self.spilled_told.fetch_max(spilled_bytes, Ordering::Relaxed) < spilled_bytes
     }
 
     /// Memory that the attempt's operators have reserved, in bytes.

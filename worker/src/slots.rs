@@ -11,7 +11,9 @@ use tokio::task::{AbortHandle, JoinHandle};
 use tokio::time::timeout;
 
 use crate::attempt::{AttemptHost, run_attempt};
+use crate::attempt_log::AttemptLog;
 use crate::cpu::CpuPool;
+use crate::metrics::Metrics;
 use crate::progress::Progress;
 
 /// Attempts that may run for each slot: a cancelled one may still be winding down when the next is launched.
@@ -24,6 +26,7 @@ const ABORT_TIMEOUT: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 struct Running {
     progress: Arc<Progress>,
+    log: AttemptLog,
     task: JoinHandle<()>,
 }
 
@@ -50,6 +53,14 @@ impl Slots {
         }
     }
 
+    pub(crate) fn metrics(&self) -> &Metrics {
+        &self.host.metrics
+    }
+
+    fn tell_running(&self) {
+        self.metrics().attempts_running.set(i64::try_from(self.running.len()).unwrap_or(i64::MAX));
+    }
+
     /// Starts an attempt. Answers with a report where it cannot be started; one that is known already is left alone.
     pub(crate) fn launch(&mut self, order: LaunchOrder) -> Option<Report> {
         let attempt = order.attempt;
@@ -61,7 +72,8 @@ impl Slots {
             return Some(self.refuse(attempt, FailureCause::internal(message)));
         }
         let progress = Arc::new(Progress::new());
-        let running = run_attempt(Arc::clone(&self.host), order, Arc::clone(&progress));
+        let log = self.host.log_of(attempt);
+        let running = run_attempt(Arc::clone(&self.host), order, (Arc::clone(&progress), log.clone()));
         let finished = self.finished.0.clone();
         let task = self.cpu.spawn(async move {
             let report = running.await;
@@ -71,7 +83,9 @@ impl Slots {
         match task {
             Some(task) => {
                 tracing::debug!(%attempt, "attempt started");
-                self.running.insert(attempt, Running { progress, task });
+                self.running.insert(attempt, Running { progress, log, task });
+                self.metrics().count_launch();
+                self.tell_running();
                 None
             }
             None => Some(self.refuse(attempt, FailureCause::internal("the worker is stopping"))),
@@ -112,6 +126,8 @@ impl Slots {
         } else {
             tracing::debug!(%attempt, "attempt finished");
         }
+        self.metrics().count_report(&report);
+        self.tell_running();
         self.reports.insert(attempt, report.clone());
         Some(report)
     }
@@ -128,7 +144,10 @@ impl Slots {
             return self.remove_output(attempt);
         };
         running.task.abort();
+        running.log.stopped("the master does not need it any more");
         tracing::debug!(%attempt, "attempt cancelled");
+        self.metrics().count_stopped(1);
+        self.tell_running();
         let store = Arc::clone(&self.host.store);
         tokio::spawn(async move {
             // It may finish before it notices: its output is removed once it can add no more.
@@ -173,10 +192,13 @@ impl Slots {
 
     /// How far the running attempts are.
     pub(crate) fn progress(&self) -> Vec<AttemptProgress> {
-        let progress = |(attempt, running): (&AttemptId, &Running)| AttemptProgress {
-            attempt: *attempt,
-            metrics: running.progress.metrics(),
-            waiting_for: running.progress.waits.because().map(shorten),
+        let progress = |(attempt, running): (&AttemptId, &Running)| {
+            let metrics = running.progress.metrics();
+            if running.progress.has_spilled_more(metrics.spilled_bytes) {
+                running.log.spilled(metrics.spilled_bytes);
+            }
+            let waiting_for = running.progress.waits.because().map(shorten);
+            AttemptProgress { attempt: *attempt, metrics, waiting_for }
         };
         self.running.iter().map(progress).collect()
     }
@@ -198,8 +220,11 @@ impl Slots {
 
     /// Stops everything, and waits until it has stopped.
     pub(crate) async fn discard(mut self) {
-        let tasks: Vec<JoinHandle<()>> =
-            std::mem::take(&mut self.running).into_values().map(|running| running.task).collect();
+        let running = std::mem::take(&mut self.running);
+        self.metrics().count_stopped(running.len());
+        self.tell_running();
+        running.values().for_each(|running| running.log.stopped("the worker discards what it has"));
+        let tasks: Vec<JoinHandle<()>> = running.into_values().map(|running| running.task).collect();
         tasks.iter().map(JoinHandle::abort_handle).for_each(|handle: AbortHandle| handle.abort());
         if timeout(ABORT_TIMEOUT, futures::future::join_all(tasks)).await.is_err() {
             tracing::warn!("attempts do not stop; leaving them behind");

@@ -26,11 +26,13 @@ pub enum StartError {
         /// What the file system said.
         reason: String,
     },
-    /// The shuffle service cannot listen.
-    #[error("listen on {address} for shuffle reads: {reason}")]
+    /// The shuffle service, or the web address, cannot listen.
+    #[error("listen on {address} for {purpose}: {reason}")]
     Listen {
         /// The address.
         address: std::net::SocketAddr,
+        /// What for.
+        purpose: &'static str,
         /// What the system said.
         reason: io::Error,
     },

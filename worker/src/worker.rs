@@ -12,8 +12,11 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use crate::WorkerConfig;
 use crate::cpu::CpuPool;
 use crate::host_names::{further_names, host_name};
+use crate::http::{HttpState, serve_http};
 use crate::life::Workshop;
+use crate::log_book::LogBook;
 use crate::master_link::{LifeEnd, Wishes, live};
+use crate::metrics::Metrics;
 use crate::shuffle::{CurrentStore, serve};
 use crate::work_dir::StartError;
 
@@ -34,6 +37,7 @@ pub enum ExitReason {
 #[derive(Debug)]
 pub struct RunningWorker {
     shuffle_address: SocketAddr,
+    http_address: Option<SocketAddr>,
     wishes: Wishes,
     exit: watch::Receiver<Option<ExitReason>>,
     registered: watch::Receiver<Option<WorkerId>>,
@@ -47,13 +51,17 @@ impl RunningWorker {
     /// Settings that cannot be used, a work directory that cannot be written, an address that is taken.
     pub async fn start(config: WorkerConfig) -> Result<Self, StartError> {
         config.validate()?;
-        let listen = |reason| StartError::Listen { address: config.bind, reason };
-        let listener = TcpListener::bind(config.bind).await.map_err(listen)?;
-        let shuffle_address = listener.local_addr().map_err(listen)?;
+        let (listener, shuffle_address) = listen(config.bind, "shuffle reads").await?;
+        let http = match config.http {
+            Some(address) => Some(listen(address, "metrics").await?),
+            None => None,
+        };
         if !shuffle_address.ip().is_loopback() {
             tracing::warn!(address = %shuffle_address, "shuffle outputs are served to anybody who reaches this address");
         }
         let (registered_sender, registered) = watch::channel(None);
+        let storage = Storage::new(config.hdfs.clone());
+        let metrics = Arc::new(Metrics::new(&config, storage.clone()));
         let workshop = Workshop {
             host: host_name(),
             names: names_of(&config).await,
@@ -61,8 +69,10 @@ impl RunningWorker {
             cpu: Arc::new(CpuPool::start(config.slots)?),
             store: CurrentStore::default(),
             fetcher: Workshop::fetcher(),
+            logs: LogBook::default(),
             registered: registered_sender,
-            storage: Storage::new(config.hdfs.clone()),
+            metrics: Arc::clone(&metrics),
+            storage,
             config,
         };
         // The first life begins here, so that a work directory that cannot be used is told to whoever starts the worker.
@@ -70,7 +80,13 @@ impl RunningWorker {
         let wishes = Wishes::default();
         let (exit_sender, exit) = watch::channel(None);
         let serving = CancellationToken::new();
-        let server = tokio::spawn(serve(listener, workshop.store.clone(), serving.clone()));
+        let shared = (Arc::clone(&metrics), serving.clone());
+        let server = tokio::spawn(serve(listener, workshop.store.clone(), shared));
+        let http_address = http.as_ref().map(|(_, address)| *address);
+        if let Some((listener, _)) = http {
+            let state = HttpState { metrics, drain: wishes.drain.clone() };
+            tokio::spawn(serve_http(listener, state, serving.clone()));
+        }
         let run = Run { workshop, wishes: wishes.clone() };
         tokio::spawn(async move {
             let reason = run.all_lives(life).await;
@@ -80,13 +96,19 @@ impl RunningWorker {
             exit_sender.send_replace(Some(reason));
         });
         let stop_on_drop = wishes.stop.clone().drop_guard();
-        Ok(Self { shuffle_address, wishes, exit, registered, _stop_on_drop: stop_on_drop })
+        Ok(Self { shuffle_address, http_address, wishes, exit, registered, _stop_on_drop: stop_on_drop })
     }
 
     /// Where its shuffle service listens.
     #[must_use]
     pub fn shuffle_address(&self) -> SocketAddr {
         self.shuffle_address
+    }
+
+    /// Where `/metrics` is, where that is wanted.
+    #[must_use]
+    pub fn http_address(&self) -> Option<SocketAddr> {
+        self.http_address
     }
 
     /// Waits until the master has taken it, and gives the id it has there; `None` when the worker ends before.
@@ -139,6 +161,13 @@ impl Run {
             };
         }
     }
+}
+
+async fn listen(address: SocketAddr, purpose: &'static str) -> Result<(TcpListener, SocketAddr), StartError> {
+    let failed = |reason| StartError::Listen { address, purpose, reason };
+    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let bound = listener.local_addr().map_err(failed)?;
+    Ok((listener, bound))
 }
 
 /// The master may not be resolved yet: then its address tells nothing of this host's.

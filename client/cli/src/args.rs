@@ -5,6 +5,7 @@ use hearth_common::{JobId, JobState};
 
 use crate::check::CheckArgs;
 use crate::generate::GenerateArgs;
+use crate::logs::LogsArgs;
 use crate::place::MasterPlace;
 use crate::submit::SubmitArgs;
 
@@ -61,6 +62,8 @@ pub(crate) enum Command {
     List(ListArgs),
     /// Cancels a job.
     Cancel(JobArgs),
+    /// Shows what master and workers told of a job.
+    Logs(LogsArgs),
     /// Lists the workers.
     Workers(WorkersArgs),
     /// Lists, reads, writes, renames and removes files, in HDFS or here.

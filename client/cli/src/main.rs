@@ -11,6 +11,7 @@ mod generate;
 mod inferred;
 mod jobs;
 mod log;
+mod logs;
 mod place;
 mod submit;
 mod terminal;
@@ -55,6 +56,7 @@ async fn dispatch(cli: Cli) -> Result<Exit, CliError> {
         Command::Status(args) => jobs::status(&master, &args).await,
         Command::List(args) => jobs::list(&master, &args).await,
         Command::Cancel(args) => jobs::cancel(&master, &args).await,
+        Command::Logs(args) => logs::run(&master, &args).await,
         Command::Workers(args) => workers::run(&master, &args).await,
         Command::Generate(args) => generate::run(&args),
         #[cfg(feature = "fs")]

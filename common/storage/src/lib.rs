@@ -18,7 +18,7 @@ mod writer;
 
 pub use commit_fs::{CommitFs, EntryKind, Exchange, ListedFile, LocalCommitFs};
 pub use error::{StorageError, typed_cause};
-pub use hearth_hdfs::{HdfsSettings, Waits, WaitsReader};
+pub use hearth_hdfs::{CountersSnapshot, HdfsSettings, Waits, WaitsReader};
 pub use hosts::HeldRange;
 pub use listing::{FILES_MAX, InputFile, list_inputs};
 pub use local_copy::LocalCopy;

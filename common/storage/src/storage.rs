@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use datafusion::execution::object_store::ObjectStoreRegistry;
-use hearth_hdfs::{Clusters, Hdfs, HdfsError, HdfsSettings, HdfsStore, HdfsUrl, Waits};
+use hearth_hdfs::{Clusters, CountersSnapshot, Hdfs, HdfsError, HdfsSettings, HdfsStore, HdfsUrl, Waits};
 
 use crate::commit_fs::HdfsCommitFs;
 use crate::location::Place;
@@ -77,6 +77,12 @@ impl Storage {
     #[must_use]
     pub fn stores(&self) -> Arc<dyn ObjectStoreRegistry> {
         Arc::new(Stores::new(self.clone()))
+    }
+
+    /// What was asked of HDFS so far, over all clusters; nothing where none was used.
+    #[must_use]
+    pub fn hdfs_counts(&self) -> CountersSnapshot {
+        self.with_open(|open| open.clusters.as_ref().map(Clusters::counts)).unwrap_or_default()
     }
 
     pub(crate) fn spool(&self) -> &Path {

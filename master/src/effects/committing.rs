@@ -2,14 +2,16 @@
 
 use std::time::Duration;
 
-use hearth_common::FailureCause;
+use hearth_common::{FailureCause, LogLine};
 use hearth_plan::WinnerRejects;
 use hearth_scheduler::CommitOutcome;
 use hearth_storage::CommitFs;
 
 use super::services::{Services, guarded};
 use crate::commit::{self, CommitError, CommitIntent};
+use crate::event_loop::wall_ms;
 use crate::input::{CommitEnd, Input};
+use crate::job_logs::JobLogs;
 use crate::results::{ResultError, ResultOrder, fetch_and_store};
 use crate::store::{Committed, Store};
 
@@ -43,14 +45,14 @@ pub(super) async fn commit_output(services: &Services, order: CommitOrder) {
     let Ok(staging) = intent.staging() else { return };
     let storage = services.storage_for(job);
     let fs = storage.commit_fs(staging.destination());
-    let store = services.store.clone();
+    let (store, logs) = (services.store.clone(), services.logs.clone());
     let ended = guarded({
         let fs = storage.commit_fs(staging.destination());
         async move {
             if let Err(cause) = commit::add_rejects(&storage, &mut intent, rejects).await {
                 return Ok((End::Failed(cause), intent.output()));
             }
-            Ok((run(&*fs, &store, &intent).await, intent.output()))
+            Ok((run(&*fs, (&store, &logs), &intent).await, intent.output()))
         }
     })
     .await
@@ -76,16 +78,27 @@ pub(super) async fn commit_output(services: &Services, order: CommitOrder) {
     let _ = services.inputs.send(Input::CommitEnded(answer)).await;
 }
 
-async fn run(fs: &dyn CommitFs, store: &Store, intent: &CommitIntent) -> End {
+/// Adds a step to the job's log.
+fn narrate(logs: &JobLogs, intent: &CommitIntent, step: &str) {
+    let line = LogLine::new(wall_ms(), intent.job, step).with("output", &intent.destination);
+    if logs.append(vec![line]).is_err() {
+        tracing::debug!(job = %intent.job, step, "no room in the job's log");
+    }
+}
+
+async fn run(fs: &dyn CommitFs, (store, logs): (&Store, &JobLogs), intent: &CommitIntent) -> End {
     if let Err(error) = commit::begin(fs, intent).await {
         return End::Failed(error.into_cause());
     }
     if let Err(error) = store.record_intent(intent).await {
         return End::Failed(FailureCause::internal(format!("could not record the commit: {error}")));
     }
+    narrate(logs, intent, "commit recorded; files are moved into place");
     if let Err(error) = commit::roll_forward(fs, intent).await {
+        narrate(logs, intent, "commit failed, and is taken back");
         return give_up(fs, store, intent, error).await;
     }
+    narrate(logs, intent, "output published");
     match store.record_committed(intent.job, &Committed::Output(intent.output())).await {
         Ok(()) => End::Done,
         Err(error) => {

@@ -6,7 +6,7 @@ mod services;
 
 use std::collections::VecDeque;
 
-use hearth_common::{AttemptId, FailureCause, JobId, WorkerId};
+use hearth_common::{AttemptId, FailureCause, JobId, LogLevel, LogLine, WorkerId};
 use hearth_proto::convert::control::MasterMessage;
 use hearth_scheduler::{CommitOutcome, Effect, Event, FinalOutput, Launch, Winner};
 
@@ -31,6 +31,7 @@ impl Owner {
                 if let Some(job) = self.jobs.get_mut(&attempt.task.job) {
                     job.figures.drop_attempt(attempt);
                 }
+                self.narrate_cancel(attempt);
                 self.tell(worker, MasterMessage::Cancel(attempt));
             }
             Effect::Commit { job, winners } => self.start_commit(job, &winners),
@@ -79,7 +80,10 @@ impl Owner {
         let (worker, attempt) = (launch.worker, launch.attempt);
         let parts = self.jobs.get_mut(&attempt.task.job).and_then(|job| job.launch_parts(launch, &self.workers));
         match parts {
-            Some(parts) => self.send(worker, Outgoing::Launch(Box::new(parts))),
+            Some(parts) => {
+                self.narrate_launch(attempt, worker);
+                self.send(worker, Outgoing::Launch(Box::new(parts)));
+            }
             None => self.fail_launch(worker, attempt),
         }
     }
@@ -90,6 +94,7 @@ impl Owner {
     }
 
     fn start_planning(&mut self, id: JobId) {
+        self.narrate_job(id, "planning started");
         let Some(job) = self.jobs.get_mut(&id) else { return };
         let started_ms = wall_ms();
         job.started_ms = Some(started_ms);
@@ -112,7 +117,12 @@ impl Owner {
 
     pub(crate) fn on_waits_for_hdfs(&mut self, id: JobId, because: Option<String>) {
         if let Some(job) = self.jobs.get_mut(&id) {
+            let line = match &because {
+                Some(because) => LogLine::new(wall_ms(), id, "waits for HDFS").with("because", because),
+                None => LogLine::new(wall_ms(), id, "HDFS answers again"),
+            };
             job.waits_because = because;
+            self.narrate(line.at(LogLevel::Warn));
             self.note_change(id);
         }
     }
@@ -139,12 +149,15 @@ impl Owner {
             }
             Err(cause) => Event::PlanFailed { job: id, cause },
         };
+        self.narrate_plan(id);
         self.feed(event);
         self.refresh(id);
     }
 
     fn start_commit(&mut self, id: JobId, winners: &[Winner]) {
         self.refresh(id);
+        self.narrate_stage_ends(id);
+        self.narrate(LogLine::new(wall_ms(), id, "commit started").with("tasks", winners.len()));
         let outcome = self.reconcile(id).and_then(|settled| self.commit_winners(id, winners, settled));
         if let Err(cause) = outcome {
             self.feed_later(Event::CommitEnded { job: id, outcome: CommitOutcome::Failed { cause } });
@@ -195,6 +208,12 @@ impl Owner {
     pub(crate) fn on_commit_ended(&mut self, end: CommitEnd) {
         let CommitEnd { job: id, outcome, committed, keeps_staging } = end;
         self.start_next_commit(id);
+        let line = LogLine::new(wall_ms(), id, "commit ended");
+        self.narrate(match &outcome {
+            CommitOutcome::Done => line.with("outcome", "visible"),
+            CommitOutcome::LostResult { worker, .. } => line.with("outcome", "result lost").with("on", worker),
+            CommitOutcome::Failed { cause } => line.with("outcome", "failed").with("text", cause).at(LogLevel::Error),
+        });
         if let Some(job) = self.jobs.get_mut(&id) {
             job.committed = committed;
             job.waits_because = None;

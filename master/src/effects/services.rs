@@ -2,7 +2,8 @@
 
 use std::future::Future;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use hearth_common::{FailureCause, JobId};
 use hearth_storage::{Storage, Waits};
@@ -13,6 +14,8 @@ use tokio_util::task::TaskTracker;
 use super::committing::CommitOrder;
 use crate::commit::{self, Staging};
 use crate::input::{Input, Planned};
+use crate::job_logs::JobLogs;
+use crate::metrics::Metrics;
 use crate::planner::PlanRequest;
 use crate::results::{self, ResultOrder};
 use crate::state_dir::result_file;
@@ -33,6 +36,9 @@ pub(crate) struct Services {
     pub stop: CancellationToken,
     /// Where results are stored.
     pub results: PathBuf,
+    /// What is told of jobs.
+    pub logs: JobLogs,
+    pub metrics: Arc<Metrics>,
 }
 
 impl Services {
@@ -86,9 +92,11 @@ impl Services {
     }
 
     pub(crate) fn record_acceptance(&self, accepted: AcceptedJob) {
-        let store = self.store.clone();
+        let (store, metrics) = (self.store.clone(), Arc::clone(&self.metrics));
         self.answer(async move {
+            let started = Instant::now();
             let outcome = store.accept(&accepted).await;
+            metrics.observe_store_write(started.elapsed());
             Input::Stored { job: accepted.id, outcome }
         });
     }
@@ -96,18 +104,25 @@ impl Services {
     /// Has changes written as one; their outcome is an input. Gives them back where the store has too much to do.
     pub(crate) fn begin_write(&self, writes: Vec<Write>) -> Result<(), Vec<Write>> {
         let writing = self.store.begin_write(writes)?;
-        self.answer(async move { Input::Written(writing.written().await) });
+        let metrics = Arc::clone(&self.metrics);
+        self.answer(async move {
+            let started = Instant::now();
+            let outcome = writing.written().await;
+            metrics.observe_store_write(started.elapsed());
+            Input::Written(outcome)
+        });
         Ok(())
     }
 
-    /// Forgets jobs: their stored results, and with `writes` their records.
-    pub(crate) fn forget(&self, jobs: &[JobId], writes: Vec<Write>) {
-        let store = self.store.clone();
+    /// Forgets jobs: their stored results and logs, and with `writes` their records.
+    pub(crate) fn forget(&self, jobs: Vec<JobId>, writes: Vec<Write>) {
+        let (store, logs) = (self.store.clone(), self.logs.clone());
         let files: Vec<PathBuf> = jobs.iter().map(|job| self.result_file(*job)).collect();
         self.tasks.spawn(async move {
             if let Err(error) = store.write(writes).await {
                 tracing::error!(%error, "could not forget old jobs");
             }
+            logs.forget(jobs).await;
             let _ = tokio::task::spawn_blocking(move || results::remove(&files)).await;
         });
     }

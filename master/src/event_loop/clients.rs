@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use hearth_common::{JobId, WorkerId};
+use hearth_common::{JobId, LogLine, WorkerId};
 use hearth_proto::convert::control::MasterMessage;
 use hearth_scheduler::{Event, JobLimits, RejectReason, StageView, TaskStanding, Winner};
 use tokio::sync::oneshot;
@@ -108,7 +108,9 @@ impl Owner {
         tracing::info!(%job, name = %accepted.spec.name.escape_debug(), "job accepted");
         self.metrics.count_submission();
         self.history.note_key(job, accepted.key.clone());
+        let line = LogLine::new(wall_ms(), job, "job accepted").with("name", &accepted.spec.name);
         self.jobs.insert(job, Job::new(accepted));
+        self.narrate(line);
         self.publisher.mark_changed(job);
         self.feed(Event::JobSubmitted { job, limits });
         match self.submissions.refusal.take() {
@@ -122,13 +124,14 @@ impl Owner {
         self.jobs.remove(&job);
         self.publisher.forget(&[job]);
         self.history.forget_key(job);
-        self.services.forget(&[job], record::forget(&[job]));
+        self.services.forget(vec![job], record::forget(&[job]));
         self.submissions.refusal = Some(reason);
     }
 
     pub(super) fn on_cancel(&mut self, job: JobId, reply: oneshot::Sender<()>) {
         if self.jobs.contains_key(&job) {
             tracing::info!(%job, "cancellation requested");
+            self.narrate_job(job, "cancellation requested");
             self.feed(Event::CancelRequested { job });
         }
         self.hold(Held::Reply(Reply::Cancelled(reply)));

@@ -1,7 +1,8 @@
 //! The end of jobs, and the history of ended ones: as many as are kept, the oldest forgotten first.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
 use hearth_common::{FailureCause, JobId, JobState, JobStatus};
 
@@ -31,6 +32,7 @@ pub(super) struct History {
     kept_max: usize,
     /// Oldest end first.
     ended: VecDeque<JobId>,
+    ended_ids: BTreeSet<JobId>,
     keys: BTreeMap<JobId, String>,
     /// Keys of jobs that are forgotten, with the time until which they are known; oldest first.
     orphans: VecDeque<(u64, String)>,
@@ -38,7 +40,13 @@ pub(super) struct History {
 
 impl History {
     pub(super) const fn new(kept_max: usize) -> Self {
-        Self { kept_max, ended: VecDeque::new(), keys: BTreeMap::new(), orphans: VecDeque::new() }
+        Self {
+            kept_max,
+            ended: VecDeque::new(),
+            ended_ids: BTreeSet::new(),
+            keys: BTreeMap::new(),
+            orphans: VecDeque::new(),
+        }
     }
 
     pub(super) fn note_key(&mut self, job: JobId, key: Option<String>) {
@@ -51,11 +59,20 @@ impl History {
         self.keys.remove(&job)
     }
 
+    fn contains(&self, job: JobId) -> bool {
+        self.ended_ids.contains(&job)
+    }
+
     /// Adds an ended job, and gives those that are too old now.
     fn push(&mut self, job: JobId) -> Vec<JobId> {
         self.ended.push_back(job);
+        self.ended_ids.insert(job);
         let surplus = self.ended.len().saturating_sub(self.kept_max);
-        self.ended.drain(..surplus).collect()
+        let too_old: Vec<JobId> = self.ended.drain(..surplus).collect();
+        for job in &too_old {
+            self.ended_ids.remove(job);
+        }
+        too_old
     }
 
     fn pop_expired(&mut self, now_ms: u64) -> Option<String> {
@@ -77,6 +94,8 @@ impl Owner {
             None => tracing::info!(job = %id, state = status.state.name(), "job ended"),
         }
         self.metrics.count_end(status.state);
+        self.metrics.observe_job(Duration::from_millis(wall_ms().saturating_sub(status.submitted_ms)));
+        self.narrate_end(&status);
         self.hold_end(status);
     }
 
@@ -108,6 +127,11 @@ impl Owner {
             stage.metrics = job.figures.stage(stage.id);
         }
         status
+    }
+
+    /// The job ended, and is kept.
+    pub(super) fn has_ended(&self, job: JobId) -> bool {
+        self.history.contains(job)
     }
 
     /// A job that ended before this master started.
@@ -143,7 +167,7 @@ impl Owner {
         }
         if !writes.is_empty() {
             self.publisher.forget(&too_old);
-            self.services.forget(&too_old, writes);
+            self.services.forget(too_old, writes);
         }
     }
 

@@ -7,6 +7,7 @@
 mod clients;
 mod ending;
 mod journal;
+mod narrate;
 mod publish;
 mod resume;
 mod worker_links;
@@ -31,6 +32,7 @@ use ending::History;
 pub(crate) use ending::KeptJob;
 pub(crate) use journal::Held;
 use journal::Journal;
+pub(crate) use narrate::Told;
 use publish::Publisher;
 pub(crate) use publish::Unfinished;
 pub(crate) use resume::{Resumed, ResumedJob, ResumedPlan};
@@ -172,7 +174,11 @@ impl Owner {
         let mut effects: Vec<Effect> = Vec::new();
         while let Some(event) = self.pending.pop_front() {
             self.metrics.count_event();
+            let may_lose_workers = narrate::may_lose_workers(&event);
             self.scheduler.handle(self.now(), event, &mut effects);
+            if may_lose_workers {
+                self.narrate_lost_workers();
+            }
             for effect in effects.drain(..) {
                 self.carry_out(effect);
             }

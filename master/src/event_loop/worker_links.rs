@@ -1,6 +1,6 @@
 //! What workers say, as events. A message of a connection that was replaced is dropped.
 
-use hearth_common::{AttemptId, WorkerId, WorkerState};
+use hearth_common::{AttemptId, JobId, LogLine, WorkerId, WorkerState};
 use hearth_proto::convert::control::{Heartbeat, Hello, MasterMessage, Report, ReportOutcome, WorkerMessage};
 use hearth_scheduler::{AttemptOutput, Event, Held, TaskStanding, Winner};
 
@@ -39,6 +39,7 @@ impl Owner {
                 self.publisher.mark_workers();
                 self.feed(Event::WorkerDraining { worker });
             }
+            WorkerMessage::LogLines(lines) => self.on_log_lines(worker, lines),
             WorkerMessage::Goodbye => {
                 tracing::info!(%worker, "worker left");
                 self.publisher.mark_workers();
@@ -119,8 +120,11 @@ impl Owner {
                     job.figures.drop_attempt(attempt);
                 }
                 self.failing = ran.then_some(attempt.task.job);
-                self.feed(Event::AttemptFailed { attempt, worker, cause, scans });
+                self.feed(Event::AttemptFailed { attempt, worker, cause: cause.clone(), scans });
                 self.failing = None;
+                if ran {
+                    self.narrate_failure(attempt, worker, &cause);
+                }
             }
         }
         if ran
@@ -132,8 +136,24 @@ impl Owner {
             self.publisher.mark_changed(attempt.task.job);
             self.record(record::report(attempt, &told).map(Some));
         }
+        if ran && is_finished {
+            self.narrate_finish(attempt);
+        }
         self.send(worker, Outgoing::Message(MasterMessage::Ack(attempt)));
         self.flush();
+    }
+
+    /// Keeps what a worker tells of jobs that are known. Lines that cannot be taken are told again.
+    fn on_log_lines(&mut self, worker: WorkerId, lines: Vec<LogLine>) {
+        let Some(through) = lines.iter().map(|line| line.number).max() else { return };
+        let known: Vec<LogLine> = lines.into_iter().filter(|line| self.knows_job(line.subject.job)).collect();
+        if self.services.logs.append(known).is_ok() {
+            self.send(worker, Outgoing::Message(MasterMessage::LogLinesKept { through }));
+        }
+    }
+
+    fn knows_job(&self, job: JobId) -> bool {
+        self.jobs.contains_key(&job) || self.has_ended(job)
     }
 
     /// The attempt runs there, alone or beside another one of its task.
@@ -143,7 +163,7 @@ impl Owner {
         stage.and_then(|stage| stage.task(task.partition)).is_some_and(|task| task.runs().any(|run| run == on))
     }
 
-    fn standing(&self, attempt: AttemptId) -> Option<TaskStanding> {
+    pub(super) fn standing(&self, attempt: AttemptId) -> Option<TaskStanding> {
         let job = self.scheduler.job(attempt.task.job)?;
         let stage = job.stages().nth(attempt.task.stage.0 as usize)?;
         Some(stage.task(attempt.task.partition)?.standing())

@@ -3,6 +3,7 @@
 mod answers;
 mod api;
 mod json;
+mod logs;
 mod page;
 
 use std::net::SocketAddr;
@@ -56,6 +57,7 @@ fn routes(state: HttpState) -> Router {
         .route("/api/v1/jobs", get(api::list_jobs))
         .route("/api/v1/jobs/{job}", get(api::get_job))
         .route("/api/v1/jobs/{job}/stages/{stage}/tasks", get(api::list_tasks))
+        .route("/api/v1/jobs/{job}/logs", get(logs::list_lines))
         .route("/api/v1/workers", get(api::list_workers))
         .fallback(async || Problem::new(StatusCode::NOT_FOUND, "nothing is here; see / and /api/v1/jobs"))
         .method_not_allowed_fallback(async || {
@@ -77,9 +79,8 @@ async fn ready(State(state): State<HttpState>) -> Response {
 }
 
 async fn metrics(State(state): State<HttpState>) -> Response {
-    let content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     match state.metrics.encode() {
-        Ok(text) => ([(header::CONTENT_TYPE, content_type)], text).into_response(),
+        Ok(text) => ([(header::CONTENT_TYPE, hearth_metrics::CONTENT_TYPE)], text).into_response(),
         Err(error) => Problem::new(StatusCode::INTERNAL_SERVER_ERROR, error).into_response(),
     }
 }

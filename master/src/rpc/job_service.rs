@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use hearth_common::{JobId, JobStatus};
-use hearth_proto::convert::{FetchResult, ListJobs, SubmitJob, job_id_of, worker_id_of};
+use hearth_proto::convert::{FetchResult, ListJobs, ReadLog, SubmitJob, job_id_of, worker_id_of};
 use hearth_proto::wire;
 use hearth_proto::wire::job_service_server::JobService;
 use hearth_storage::Storage;
@@ -12,8 +12,9 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
-use super::{AnswerStream, invalid, result_stream, submit, watch_job};
+use super::{AnswerStream, invalid, read_log, result_stream, submit, watch_job};
 use crate::input::{Input, LoopHandle};
+use crate::job_logs::LogError;
 use crate::snapshot::Page;
 use crate::state_dir::result_file;
 
@@ -44,7 +45,7 @@ impl JobRpc {
 }
 
 pub(super) fn unknown(job: JobId) -> Status {
-    Status::not_found(format!("no job {job}; it may be too old to be remembered, see `hearth list`"))
+    Status::not_found(read_log::unknown(job))
 }
 
 #[tonic::async_trait]
@@ -126,6 +127,20 @@ impl JobService for JobRpc {
         let snapshot = self.handle.snapshot();
         let status = snapshot.workers.iter().find(|status| status.id == worker).ok_or_else(missing)?;
         Ok(Response::new(status.clone().into()))
+    }
+
+    async fn read_log(
+        &self,
+        request: Request<wire::ReadLogRequest>,
+    ) -> Result<Response<wire::ReadLogResponse>, Status> {
+        let read = ReadLog::try_from(request.into_inner()).map_err(invalid)?;
+        let job = read.job;
+        let page = read_log::read_log(&self.handle, read).await.map_err(|error| match error {
+            LogError::Cursor(_) => Status::invalid_argument(error.to_string()),
+            LogError::Io(_) => Status::internal(error.to_string()),
+            LogError::Stopping => Status::unavailable(error.to_string()),
+        })?;
+        Ok(Response::new(page.ok_or_else(|| unknown(job))?.into()))
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod control;
 mod job_service;
+pub(crate) mod read_log;
 mod result_stream;
 mod submit;
 mod watch_job;

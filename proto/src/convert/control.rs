@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use hearth_common::{
-    AttemptId, AttemptMetrics, AttemptRecords, FailureCause, JobId, LinkScan, OutputFile, TaskInputs, WorkerId,
+    AttemptId, AttemptMetrics, AttemptRecords, FailureCause, JobId, LinkScan, LogLine, OutputFile, TaskInputs, WorkerId,
 };
 
 use super::ConvertError;
@@ -31,6 +31,9 @@ pub const NAMES_MAX: usize = 8;
 /// Longest text about what an attempt waits for, in bytes.
 pub const WAITING_BYTES_MAX: usize = 4096;
 
+/// Most log lines in one message.
+pub const LOG_LINES_MAX: usize = 512;
+
 /// Most slots of a worker.
 pub const SLOTS_MAX: u32 = 4096;
 
@@ -47,6 +50,8 @@ pub enum WorkerMessage {
     Draining,
     /// It leaves now, with everything it holds.
     Goodbye,
+    /// What it has to tell of jobs; at most [`LOG_LINES_MAX`]. Repeated until they are kept.
+    LogLines(Vec<LogLine>),
 }
 
 /// The first message of a connection.
@@ -166,6 +171,11 @@ pub enum MasterMessage {
     MayLeave,
     /// Somebody wants the worker drained; it answers [`WorkerMessage::Draining`].
     Drain,
+    /// The master has its log lines up to this number.
+    LogLinesKept {
+        /// The number.
+        through: u64,
+    },
 }
 
 /// An attempt to start.

@@ -6,6 +6,7 @@ mod common;
 pub mod control;
 pub(crate) mod error;
 mod job;
+mod log;
 mod request;
 mod shuffle;
 mod status;
@@ -13,5 +14,6 @@ mod status;
 mod tests;
 
 pub use error::ConvertError;
+pub use log::{LogPage, ReadLog};
 pub use request::{FetchResult, ListJobs, ResultFormat, SubmitJob, job_id_of, worker_id_of};
 pub use shuffle::ShuffleFetch;

@@ -17,6 +17,8 @@ mod corpus;
 #[cfg(test)]
 mod csv;
 #[cfg(test)]
+mod deploy;
+#[cfg(test)]
 mod exclusion;
 #[cfg(test)]
 mod hdfs;
@@ -33,7 +35,11 @@ mod http;
 #[cfg(test)]
 mod jobs;
 #[cfg(test)]
+mod logs;
+#[cfg(test)]
 mod master_restart;
+#[cfg(test)]
+mod metrics;
 #[cfg(test)]
 mod processes;
 #[cfg(test)]
@@ -44,3 +50,5 @@ mod recovery;
 mod rejects;
 #[cfg(test)]
 mod tpch;
+#[cfg(test)]
+mod two_nodes;

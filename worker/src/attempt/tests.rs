@@ -42,6 +42,8 @@ fn host(directory: &Path, memory: ByteSize) -> Arc<AttemptHost> {
         storage: Storage::default(),
         store: Arc::new(ShuffleStore::new(WORKER, directory.join("shuffle"))),
         fetcher: Arc::new(Fetcher::new(Handle::current())),
+        logs: LogBook::default(),
+        metrics: Arc::new(Metrics::new(&config, Storage::default())),
     })
 }
 
@@ -76,7 +78,8 @@ fn order(plan: Arc<dyn ExecutionPlan>, sink: Sink) -> LaunchOrder {
 }
 
 async fn launch(host: &Arc<AttemptHost>, order: LaunchOrder) -> Report {
-    run_attempt(Arc::clone(host), order, Arc::new(Progress::new())).await
+    let log = host.log_of(order.attempt);
+    run_attempt(Arc::clone(host), order, (Arc::new(Progress::new()), log)).await
 }
 
 fn failure(report: Report) -> FailureCause {

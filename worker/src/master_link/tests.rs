@@ -49,11 +49,11 @@ impl Connection {
         message.ok().flatten().map(|message| WorkerMessage::try_from(message).unwrap())
     }
 
-    /// The next message that is no heartbeat.
+    /// The next message that is neither a heartbeat nor about logs.
     async fn next_news(&mut self) -> Option<WorkerMessage> {
         loop {
             let message = self.next().await?;
-            if !matches!(message, WorkerMessage::Heartbeat(_)) {
+            if !matches!(message, WorkerMessage::Heartbeat(_) | WorkerMessage::LogLines(_)) {
                 return Some(message);
             }
         }

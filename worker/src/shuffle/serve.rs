@@ -19,6 +19,7 @@ use tonic::{Request, Response, Status};
 
 use super::index::Extent;
 use super::store::{ShuffleFile, ShuffleStore};
+use crate::metrics::Metrics;
 
 /// Bytes of one message.
 pub(super) const CHUNK_BYTES: usize = 512 << 10;
@@ -51,9 +52,10 @@ impl CurrentStore {
 pub(crate) async fn serve(
     listener: TcpListener,
     store: CurrentStore,
-    stop: CancellationToken,
+    (metrics, stop): (Arc<Metrics>, CancellationToken),
 ) -> Result<(), tonic::transport::Error> {
-    let service = ShuffleServiceServer::new(ShuffleServer { store }).max_decoding_message_size(REQUEST_BYTES_MAX);
+    let service =
+        ShuffleServiceServer::new(ShuffleServer { store, metrics }).max_decoding_message_size(REQUEST_BYTES_MAX);
     Server::builder()
         .max_concurrent_streams(Some(TRANSFERS_MAX))
         .http2_keepalive_interval(Some(KEEPALIVE))
@@ -66,6 +68,7 @@ pub(crate) async fn serve(
 #[derive(Debug)]
 struct ShuffleServer {
     store: CurrentStore,
+    metrics: Arc<Metrics>,
 }
 
 type Chunk = Result<wire::FetchChunk, Status>;
@@ -86,7 +89,7 @@ impl ShuffleService for ShuffleServer {
             .await
             .map_err(|error| Status::internal(error.to_string()))??;
         let (sender, receiver) = mpsc::channel(CHUNKS_AHEAD);
-        tokio::spawn(send(Arc::new(file), extents, sender));
+        tokio::spawn(send(Arc::new(file), extents, (sender, Arc::clone(&self.metrics))));
         Ok(Response::new(ReceiverStream::new(receiver)))
     }
 }
@@ -105,7 +108,7 @@ fn open(store: &ShuffleStore, fetch: &ShuffleFetch) -> Result<(ShuffleFile, Vec<
 }
 
 /// Sends all bytes, never more than a few chunks ahead of the network.
-async fn send(file: Arc<ShuffleFile>, extents: Vec<Extent>, chunks: mpsc::Sender<Chunk>) {
+async fn send(file: Arc<ShuffleFile>, extents: Vec<Extent>, (chunks, metrics): (mpsc::Sender<Chunk>, Arc<Metrics>)) {
     let mut total = 0;
     for extent in extents {
         let (mut at, end) = (extent.offset, extent.offset + extent.bytes);
@@ -118,6 +121,7 @@ async fn send(file: Arc<ShuffleFile>, extents: Vec<Extent>, chunks: mpsc::Sender
             }
             at += length as u64;
             total += length as u64;
+            metrics.shuffle_served_bytes.inc_by(length as u64);
         }
     }
     let last = wire::FetchChunk { data: Bytes::new(), total_bytes: Some(total) };

@@ -23,6 +23,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::read::LocalFrames;
 use super::*;
+use crate::WorkerConfig;
+use crate::metrics::Metrics;
 use crate::progress::ReadCounters;
 
 const JOB: JobId = JobId::from_u128(1);
@@ -262,7 +264,8 @@ async fn serve_store(store: &Arc<ShuffleStore>) -> (String, CurrentStore, Cancel
     let address = listener.local_addr().unwrap().to_string();
     let (current, stop) = (CurrentStore::default(), CancellationToken::new());
     current.set(Some(Arc::clone(store)));
-    tokio::spawn(serve(listener, current.clone(), stop.clone()));
+    let metrics = Arc::new(Metrics::new(&WorkerConfig::default(), hearth_storage::Storage::default()));
+    tokio::spawn(serve(listener, current.clone(), (metrics, stop.clone())));
     (address, current, stop)
 }
 

@@ -21,7 +21,7 @@ Examples:
   hearth worker --master hearth://node1:7077 --bind 0.0.0.0:7078 --advertise node2
   hearth worker drain 019b2c3d-0000-7000-8000-000000000002
 
-When the master has taken it, one line `hearth worker ready id=ID shuffle=ADDRESS` is written to standard output.
+When the master has taken it, one line `hearth worker ready id=ID shuffle=ADDRESS [http=ADDRESS]` is written to standard output.
 SIGTERM, Ctrl-C and `drain` let running attempts end and take no more; the worker leaves when nobody needs its shuffle outputs.
 A second signal ends it at once.";
 
@@ -48,6 +48,10 @@ pub(crate) struct WorkerArgs {
     /// Where other workers fetch shuffle outputs [default: 127.0.0.1:0]; port 0 takes a free one.
     #[arg(long, value_name = "ADDRESS")]
     bind: Option<SocketAddr>,
+
+    /// Where /metrics, /healthz and /readyz are [default: nowhere]; port 0 takes a free one.
+    #[arg(long, value_name = "ADDRESS")]
+    http: Option<SocketAddr>,
 
     /// Host under which others reach it, when it is another than that of --bind.
     #[arg(long, value_name = "HOST")]
@@ -132,7 +136,8 @@ async fn drain(master: &MasterPlace, args: &DrainArgs) -> Result<Exit, CliError>
 async fn serve(worker: &RunningWorker) -> Result<Exit, CliError> {
     let told = async {
         if let Some(id) = worker.registered().await {
-            say(&format!("hearth worker ready id={id} shuffle={}", worker.shuffle_address()))?;
+            let http = worker.http_address().map(|address| format!(" http={address}")).unwrap_or_default();
+            say(&format!("hearth worker ready id={id} shuffle={}{http}", worker.shuffle_address()))?;
         }
         Ok::<_, CliError>(())
     };
@@ -154,6 +159,7 @@ fn config_of(master: &MasterPlace, args: &WorkerArgs) -> Result<WorkerConfig, Cl
     config.slots = args.slots.unwrap_or(config.slots);
     config.memory = args.memory.unwrap_or(config.memory);
     config.bind = args.bind.unwrap_or(config.bind);
+    config.http = args.http.or(config.http);
     config.work_dir = args.work_dir.clone().unwrap_or(config.work_dir);
     config.advertise = args.advertise.clone().or(config.advertise);
     Ok(config)

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::exit::{CliError, Exit};
 use crate::figures::{count, counted, job_time, span};
 use crate::jobs::document;
-use crate::terminal::{note, say, say_bytes, say_json};
+use crate::terminal::{TableLines, note, say, say_json};
 
 /// Tells the end of a job, and gives its exit code.
 pub(crate) async fn tell(client: &Client, job: &JobStatus, json: bool) -> Result<Exit, CliError> {
@@ -41,9 +41,11 @@ fn exit_of(job: &JobStatus) -> Exit {
 async fn tell_done(client: &Client, job: &JobStatus) -> Result<(), CliError> {
     if job.has_result {
         let mut chunks = client.fetch_result(job.id, ResultFormat::Table).await?;
+        let mut table = TableLines::default();
         while let Some(chunk) = chunks.next().await {
-            say_bytes(&chunk?)?;
+            table.say(&chunk?)?;
         }
+        table.end()?;
         note(&summary(job).join("\n"));
         return Ok(());
     }

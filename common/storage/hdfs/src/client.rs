@@ -8,7 +8,7 @@ use std::time::Duration;
 use hdfs_native::{Client, ClientBuilder};
 use tokio::runtime::{Builder, Handle, Runtime};
 
-use crate::counters::{Counters, add};
+use crate::counters::{Counters, CountersSnapshot, add};
 use crate::deadline::{NoOutcome, within};
 use crate::error::Action;
 use crate::hadoop_conf::{HadoopConf, NameNodes};
@@ -106,6 +106,13 @@ impl Clusters {
         let hdfs = Hdfs::new(&self.inner, &authority)?;
         open.insert(authority, hdfs.clone());
         Ok(hdfs)
+    }
+
+    /// What was asked of all of them so far.
+    #[must_use]
+    pub fn counts(&self) -> CountersSnapshot {
+        let open = lock(&self.inner.open);
+        open.values().fold(CountersSnapshot::default(), |sum, hdfs| sum.plus(hdfs.counters().snapshot()))
     }
 
     /// The settings that all of them are used with.

@@ -12,6 +12,12 @@ macro_rules! counters {
         #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
         pub struct CountersSnapshot { $($(#[$doc])* pub $name: u64),* }
 
+        impl CountersSnapshot {
+            pub(crate) fn plus(self, other: Self) -> Self {
+                Self { $($name: self.$name + other.$name),* }
+            }
+        }
+
         impl Counters {
             /// Reads all counts. They are not read at the same instant.
             #[must_use]

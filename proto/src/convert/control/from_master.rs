@@ -31,6 +31,7 @@ impl TryFrom<wire::FromMaster> for MasterMessage {
             Message::Fenced(wire::Fenced {}) => Self::Fenced,
             Message::MayLeave(wire::MayLeave {}) => Self::MayLeave,
             Message::Drain(wire::Drain {}) => Self::Drain,
+            Message::LogLinesKept(wire::LogLinesKept { through }) => Self::LogLinesKept { through },
         })
     }
 }
@@ -69,6 +70,7 @@ impl From<MasterMessage> for wire::FromMaster {
             MasterMessage::Fenced => Message::Fenced(wire::Fenced {}),
             MasterMessage::MayLeave => Message::MayLeave(wire::MayLeave {}),
             MasterMessage::Drain => Message::Drain(wire::Drain {}),
+            MasterMessage::LogLinesKept { through } => Message::LogLinesKept(wire::LogLinesKept { through }),
         };
         Self { message: Some(message) }
     }

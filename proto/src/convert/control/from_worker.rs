@@ -1,12 +1,12 @@
 //! Worker to master: conversions in both ways.
 
-use hearth_common::{AttemptId, AttemptMetrics, FailureCause, JobSpec, OutputFile};
+use hearth_common::{AttemptId, AttemptMetrics, FailureCause, JobSpec, LogLine, OutputFile};
 
 use super::links::scans;
 use super::records::records;
 use super::{
-    AttemptProgress, Heartbeat, Hello, NAMES_MAX, Report, ReportOutcome, SLOTS_MAX, WAITING_BYTES_MAX, WorkerMessage,
-    check_length,
+    AttemptProgress, Heartbeat, Hello, LOG_LINES_MAX, NAMES_MAX, Report, ReportOutcome, SLOTS_MAX, WAITING_BYTES_MAX,
+    WorkerMessage, check_length,
 };
 use crate::convert::ConvertError;
 use crate::convert::error::{parsed, required};
@@ -26,6 +26,10 @@ impl TryFrom<wire::FromWorker> for WorkerMessage {
             Message::Report(report) => Self::Report(report.try_into()?),
             Message::Draining(wire::Draining {}) => Self::Draining,
             Message::Goodbye(wire::Goodbye {}) => Self::Goodbye,
+            Message::LogLines(wire::LogLines { lines }) => {
+                check_length("lines", lines.len(), LOG_LINES_MAX)?;
+                Self::LogLines(lines.into_iter().map(LogLine::try_from).collect::<Result<_, _>>()?)
+            }
         })
     }
 }
@@ -39,6 +43,9 @@ impl From<WorkerMessage> for wire::FromWorker {
             WorkerMessage::Report(report) => Message::Report(report.into()),
             WorkerMessage::Draining => Message::Draining(wire::Draining {}),
             WorkerMessage::Goodbye => Message::Goodbye(wire::Goodbye {}),
+            WorkerMessage::LogLines(lines) => {
+                Message::LogLines(wire::LogLines { lines: lines.into_iter().map(Into::into).collect() })
+            }
         };
         Self { message: Some(message) }
     }
