@@ -8,6 +8,7 @@ mod golden;
 mod http;
 mod job_file;
 mod process;
+mod pyarrow;
 mod rows;
 mod wait;
 
@@ -23,5 +24,6 @@ pub use golden::check_against_golden;
 pub use http::{HttpAnswer, http_get};
 pub use job_file::{JobFile, quoted};
 pub use process::Process;
+pub use pyarrow::check_counted_actions;
 pub use rows::{Rows, count_parquet_rows, part_files, read_parquet_dir, sql_in_one_process};
 pub use wait::{Deadline, wait_for};

@@ -116,12 +116,17 @@ impl Hdfs {
         self.run(&["fs", "-ls", "-R", &self.home])
     }
 
+    /// A local copy of an output, read with Hadoop's own shell, which compares checksums.
+    pub(crate) fn copy(&self, name: &str) -> Result<PathBuf> {
+        let copy = tempfile::tempdir_in(self.local.path())?.keep();
+        let (from, to) = (format!("{}/{name}", self.home), copy.to_string_lossy().into_owned());
+        self.run(&["fs", "-get", &from, &to])?;
+        Ok(copy.join(name))
+    }
+
     /// The rows of a committed output, read back with Hadoop's own shell.
     pub(crate) fn rows(&self, name: &str) -> Result<Rows> {
-        let copy = tempfile::tempdir_in(self.local.path())?;
-        let (from, to) = (format!("{}/{name}", self.home), copy.path().to_string_lossy().into_owned());
-        self.run(&["fs", "-get", &from, &to])?;
-        let output = copy.path().join(name);
+        let output = self.copy(name)?;
         ensure!(output.join("_SUCCESS").is_file(), "{name} has no _SUCCESS: {}", self.list()?);
         read_parquet_dir(&output)
     }
