@@ -86,7 +86,7 @@ impl Cluster {
         let mut cluster = Self::start(options)?;
         let result = catch_unwind(AssertUnwindSafe(|| test(&mut cluster)));
         if !matches!(result, Ok(Ok(()))) {
-            cluster.show_logs();
+            show(&cluster.log_tails());
         }
         result.unwrap_or_else(|panic| resume_unwind(panic))
     }
@@ -301,13 +301,17 @@ impl Cluster {
         crate::http::http_get(&self.http, path)?.json()
     }
 
-    #[expect(clippy::print_stderr, reason = "the test runner shows it beside the failure")]
-    fn show_logs(&self) {
-        eprintln!("{}", self.master.log_tails());
-        for worker in &self.workers {
-            eprintln!("{}", worker.process.log_tails());
-        }
+    /// The last lines of the logs of all processes.
+    #[must_use]
+    pub fn log_tails(&self) -> String {
+        let workers = self.workers.iter().map(|worker| worker.process.log_tails());
+        std::iter::once(self.master.log_tails()).chain(workers).collect::<Vec<_>>().join("\n")
     }
+}
+
+#[expect(clippy::print_stderr, reason = "the test runner shows it beside the failure")]
+fn show(logs: &str) {
+    eprintln!("{logs}");
 }
 
 /// Starts a master on the state and the configuration in `directory`; answers with its two addresses too.

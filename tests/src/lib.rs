@@ -15,6 +15,7 @@ mod wait;
 pub mod cluster;
 pub mod corpus;
 pub mod data;
+pub mod hdfs_faults;
 pub mod tpch;
 
 pub use binary::{hearth_binary, workspace_dir};

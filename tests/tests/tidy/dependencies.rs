@@ -24,7 +24,7 @@ const MAY_NAME: [(&str, &[&str]); 16] = [
     ("hearth-worker", &["hearth-common", "hearth-proto", "hearth-storage", "hearth-csv", "hearth-plan"]),
     ("hearth-client", &["hearth-common", "hearth-proto"]),
     ("hearth", &["hearth-client", "hearth-common", "hearth-hdfs", "hearth-master", "hearth-proto", "hearth-worker"]),
-    ("hearth-tests", &[]),
+    ("hearth-tests", &["hearth-test-hdfs"]),
     ("hearth-test-hdfs", &[]),
     (
         "hearth-bench",
