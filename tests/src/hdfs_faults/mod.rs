@@ -7,6 +7,7 @@ mod strike;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::time::Instant;
 
 use anyhow::Result;
 use hearth_test_hdfs::Shape;
@@ -97,19 +98,21 @@ fn one_seed(
     schedule: &Schedule,
     (report, tell): (&mut Report, &(impl Fn(&str) + Sync)),
 ) -> Result<Option<Lane>> {
+    let begun = Instant::now();
     let (ended, struck) = lane.run(schedule);
+    let seconds = begun.elapsed().as_secs_f64();
     for planned in struck {
         *report.struck.entry(format!("{:?} at {:?}", planned.fault, kind_of(planned.moment))).or_default() += 1;
     }
     match ended {
         Ok(end) => {
             *report.ends.entry(end).or_default() += 1;
-            tell(&format!("{schedule}: {end:?}"));
+            tell(&format!("{schedule}: {end:?} after {seconds:.1} s"));
             lane.heal()?;
             Ok(Some(lane))
         }
         Err(error) => {
-            let failure = format!("{schedule}: FAILED: {error:#}\n{}", lane.log_tails());
+            let failure = format!("{schedule}: FAILED after {seconds:.1} s: {error:#}\n{}", lane.log_tails());
             tell(&failure);
             report.failures.push(failure);
             Ok(None)
