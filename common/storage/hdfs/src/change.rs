@@ -169,6 +169,16 @@ impl Hdfs {
         self.ask(action, |client| async move { client.mkdirs(url.path(), DIRECTORY_PERMISSION, true).await }).await
     }
 
+    /// Makes one directory, unless it exists; the one above it must exist.
+    ///
+    /// # Errors
+    /// [`HdfsError::Missing`] for the directory above; [`HdfsError::Exists`] or [`HdfsError::NotDirectory`] where a file is in the way.
+    pub async fn ensure_directory(&self, url: &HdfsUrl) -> Result<(), HdfsError> {
+        let action = Action { verb: "make directory", path: url };
+        // Carrying it out twice is the same as once.
+        self.ask(action, |client| async move { client.mkdirs(url.path(), DIRECTORY_PERMISSION, false).await }).await
+    }
+
     /// Makes one directory; the one above it must exist, and it must not.
     ///
     /// # Errors
