@@ -17,6 +17,7 @@ mod tpch;
 
 use anyhow::{Result, ensure};
 use clap::{Parser, Subcommand};
+use hearth_tests::hdfs_faults::{self, Schedule};
 use scenario::Scenario;
 
 /// Rows of user actions.
@@ -95,7 +96,8 @@ fn main() -> Result<()> {
             return Ok(());
         }
         Workload::HdfsFaults { seeds, first_seed } => {
-            let report = hearth_tests::hdfs_faults::run(first_seed..first_seed + seeds, print)?;
+            let schedules: Vec<Schedule> = (first_seed..first_seed + seeds).map(Schedule::draw).collect();
+            let report = hdfs_faults::run(&schedules, print)?;
             print(&report.told());
             ensure!(report.failures().is_empty(), "{} schedules failed", report.failures().len());
             return Ok(());

@@ -27,6 +27,8 @@ const CONFIG: &str =
 const LEASE: &str = "lease = \"20s\"\n";
 /// A job that is not at its end so long after the last change hangs.
 const QUIET_MAX: Duration = Duration::from_secs(180);
+/// Time for DataNodes that come back to tell of their replicas.
+const READABLE_MAX: Duration = Duration::from_secs(90);
 /// Time between two looks at a job. Commits take some tens of milliseconds.
 const POLL_INTERVAL: Duration = Duration::from_millis(5);
 
@@ -35,6 +37,8 @@ pub(super) struct Lane {
     pub(super) cluster: Cluster,
     /// Indexes of the workers that run.
     pub(super) workers: [usize; 2],
+    /// The active NameNode when the job was submitted.
+    pub(super) active: String,
     answer: Rows,
 }
 
@@ -57,7 +61,7 @@ impl Lane {
             environment,
             ..ClusterOptions::default()
         })?;
-        Ok(Self { hdfs, cluster, workers: [0, 1], answer })
+        Ok(Self { hdfs, cluster, workers: [0, 1], active: "1".to_owned(), answer })
     }
 
     /// Runs a job under a schedule. Answers with how it ended, and with the faults that struck: a job may end before all have.
@@ -77,6 +81,7 @@ impl Lane {
             .setting("split_bytes = \"64KiB\"")
             .setting("shuffle_partitions = 16")
             .setting("merge_bytes = \"1B\"");
+        self.active = self.hdfs.active()?;
         let id = self.cluster.submit_detached(&job)?;
         loop {
             let status = self.cluster.api(&format!("/api/v1/jobs/{id}"))?;
@@ -96,7 +101,11 @@ impl Lane {
             self.wait_until_missing(&format!("{home}/.hearth-staging"))?;
             let copy = tempfile::tempdir()?;
             let (from, to) = (self.at(&format!("{home}/out")), copy.path().join("out"));
-            self.fs(&["get", "--recursive", &from.to_string_lossy(), &to.to_string_lossy()])?;
+            // A DataNode that was away has to tell first which replicas it has.
+            until(READABLE_MAX, "the output readable", || {
+                let get = ["get", "--recursive", "--overwrite", &from.to_string_lossy(), &to.to_string_lossy()];
+                self.fs(&get).is_ok()
+            })?;
             read_parquet_dir(&to)?.check_equal(&self.answer)?;
             self.fs(&["rm", "--recursive", &self.at(&home).to_string_lossy()])?;
             return Ok(End::Rows);

@@ -49,6 +49,12 @@ impl Report {
         &self.failures
     }
 
+    /// How many faults struck.
+    #[must_use]
+    pub fn strikes(&self) -> u64 {
+        self.struck.values().sum()
+    }
+
     /// The report as text.
     #[must_use]
     pub fn told(&self) -> String {
@@ -65,13 +71,11 @@ impl Report {
     }
 }
 
-/// Runs the schedules of these seeds, those of each shape of HDFS one after the other on one cluster. `tell` hears of every one
-/// as it ends.
+/// Runs schedules, those of each shape of HDFS one after the other on one cluster. `tell` hears of every one as it ends.
 ///
 /// # Errors
 /// A cluster cannot be started, or made whole again.
-pub fn run(seeds: std::ops::Range<u64>, tell: impl Fn(&str) + Sync) -> Result<Report> {
-    let schedules: Vec<Schedule> = seeds.map(Schedule::draw).collect();
+pub fn run(schedules: &[Schedule], tell: impl Fn(&str) + Sync) -> Result<Report> {
     let run_shape = |shape: Shape| {
         let mut report = Report::default();
         let mut lane: Option<Lane> = None;

@@ -98,13 +98,19 @@ fn target(fault: Fault) -> (u8, u8) {
 
 fn break_it(lane: &mut Lane, fault: Fault) -> Result<()> {
     match fault {
-        Fault::KillDataNode(node) => lane.hdfs.run(&["kill-dn", &node.to_string()]).map(drop),
+        Fault::KillDataNode(node) => kill(lane, "dn", &node.to_string()),
         Fault::HangDataNode(node) => lane.hdfs.run(&["hang-dn", &node.to_string()]).map(drop),
-        Fault::KillNameNode => lane.hdfs.run(&["kill-nn"]).map(drop),
-        Fault::FailOver => lane.hdfs.run(&["kill-nn", &lane.hdfs.active()?]).map(drop),
+        Fault::KillNameNode => kill(lane, "nn", "1"),
+        Fault::FailOver => kill(lane, "nn", &lane.active),
         Fault::SafeMode => enter_safe_mode(lane),
         Fault::KillWorker(worker) => lane.cluster.kill_worker(lane.workers[usize::from(worker)]),
     }
+}
+
+/// At once, and then until it is gone.
+fn kill(lane: &Lane, kind: &str, id: &str) -> Result<()> {
+    lane.hdfs.kill_now(&format!("{kind}{id}"))?;
+    lane.hdfs.run(&[&format!("kill-{kind}"), id]).map(drop)
 }
 
 /// The command takes seconds to start. The workers are held meanwhile, so that the job is not over before it has an effect.
@@ -137,7 +143,7 @@ fn mend(lane: &mut Lane, fault: Fault) -> Result<()> {
 
 /// Makes the one active that lives, and starts the other one as its standby.
 fn fail_over(lane: &Lane) -> Result<()> {
-    let is_alive = |id: &&str| lane.hdfs.run(&[&format!("resume-nn"), id]).is_ok();
+    let is_alive = |id: &&str| lane.hdfs.run(&["resume-nn", id]).is_ok();
     let alive = ["1", "2"].into_iter().find(is_alive).context("find the NameNode that lives")?;
     let dead = if alive == "1" { "2" } else { "1" };
     hearth_test_hdfs::until(Duration::from_secs(60), "the standby taking over", || {
