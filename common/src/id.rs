@@ -61,6 +61,11 @@ uuid_id!(
     WorkerId,
     "worker"
 );
+uuid_id!(
+    /// One master's claim to the staging of a job that it commits. Never reused, so that a directory with this name is that master's.
+    ClaimId,
+    "claim"
+);
 
 /// Position of a stage in its job. A stage reads only stages with smaller ids.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

@@ -24,7 +24,7 @@ pub use cause::{FailureCause, Place};
 pub use chain::{LinkEnd, LinkScan, LinkSpan, RecordStart};
 pub use compression::{FileCompression, InputCompression};
 pub use csv_options::{CsvOptions, Encoding, ExtraColumns, MissingColumns};
-pub use id::{AttemptId, IdError, JobId, StageId, TaskId, WorkerId};
+pub use id::{AttemptId, ClaimId, IdError, JobId, StageId, TaskId, WorkerId};
 pub use job::{
     Compression, InputFormat, InputSpec, JobError, JobSettings, JobSpec, JobState, OnError, OutputFormat, OutputMode,
     OutputSpec, Priority,

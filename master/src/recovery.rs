@@ -126,6 +126,9 @@ async fn carry_through(
     let Some(fs) = intent.staging().ok().map(|staging| storage.commit_fs(staging.destination())) else {
         return settled(failed(job, FailureCause::internal("the recorded output is not a path")));
     };
+    // The master before may live on, if this state is a copy of its own: it must find nothing any more where it left it.
+    let intent = &intent.clone().claimed();
+    store.record_intent(intent).await?;
     let error = match commit::roll_forward(&*fs, intent).await {
         Ok(()) => {
             let committed = Committed::Output(intent.output());
@@ -183,7 +186,7 @@ async fn discard(storage: &Storage, accepted: &AcceptedJob) {
 async fn discard_now(storage: &Storage, accepted: &AcceptedJob) {
     let Some(output) = &accepted.spec.output else { return };
     let removed = match Staging::of(accepted.id, &output.path) {
-        Ok(staging) => commit::clean_up(&*storage.commit_fs(staging.destination()), &staging).await,
+        Ok(staging) => commit::fence(&*storage.commit_fs(staging.destination()), &staging).await,
         Err(error) => Err(error),
     };
     if let Err(error) = removed {

@@ -88,7 +88,7 @@ impl Cluster {
         let mut cluster = Self::start(options)?;
         let result = catch_unwind(AssertUnwindSafe(|| test(&mut cluster)));
         if !matches!(result, Ok(Ok(()))) {
-            cluster.show_logs();
+            show(&cluster.log_tails());
         }
         result.unwrap_or_else(|panic| resume_unwind(panic))
     }
@@ -102,7 +102,7 @@ impl Cluster {
         let config = directory.path().join("master.toml");
         std::fs::write(&config, &options.master_config)?;
         let any = "127.0.0.1:0";
-        let (master, rpc, http) = start_master(directory.path(), (any, any), &options.environment)?;
+        let (master, rpc, http) = start_master("master", directory.path(), (any, any), &options.environment)?;
         let workers = options.workers;
         let mut cluster = Self { options, master, workers: Vec::new(), rpc, http, directory };
         for _ in 0..workers {
@@ -133,8 +133,29 @@ impl Cluster {
     /// # Errors
     /// It does not become ready.
     pub fn start_master_again(&mut self) -> Result<()> {
-        (self.master, _, _) = start_master(self.directory.path(), (&self.rpc, &self.http), &self.options.environment)?;
+        let addresses = (self.rpc.as_str(), self.http.as_str());
+        (self.master, _, _) = start_master("master", self.directory.path(), addresses, &self.options.environment)?;
         Ok(())
+    }
+
+    /// Sends a signal to the master.
+    ///
+    /// # Errors
+    /// It is gone.
+    pub fn signal_master(&self, signal: Signal) -> Result<()> {
+        self.master.signal(signal)
+    }
+
+    /// Starts a second master, on a copy of the state of the first one and on ports of its own.
+    ///
+    /// # Errors
+    /// It does not become ready.
+    pub fn start_second_master(&self) -> Result<Process> {
+        let (from, to) = (self.directory().join("state"), self.directory().join("second-state"));
+        let copied = Command::new("cp").arg("-r").args([&from, &to]).status()?;
+        anyhow::ensure!(copied.success(), "copy {} to {}", from.display(), to.display());
+        let any = "127.0.0.1:0";
+        Ok(start_master("second", self.directory(), (any, any), &self.options.environment)?.0)
     }
 
     /// Sends a signal to the master and waits for its end.
@@ -320,25 +341,31 @@ impl Cluster {
         crate::http::http_get(&self.http, path)?.json()
     }
 
-    #[expect(clippy::print_stderr, reason = "the test runner shows it beside the failure")]
-    fn show_logs(&self) {
-        eprintln!("{}", self.master.log_tails());
-        for worker in &self.workers {
-            eprintln!("{}", worker.process.log_tails());
-        }
+    /// The last lines of the logs of all processes.
+    #[must_use]
+    pub fn log_tails(&self) -> String {
+        let workers = self.workers.iter().map(|worker| worker.process.log_tails());
+        std::iter::once(self.master.log_tails()).chain(workers).collect::<Vec<_>>().join("\n")
     }
 }
 
-/// Starts a master on the state and the configuration in `directory`; answers with its two addresses too.
+#[expect(clippy::print_stderr, reason = "the test runner shows it beside the failure")]
+fn show(logs: &str) {
+    eprintln!("{logs}");
+}
+
+/// Starts a master on its state in `directory` and the configuration there; answers with its two addresses too.
 fn start_master(
+    name: &str,
     directory: &Path,
     (rpc, http): (&str, &str),
     environment: &[(String, String)],
 ) -> Result<(Process, String, String)> {
+    let state = if name == "master" { "state" } else { "second-state" };
     let mut command = Command::new(hearth_binary()?);
-    command.args(["master", "--rpc", rpc, "--http", http]).arg("--state-dir").arg(directory.join("state"));
+    command.args(["master", "--rpc", rpc, "--http", http]).arg("--state-dir").arg(directory.join(state));
     command.arg("--config").arg(directory.join("master.toml")).envs(environment.iter().cloned());
-    let mut master = Process::start("master", &mut command, directory)?;
+    let mut master = Process::start(name, &mut command, directory)?;
     let ready = master.wait_for_line("hearth master ready", Deadline::after_seconds(READY_SECONDS_MAX))?;
     let (rpc, http) = (field(&ready, "rpc")?, field(&ready, "http")?);
     Ok((master, rpc, http))

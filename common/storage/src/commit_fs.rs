@@ -58,6 +58,12 @@ pub trait CommitFs: Send + Sync + std::fmt::Debug {
     /// Makes a directory and those above it.
     async fn create_dir_all(&self, directory: &Location) -> Result<(), StorageError>;
 
+    /// Makes one directory; [`StorageError::Missing`] where the one above it is missing. One that exists is fine.
+    async fn create_dir(&self, directory: &Location) -> Result<(), StorageError>;
+
+    /// The names in a directory, in no order; one that is missing has none.
+    async fn names(&self, directory: &Location) -> Result<Vec<String>, StorageError>;
+
     /// Renames a file or directory in one step; [`StorageError::Exists`] where something stands under the new name.
     async fn rename_no_replace(&self, from: &Location, to: &Location) -> Result<(), StorageError>;
 
@@ -121,6 +127,28 @@ impl CommitFs for LocalCommitFs {
 
     async fn create_dir_all(&self, directory: &Location) -> Result<(), StorageError> {
         blocking(directory, |path| retry_create(&path)).await
+    }
+
+    async fn create_dir(&self, directory: &Location) -> Result<(), StorageError> {
+        blocking(directory, |path| match std::fs::create_dir(&path) {
+            Ok(()) => Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
+            Err(error) => Err(StorageError::from_io("make directory", display(&path), error)),
+        })
+        .await
+    }
+
+    async fn names(&self, directory: &Location) -> Result<Vec<String>, StorageError> {
+        blocking(directory, |path| {
+            let failed = |error| StorageError::from_io("list", display(&path), error);
+            let entries = match std::fs::read_dir(&path) {
+                Ok(entries) => entries,
+                Err(error) if is_absent(&error) => return Ok(Vec::new()),
+                Err(error) => return Err(failed(error)),
+            };
+            entries.map(|entry| Ok(entry.map_err(failed)?.file_name().to_string_lossy().into_owned())).collect()
+        })
+        .await
     }
 
     async fn rename_no_replace(&self, from: &Location, to: &Location) -> Result<(), StorageError> {

@@ -43,6 +43,12 @@ pub(crate) enum CommitError {
         /// The difference.
         problem: String,
     },
+    /// The staging is not there under any name that this master knows.
+    #[error("staging {directory} is gone: another master has taken the job over, or somebody removed it")]
+    TakenOver {
+        /// The directory.
+        directory: String,
+    },
     /// The file system.
     #[error(transparent)]
     Storage(#[from] StorageError),
@@ -66,7 +72,9 @@ impl CommitError {
             Self::Exists { .. } | Self::NotADirectory { .. } | Self::Root { .. } | Self::OverInput { .. } => {
                 FailureCause::task(self.to_string())
             }
-            Self::Report(_) | Self::Mismatch { .. } => FailureCause::internal(self.to_string()),
+            Self::Report(_) | Self::Mismatch { .. } | Self::TakenOver { .. } => {
+                FailureCause::internal(self.to_string())
+            }
         }
     }
 }

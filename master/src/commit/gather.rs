@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 
-use hearth_storage::{CommitFs, StorageError};
+use hearth_storage::{CommitFs, Location, StorageError};
 
 use super::at_once::for_each;
 use super::intent::SUCCESS;
@@ -16,8 +16,8 @@ pub(super) type Joined = BTreeSet<String>;
 pub(super) async fn gather(fs: &dyn CommitFs, intent: &CommitIntent, joined: &Joined) -> Result<(), CommitError> {
     let staging = intent.staging()?;
     let (staging, data) = (&staging, &staging.data());
-    let directories = intent.directories().into_iter().map(|directory| data.join(directory)).collect();
-    for_each(directories, |directory| async move { Ok(fs.create_dir_all(&directory).await?) }).await?;
+    let directories = intent.directories().into_iter().map(str::to_owned).collect();
+    for_each(directories, |directory: String| async move { make_below(fs, data, &directory).await }).await?;
     let files = intent.all_files().filter(|file| !joined.contains(&file.target)).cloned().collect();
     for_each(files, |file| async move { move_winner(fs, staging, &file).await }).await?;
     compare(fs, intent, joined).await?;
@@ -27,6 +27,16 @@ pub(super) async fn gather(fs: &dyn CommitFs, intent: &CommitIntent, joined: &Jo
     }
     fs.sync_dir(&staging.data()).await?;
     Ok(fs.sync_dir(&staging.root()).await?)
+}
+
+/// Makes directories below one that must exist.
+async fn make_below(fs: &dyn CommitFs, directory: &Location, below: &str) -> Result<(), CommitError> {
+    let mut directory = directory.clone();
+    for name in below.split('/') {
+        directory = directory.join(name);
+        fs.create_dir(&directory).await?;
+    }
+    Ok(())
 }
 
 /// The names carry ids that nobody else uses: whatever stands under the target is this winner.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use hearth_common::{InputRecords, JobId, OutputFile, OutputMode, OutputSpec, OutputStatus, RejectsFile};
+use hearth_common::{ClaimId, InputRecords, JobId, OutputFile, OutputMode, OutputSpec, OutputStatus, RejectsFile};
 use serde::{Deserialize, Serialize};
 
 use super::{CommitError, Staging};
@@ -28,6 +28,9 @@ pub(crate) struct CommitIntent {
     pub rejects: Option<IntendedFile>,
     /// What became of the records of the inputs.
     pub inputs: Vec<InputRecords>,
+    /// The claims to the staging, of which the last one holds; the others are of masters before.
+    #[serde(default)]
+    pub claims: Vec<ClaimId>,
 }
 
 /// One file of a commit.
@@ -80,7 +83,14 @@ impl CommitIntent {
             files,
             rejects: None,
             inputs: Vec::new(),
+            claims: Vec::new(),
         })
+    }
+
+    /// The same, claimed anew: to be recorded before it is carried out.
+    pub(crate) fn claimed(mut self) -> Self {
+        self.claims.push(ClaimId::generate());
+        self
     }
 
     /// Adds the rejects of the winners, which stand in one staged file.
@@ -97,7 +107,7 @@ impl CommitIntent {
 
     /// Where the files are now.
     pub(crate) fn staging(&self) -> Result<Staging, CommitError> {
-        Staging::of(self.job, &self.destination)
+        Ok(Staging::of(self.job, &self.destination)?.claimed(&self.claims))
     }
 
     /// The directories below the output directory that files go to, without the output directory itself.

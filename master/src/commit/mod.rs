@@ -1,11 +1,12 @@
 //! Making a job's output visible: all or nothing, exactly once. The only module that renames anything into a destination.
 //!
-//! The protocol: the winners' rejects are gathered in one more file of `attempts/`, winners are recorded as a [`CommitIntent`],
-//! moved from `attempts/` to `data/`, compared with the record, sealed with `_SUCCESS`, and published by one rename of the
+//! The protocol: the winners' rejects are gathered in one more file of `attempts/`, winners are recorded as a [`CommitIntent`], the
+//! staging gets a name that only this master knows, winners are moved from `attempts/` to `data/`, compared with the record, sealed with `_SUCCESS`, and published by one rename of the
 //! directory (`append`: by one rename per file). Every step looks before it acts, so that [`roll_forward`] can be called again
 //! after a crash at any point. It must not decide which attempt won.
 
 mod at_once;
+mod claim;
 mod destination;
 mod error;
 mod gather;
@@ -21,6 +22,7 @@ use hearth_storage::{CommitFs, Storage};
 
 use crate::event_loop::wall_ms;
 
+pub(crate) use claim::fence;
 pub(crate) use destination::{check_destination, finds_input_below};
 pub(crate) use error::CommitError;
 pub(crate) use intent::{CommitIntent, IntendedFile};
@@ -30,11 +32,10 @@ pub(crate) use staging::Staging;
 const TRIES_MAX: u32 = 6;
 const BACKOFF: Backoff = Backoff { first: Duration::from_millis(100), max: Duration::from_secs(5) };
 
-/// Makes `data/`, before the intent is recorded: from then on, a missing `data/` means that it was published.
+/// Makes the names in the staging durable, before the intent is recorded: from then on, a missing `data/` means that it was
+/// published.
 pub(crate) async fn begin(fs: &dyn CommitFs, intent: &CommitIntent) -> Result<(), CommitError> {
-    let staging = intent.staging()?;
-    fs.create_dir_all(&staging.data()).await?;
-    Ok(fs.sync_dir(&staging.root()).await?)
+    Ok(fs.sync_dir(&intent.staging()?.unclaimed().root()).await?)
 }
 
 /// Gathers the rejects of the winners in one more file of `attempts/`, before the intent is recorded: until then nothing of
@@ -47,7 +48,7 @@ pub(crate) async fn add_rejects(
     if winners.is_empty() {
         return Ok(());
     }
-    let attempts = intent.staging().map_err(CommitError::into_cause)?.attempts().url();
+    let attempts = intent.staging().map_err(CommitError::into_cause)?.unclaimed().attempts().url();
     // A try that a killed master made may have left one, and nothing is ever written over.
     let now_ms = wall_ms();
     let target = format!("rejects-{}-{now_ms}.parquet", intent.job);
@@ -69,7 +70,7 @@ pub(crate) async fn roll_forward(fs: &dyn CommitFs, intent: &CommitIntent) -> Re
                 tracing::warn!(job = %intent.job, tries, %error, "commit met storage trouble and is tried again");
                 tokio::time::sleep(BACKOFF.delay_after(tries)).await;
             }
-            Err(error) => return Err(error),
+            Err(error) => return Err(claim::explain(fs, intent, error).await),
             Ok(()) => break,
         }
     }
@@ -84,12 +85,19 @@ async fn advance(fs: &dyn CommitFs, intent: &CommitIntent) -> Result<(), CommitE
     match intent.mode {
         OutputMode::Error | OutputMode::Overwrite => {
             if !publish::is_published(fs, intent).await? {
+                claim::take(fs, intent).await?;
                 gather::gather(fs, intent, &gather::Joined::new()).await?;
                 publish::publish_directory(fs, intent).await?;
             }
         }
         OutputMode::Append => {
+            let taken = claim::take(fs, intent).await;
             let joined = gather::find_joined(fs, intent).await?;
+            // An older master removes the staging when everything is joined.
+            match taken {
+                Err(CommitError::TakenOver { .. }) if joined.len() == intent.all_files().count() => return Ok(()),
+                taken => taken?,
+            }
             gather::gather(fs, intent, &joined).await?;
             publish::join_files(fs, intent, &joined).await?;
         }
@@ -101,19 +109,23 @@ async fn advance(fs: &dyn CommitFs, intent: &CommitIntent) -> Result<(), CommitE
 pub(crate) async fn roll_back(fs: &dyn CommitFs, intent: &CommitIntent) -> Result<(), CommitError> {
     match intent.mode {
         OutputMode::Error => Ok(()),
-        OutputMode::Overwrite => publish::put_back(fs, intent).await,
+        OutputMode::Overwrite => publish::put_back(fs, &intent.staging()?).await,
         OutputMode::Append => publish::leave_files(fs, intent).await,
     }
 }
 
-/// Makes the directory that attempts write to, early enough that an unwritable destination fails the job before any work.
+/// Makes the staging, early enough that an unwritable destination fails the job before any work. Nothing makes it a second time.
 pub(crate) async fn prepare(fs: &dyn CommitFs, staging: &Staging) -> Result<(), CommitError> {
-    Ok(fs.create_dir_all(&staging.attempts()).await?)
+    fs.create_dir_all(&staging.attempts()).await?;
+    Ok(fs.create_dir(&staging.data()).await?)
 }
 
-/// Removes the staging of a job whose output is visible, or never will be.
+/// Removes the staging of a job whose output is visible, or never will be, under every name that this master knows.
 pub(crate) async fn clean_up(fs: &dyn CommitFs, staging: &Staging) -> Result<(), CommitError> {
     fs.remove_dir_all(&staging.root()).await?;
+    for root in staging.earlier_roots() {
+        fs.remove_dir_all(&root).await?;
+    }
     Ok(fs.remove_empty_dir(&staging.shared_root()).await?)
 }
 

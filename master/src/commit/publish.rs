@@ -84,8 +84,7 @@ async fn move_aside(fs: &dyn CommitFs, staging: &Staging, round: u32) -> Result<
 }
 
 /// Puts an old output back that was moved aside by an overwrite which then failed.
-pub(super) async fn put_back(fs: &dyn CommitFs, intent: &CommitIntent) -> Result<(), CommitError> {
-    let staging = intent.staging()?;
+pub(super) async fn put_back(fs: &dyn CommitFs, staging: &Staging) -> Result<(), CommitError> {
     if fs.kind(staging.destination()).await?.is_some() {
         return Ok(());
     }

@@ -1,6 +1,7 @@
 //! The commit under crashes: a crash before or after every single step, then a replay, for every mode and both ways to swap.
 
 mod crash_fs;
+mod two_masters;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -37,9 +38,11 @@ impl Scene {
             bytes: 7,
         });
         let inputs = vec![InputRecords { input: "actions".to_owned(), records: 32, used: 30, rejected: 2 }];
-        let intent = CommitIntent { job: JOB, destination: destination.url(), mode, files, rejects, inputs };
-        let scene = Self { root, intent };
+        let intent =
+            CommitIntent { job: JOB, destination: destination.url(), mode, files, rejects, inputs, claims: Vec::new() };
+        let mut scene = Self { root, intent };
         let staging = scene.intent.staging().unwrap();
+        std::fs::create_dir_all(staging.data().local_path().unwrap()).unwrap();
         for file in scene.intent.all_files() {
             write(
                 staging.attempts().join(&file.staged).local_path().unwrap(),
@@ -47,6 +50,7 @@ impl Scene {
             );
         }
         write(staging.attempts().join("loser").local_path().unwrap(), b"a loser's file");
+        scene.intent = scene.intent.claimed();
         if has_old {
             write(destination.join("part-old").local_path().unwrap(), b"old");
             write(destination.join("day=1/part-old").local_path().unwrap(), b"old");
@@ -222,13 +226,14 @@ async fn an_output_that_exists_is_never_touched() {
 async fn what_was_not_recorded_is_not_published() {
     for (name, content) in [("data/part-99999-x.parquet", "stranger"), ("attempts/attempt-1", "wrong size")] {
         let scene = Scene::new(OutputMode::Error, false);
-        write(scene.intent.staging().unwrap().root().join(name).local_path().unwrap(), content.as_bytes());
+        write(scene.intent.staging().unwrap().unclaimed().root().join(name).local_path().unwrap(), content.as_bytes());
         let error = commit_all(&LocalCommitFs, &scene.intent).await.unwrap_err();
         assert!(matches!(error, CommitError::Mismatch { .. }), "{name}: {error}");
         assert_eq!(scene.visible(), BTreeMap::new());
     }
     let scene = Scene::new(OutputMode::Error, false);
-    std::fs::remove_file(scene.intent.staging().unwrap().attempts().join("attempt-2").local_path().unwrap()).unwrap();
+    let attempts = scene.intent.staging().unwrap().unclaimed().attempts();
+    std::fs::remove_file(attempts.join("attempt-2").local_path().unwrap()).unwrap();
     let error = commit_all(&LocalCommitFs, &scene.intent).await.unwrap_err();
     assert!(error.to_string().contains("`attempt-2` is missing"), "{error}");
 }

@@ -40,7 +40,8 @@ pub(crate) struct CommitOrder {
 }
 
 pub(super) async fn commit_output(services: &Services, order: CommitOrder) {
-    let CommitOrder { mut intent, rejects } = order;
+    let CommitOrder { intent, rejects } = order;
+    let mut intent = intent.claimed();
     let job = intent.job;
     let Ok(staging) = intent.staging() else { return };
     let storage = services.storage_for(job);
@@ -115,11 +116,25 @@ async fn give_up(fs: &dyn CommitFs, store: &Store, intent: &CommitIntent, error:
         return End::Stuck(error.into_cause());
     }
     match store.withdraw_intent(job).await {
-        Ok(()) => End::Failed(error.into_cause()),
+        Ok(()) => {
+            discard(fs, intent).await;
+            End::Failed(error.into_cause())
+        }
         Err(record) => {
             tracing::error!(%job, error = %record, "commit failed and could not be withdrawn from the store");
             End::Stuck(error.into_cause())
         }
+    }
+}
+
+/// The job's end removes what it knows of: the staging as it was before it was claimed.
+async fn discard(fs: &dyn CommitFs, intent: &CommitIntent) {
+    let removed = match intent.staging() {
+        Ok(staging) => commit::clean_up(fs, &staging).await,
+        Err(error) => Err(error),
+    };
+    if let Err(error) = removed {
+        tracing::warn!(job = %intent.job, %error, "could not remove a staging directory");
     }
 }
 

@@ -55,6 +55,7 @@ impl Scene {
         let intent = CommitIntent::new(JOB, accepted.spec.output.as_ref().unwrap(), &[file]).unwrap();
         let attempts = intent.staging().unwrap().attempts();
         std::fs::create_dir_all(attempts.local_path().unwrap()).unwrap();
+        std::fs::create_dir(intent.staging().unwrap().data().local_path().unwrap()).unwrap();
         std::fs::write(attempts.join("attempt").local_path().unwrap(), "rows").unwrap();
         Self { root, store, accepted, intent }
     }

@@ -62,6 +62,7 @@ fn misplaced(error: &CommitError) -> Status {
         | CommitError::OverInput { .. }
         | CommitError::Report(_)
         | CommitError::Mismatch { .. }
+        | CommitError::TakenOver { .. }
         | CommitError::Storage(_) => Status::invalid_argument(text),
     }
 }

@@ -51,6 +51,7 @@ fn intent(id: u128) -> CommitIntent {
         files: vec![IntendedFile { staged: "s".to_owned(), target: "t".to_owned(), rows: 1, bytes: 2 }],
         rejects: None,
         inputs: vec![],
+        claims: vec![],
     }
 }
 

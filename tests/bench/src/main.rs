@@ -15,8 +15,9 @@ mod table;
 mod texts;
 mod tpch;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use clap::{Parser, Subcommand};
+use hearth_tests::hdfs_faults::{self, Schedule};
 use scenario::Scenario;
 
 /// Rows of user actions.
@@ -63,6 +64,16 @@ enum Workload {
     Stages,
     /// The main job from HDFS to HDFS, beside the same job on local files.
     Hdfs,
+    /// A job from HDFS to HDFS while seeded faults strike. Fails with the seeds that gave a wrong result, an unclear error or a
+    /// hang: `hdfs-faults --first-seed 17 --seeds 1` repeats one.
+    HdfsFaults {
+        /// How many.
+        #[arg(long, default_value_t = 100)]
+        seeds: u64,
+        /// The first one.
+        #[arg(long, default_value_t = 0)]
+        first_seed: u64,
+    },
     /// All 22 TPC-H queries.
     Tpch,
     /// Everything above.
@@ -82,6 +93,13 @@ fn main() -> Result<()> {
         }
         Workload::Hdfs => {
             print(&hdfs::run(arguments.rows.unwrap_or(ACTIONS), arguments.rounds)?);
+            return Ok(());
+        }
+        Workload::HdfsFaults { seeds, first_seed } => {
+            let schedules: Vec<Schedule> = (first_seed..first_seed + seeds).map(Schedule::draw).collect();
+            let report = hdfs_faults::run(&schedules, print)?;
+            print(&report.told());
+            ensure!(report.failures().is_empty(), "{} schedules failed", report.failures().len());
             return Ok(());
         }
         Workload::All => vec![
@@ -118,7 +136,12 @@ fn run(workload: &Workload, arguments: &Arguments, peers: &peers::Peers) -> Resu
         Workload::Wide => Scenario::wide(rows(1_200_000)),
         Workload::Typed => Scenario::typed(rows(15_000_000)),
         Workload::Adversarial => return scenario::run_adversarial(rows(200), arguments.rounds, peers),
-        Workload::Tpch | Workload::All | Workload::Stages | Workload::Hdfs | Workload::Plain(_) => {
+        Workload::Tpch
+        | Workload::All
+        | Workload::Stages
+        | Workload::Hdfs
+        | Workload::HdfsFaults { .. }
+        | Workload::Plain(_) => {
             return tpch::run(&arguments.scales, arguments.rounds, peers);
         }
     };

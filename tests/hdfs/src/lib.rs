@@ -25,8 +25,9 @@ pub enum Shape {
 pub struct Cluster {
     directory: PathBuf,
     guard: Child,
+    shape: Shape,
     url: String,
-    http: String,
+    https: [String; 2],
 }
 
 impl Cluster {
@@ -41,12 +42,12 @@ impl Cluster {
         let directory = std::env::temp_dir().join(name);
         let guard = script(&directory, &["guard"]).stdin(Stdio::piped()).stdout(Stdio::null()).spawn();
         let guard = guard.context("start the guard of the test cluster")?;
-        let mut cluster = Self { directory, guard, url: String::new(), http: String::new() };
+        let mut cluster = Self { directory, guard, shape, url: String::new(), https: Default::default() };
         let verb = if shape == Shape::Pair { "start-ha" } else { "start" };
         let output = cluster.run(&[verb, "2"])?;
         let find = |name: &str| output.lines().find_map(|line| line.strip_prefix(name)).context("read its addresses");
         find("URL=")?.clone_into(&mut cluster.url);
-        cluster.http = format!("127.0.0.1:{}", find("NN1_HTTP=")?);
+        cluster.https = [find("NN1_HTTP=")?, find("NN2_HTTP=")?].map(|port| format!("127.0.0.1:{port}"));
         Ok(cluster)
     }
 
@@ -59,7 +60,23 @@ impl Cluster {
     /// `host:port` where the first `NameNode` answers over HTTP.
     #[must_use]
     pub fn http(&self) -> &str {
-        &self.http
+        &self.https[0]
+    }
+
+    /// `host:port` where the active `NameNode` answers over HTTP, which is another one after a failover.
+    ///
+    /// # Errors
+    /// None of them is active.
+    pub fn http_of_active(&self) -> Result<&str> {
+        Ok(if self.active()? == "2" { &self.https[1] } else { &self.https[0] })
+    }
+
+    /// Which `NameNode` is the active one: `1` or `2`.
+    ///
+    /// # Errors
+    /// None of them is.
+    pub fn active(&self) -> Result<String> {
+        self.run(&["active"]).map(|active| active.trim().to_owned())
     }
 
     /// What to set `HADOOP_CONF_DIR` to.
@@ -82,6 +99,20 @@ impl Cluster {
             String::from_utf8_lossy(&output.stderr)
         );
         Ok(said)
+    }
+
+    /// Sends SIGKILL to a server, such as `nn1`, and does not wait for its end: faster than the script, and [`Cluster::run`] with
+    /// `kill-nn` waits.
+    ///
+    /// # Errors
+    /// It does not run.
+    pub fn kill_now(&self, server: &str) -> Result<()> {
+        let process = std::fs::read_to_string(self.directory.join("pids").join(server))?;
+        let process = process.trim();
+        let command = std::fs::read_to_string(format!("/proc/{process}/cmdline"))?;
+        ensure!(command.contains(&*self.directory.to_string_lossy()), "{server} does not run");
+        ensure!(Command::new("kill").args(["-KILL", process]).status()?.success(), "{server} does not run");
+        Ok(())
     }
 
     /// The bytes of a file, as Hadoop's own shell reads them.
@@ -117,6 +148,9 @@ impl Cluster {
                     self.run(&[&format!("start-{kind}"), id])?;
                 }
             }
+        }
+        if self.shape == Shape::Pair && self.active().is_err() {
+            until(Duration::from_secs(60), "an active NameNode", || self.run(&["transition", "1"]).is_ok())?;
         }
         // The shell that leaves safe mode takes seconds to start.
         let is_safe = || self.run(&["state"]).map_or(true, |state| !state.contains("\"Operational\""));

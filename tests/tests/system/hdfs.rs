@@ -2,7 +2,7 @@
 
 use anyhow::{Result, ensure};
 use hearth_tests::data::UserActions;
-use hearth_tests::{Cluster, ClusterOptions, JobFile, run_hearth};
+use hearth_tests::{Cluster, ClusterOptions, JobFile, check_counted_actions, run_hearth};
 
 use crate::common::{MAIN_QUERY, number, small_answer};
 use crate::hdfs_fixture::{Hdfs, check, check_with};
@@ -33,6 +33,17 @@ fn the_main_job_in_every_mode() -> Result<()> {
         let mut twice = small_answer()?.clone();
         twice.rows.extend(small_answer()?.rows.clone());
         hdfs.check_output("more", &twice)
+    })
+}
+
+/// Bytes by Hadoop's own shell, content by pyarrow, which also counts the actions itself.
+#[test]
+fn readers_of_others_find_the_right_rows() -> Result<()> {
+    check("readers", |hdfs, cluster| {
+        let status = cluster.run_job(&small_job(hdfs, "out", &[])?)?;
+        let rows = check_counted_actions(&UserActions::SMALL.directory()?, &hdfs.copy("out")?)?;
+        assert_eq!(rows, number(&status, "/output/rows"));
+        hdfs.check_output("out", small_answer()?)
     })
 }
 

@@ -29,7 +29,7 @@ fn job(hdfs: &Hdfs, mode: &str) -> Result<JobFile> {
 
 impl Moment {
     fn has_come(self, hdfs: &Hdfs, job: &str) -> Result<bool> {
-        let staged = || anyhow::Ok(hdfs.names(&format!(".hearth-staging/{job}/data"))?.unwrap_or_default());
+        let staged = || hdfs.gathered(job);
         Ok(match self {
             Self::Moved(files) => staged()?.len() >= files,
             Self::Sealed => staged()?.iter().any(|name| name == "_SUCCESS"),

@@ -116,12 +116,17 @@ impl Hdfs {
         self.run(&["fs", "-ls", "-R", &self.home])
     }
 
+    /// A local copy of an output, read with Hadoop's own shell, which compares checksums.
+    pub(crate) fn copy(&self, name: &str) -> Result<PathBuf> {
+        let copy = tempfile::tempdir_in(self.local.path())?.keep();
+        let (from, to) = (format!("{}/{name}", self.home), copy.to_string_lossy().into_owned());
+        self.run(&["fs", "-get", &from, &to])?;
+        Ok(copy.join(name))
+    }
+
     /// The rows of a committed output, read back with Hadoop's own shell.
     pub(crate) fn rows(&self, name: &str) -> Result<Rows> {
-        let copy = tempfile::tempdir_in(self.local.path())?;
-        let (from, to) = (format!("{}/{name}", self.home), copy.path().to_string_lossy().into_owned());
-        self.run(&["fs", "-get", &from, &to])?;
-        let output = copy.path().join(name);
+        let output = self.copy(name)?;
         ensure!(output.join("_SUCCESS").is_file(), "{name} has no _SUCCESS: {}", self.list()?);
         read_parquet_dir(&output)
     }
@@ -141,7 +146,24 @@ impl Hdfs {
     /// The output `out` holds files of this job, and the job's staging is gone.
     pub(crate) fn is_published(&self, job: &str) -> Result<bool> {
         let is_there = self.names("out")?.unwrap_or_default().iter().any(|name| name.contains(job));
-        Ok(is_there && self.names(&format!(".hearth-staging/{job}"))?.is_none())
+        Ok(is_there && self.staging(job)?.is_none())
+    }
+
+    /// The staging directory of a job, if it has one: its name changes when the commit begins.
+    fn staging(&self, job: &str) -> Result<Option<String>> {
+        let names = self.names(".hearth-staging")?.unwrap_or_default();
+        Ok(names.into_iter().find(|name| name.starts_with(job)).map(|name| format!(".hearth-staging/{name}")))
+    }
+
+    /// Names in the directory in which a job's commit gathers its files.
+    pub(crate) fn gathered(&self, job: &str) -> Result<Vec<String>> {
+        let Some(staging) = self.staging(job)? else { return Ok(Vec::new()) };
+        Ok(self.names(&format!("{staging}/data"))?.unwrap_or_default())
+    }
+
+    /// `host:port` of the NameNode.
+    pub(crate) fn authority(&self) -> &str {
+        self.cluster.url().trim_start_matches("hdfs://")
     }
 
     /// Removes a directory of the test's, with Hadoop's own shell.

@@ -27,9 +27,15 @@ mod hdfs_commit;
 #[cfg(test)]
 mod hdfs_failures;
 #[cfg(test)]
+mod hdfs_faults;
+#[cfg(test)]
 mod hdfs_fixture;
 #[cfg(test)]
 mod hdfs_fs;
+#[cfg(test)]
+mod hdfs_proxy;
+#[cfg(test)]
+mod hdfs_takeover;
 #[cfg(test)]
 mod http;
 #[cfg(test)]

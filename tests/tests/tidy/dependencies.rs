@@ -36,7 +36,7 @@ const MAY_NAME: [(&str, &[&str]); 17] = [
     ),
     ("hearth-client", &["hearth-common", "hearth-proto"]),
     ("hearth", &["hearth-client", "hearth-common", "hearth-hdfs", "hearth-master", "hearth-proto", "hearth-worker"]),
-    ("hearth-tests", &[]),
+    ("hearth-tests", &["hearth-test-hdfs"]),
     ("hearth-test-hdfs", &[]),
     (
         "hearth-bench",

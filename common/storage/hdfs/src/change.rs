@@ -124,6 +124,10 @@ impl Hdfs {
                     Verdict::Vanished => {
                         return Err(action.refused(format!("both names were changed meanwhile ({error})")));
                     }
+                    // An answer, and the names say that it is about this try: it will be the same for the next one.
+                    Verdict::SendAgain if !error.is_namenode_trouble() => {
+                        return Err(self.blame(error, (from, to)).await);
+                    }
                     Verdict::SendAgain => {}
                 },
             }
@@ -169,6 +173,16 @@ impl Hdfs {
         self.ask(action, |client| async move { client.mkdirs(url.path(), DIRECTORY_PERMISSION, true).await }).await
     }
 
+    /// Makes one directory, unless it exists; the one above it must exist.
+    ///
+    /// # Errors
+    /// [`HdfsError::Missing`] for the directory above; [`HdfsError::Exists`] or [`HdfsError::NotDirectory`] where a file is in the way.
+    pub async fn ensure_directory(&self, url: &HdfsUrl) -> Result<(), HdfsError> {
+        let action = Action { verb: "make directory", path: url };
+        // Carrying it out twice is the same as once.
+        self.ask(action, |client| async move { client.mkdirs(url.path(), DIRECTORY_PERMISSION, false).await }).await
+    }
+
     /// Makes one directory; the one above it must exist, and it must not.
     ///
     /// # Errors
@@ -201,13 +215,16 @@ impl Hdfs {
             match doubt.next_step(error, self)? {
                 NextStep::Send => {}
                 NextStep::Fail(error) => return Err(error),
-                NextStep::Look(_) => {
+                NextStep::Look(error) => {
                     let now = self.wait_quietly(|| self.entry(url)).await?;
                     add(&self.counters().settled_by_looking, 1);
                     tracing::info!(%url, still_there = now.is_some(), "the answer to a removal was lost; looked at the name");
                     // Another thing under the same name is not ours to remove: what was to be removed is gone.
                     if !now.is_some_and(|now| now.is_same_as(&before)) {
                         return Ok(Removed::Done);
+                    }
+                    if !error.is_namenode_trouble() {
+                        return Err(error);
                     }
                 }
             }

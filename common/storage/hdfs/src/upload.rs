@@ -159,7 +159,7 @@ impl Hdfs {
     /// Whether the `NameNode` takes changes: asks for one that changes nothing.
     async fn probe(&self, directory: &HdfsUrl) -> Result<(), HdfsError> {
         match self.entry(directory).await? {
-            Some(_) => self.make_directories(directory).await,
+            Some(_) => self.ensure_directory(directory).await,
             None => Ok(()),
         }
     }

@@ -86,6 +86,21 @@ impl CommitFs for HdfsCommitFs {
         wait(&hdfs, || hdfs.make_directories(url)).await
     }
 
+    async fn create_dir(&self, directory: &Location) -> Result<(), StorageError> {
+        let (hdfs, url) = self.open(directory)?;
+        wait(&hdfs, || hdfs.ensure_directory(url)).await
+    }
+
+    async fn names(&self, directory: &Location) -> Result<Vec<String>, StorageError> {
+        let (hdfs, url) = self.open(directory)?;
+        let entries = match wait(&hdfs, || hdfs.list_all(url, Depth::One, FILES_MAX)).await {
+            Err(StorageError::Missing { .. }) => Vec::new(),
+            listed => listed?,
+        };
+        let name = |entry: &Entry| entry.path.rsplit('/').next().unwrap_or_default().to_owned();
+        Ok(entries.iter().map(name).collect())
+    }
+
     async fn rename_no_replace(&self, from: &Location, to: &Location) -> Result<(), StorageError> {
         self.rename(from, to, Overwrite::Never).await
     }

@@ -4,6 +4,7 @@
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use async_trait::async_trait;
+use futures::future::BoxFuture;
 use hearth_storage::{CommitFs, EntryKind, Exchange, ListedFile, LocalCommitFs, Location, StorageError};
 
 /// How an old output is replaced.
@@ -20,6 +21,8 @@ pub(super) enum Swap {
 pub(super) enum When {
     Before,
     After,
+    /// After others did something, as when the process was stopped and resumed. It goes on after that.
+    Meanwhile,
 }
 
 #[derive(Debug)]
@@ -28,11 +31,39 @@ pub(super) struct CrashFs {
     steps_left: AtomicU32,
     when: When,
     has_crashed: AtomicBool,
+    meanwhile: Meanwhile,
+}
+
+/// What others do while the process is stopped.
+#[derive(Default)]
+struct Meanwhile(tokio::sync::Mutex<Option<BoxFuture<'static, ()>>>);
+
+impl std::fmt::Debug for Meanwhile {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Meanwhile")
+    }
 }
 
 impl CrashFs {
     pub(super) fn new(swap: Swap, steps: u32, when: When) -> Self {
-        Self { swap, steps_left: AtomicU32::new(steps), when, has_crashed: AtomicBool::new(false) }
+        Self {
+            swap,
+            steps_left: AtomicU32::new(steps),
+            when,
+            has_crashed: AtomicBool::new(false),
+            meanwhile: Meanwhile::default(),
+        }
+    }
+
+    /// One that stops before a step until others are done.
+    pub(super) fn stopping(swap: Swap, steps: u32, others: BoxFuture<'static, ()>) -> Self {
+        let meanwhile = Meanwhile(tokio::sync::Mutex::new(Some(others)));
+        Self { meanwhile, ..Self::new(swap, steps, When::Meanwhile) }
+    }
+
+    /// The others had their turn.
+    pub(super) async fn has_stopped(&self) -> bool {
+        self.meanwhile.0.lock().await.is_none()
     }
 
     /// One that never crashes.
@@ -52,6 +83,15 @@ impl CrashFs {
     async fn step<T>(&self, step: impl Future<Output = Result<T, StorageError>>) -> Result<T, StorageError> {
         self.alive()?;
         if self.steps_left.load(Ordering::Relaxed) == 0 {
+            if let When::Meanwhile = self.when {
+                // Whatever else is under way waits too.
+                let mut meanwhile = self.meanwhile.0.lock().await;
+                if let Some(others) = meanwhile.take() {
+                    others.await;
+                }
+                drop(meanwhile);
+                return step.await;
+            }
             self.has_crashed.store(true, Ordering::Relaxed);
             if let When::After = self.when {
                 step.await?;
@@ -87,6 +127,15 @@ impl CommitFs for CrashFs {
 
     async fn create_dir_all(&self, directory: &Location) -> Result<(), StorageError> {
         self.step(LocalCommitFs.create_dir_all(directory)).await
+    }
+
+    async fn create_dir(&self, directory: &Location) -> Result<(), StorageError> {
+        self.step(LocalCommitFs.create_dir(directory)).await
+    }
+
+    async fn names(&self, directory: &Location) -> Result<Vec<String>, StorageError> {
+        self.alive()?;
+        LocalCommitFs.names(directory).await
     }
 
     async fn rename_no_replace(&self, from: &Location, to: &Location) -> Result<(), StorageError> {

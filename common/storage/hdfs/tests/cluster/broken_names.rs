@@ -59,6 +59,30 @@ fn a_lost_answer_does_not_hide_that_the_name_was_taken() {
     });
 }
 
+/// It is refused each time: sending it again does not help.
+#[test]
+fn a_lost_answer_does_not_hide_a_refusal() {
+    check("refused", |f| async move {
+        for lost in [Lose::Answer, Lose::Request] {
+            let (proxy, hdfs) = behind(&f);
+            let from = f.write("from", &pattern(5)).await;
+            proxy.lose("rename2", lost);
+            let nowhere = f.at("nowhere/to");
+            let into_nowhere = hdfs.rename(&from, &nowhere, Overwrite::Never);
+            let refused = tokio::time::timeout(Duration::from_secs(60), into_nowhere).await;
+            assert_eq!(name_of(refused.expect("an answer in time")), "missing");
+            f.hdfs.remove(&from, Depth::One).await.unwrap();
+            let directory = f.at("directory");
+            f.hdfs.make_directory(&directory).await.unwrap();
+            f.write("directory/file", &pattern(5)).await;
+            proxy.lose("delete", lost);
+            let refused = tokio::time::timeout(Duration::from_secs(60), hdfs.remove(&directory, Depth::One)).await;
+            assert_eq!(name_of(refused.expect("an answer in time")), "not_empty");
+            f.hdfs.remove(&directory, Depth::All).await.unwrap();
+        }
+    });
+}
+
 #[test]
 fn a_removal_whose_answer_is_lost_is_settled_by_looking() {
     check("lost removals", |f| async move {
