@@ -208,6 +208,50 @@ async fn pages_are_newest_first_and_survive_a_restart() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn keys_outlive_the_history_of_their_jobs() {
+    let root = tempfile::tempdir().unwrap();
+    let config = || MasterConfig { jobs_kept_max: 1, ..config(&root) };
+    let mut master = RunningMaster::start(config()).await.unwrap();
+    let mut ids = Vec::new();
+    for number in 0..3 {
+        let mut client = JobServiceClient::new(channel(&master).await);
+        let spec = waiting_job(&root, &format!("job {number}"));
+        let id = client.submit(submission(&format!("key {number}"), &spec)).await.unwrap().into_inner().job_id;
+        client.cancel_job(of(&id)).await.unwrap();
+        follow(&mut client, &id, |_| false).await;
+        ids.push(id);
+        master.stop().await;
+        master = RunningMaster::start(config()).await.unwrap();
+    }
+    let mut client = JobServiceClient::new(channel(&master).await);
+    let listed = client.list_jobs(wire::ListJobsRequest::default()).await.unwrap().into_inner().jobs;
+    assert_eq!(listed.iter().map(|job| &job.id).collect::<Vec<_>>(), [&ids[2]], "one ended job is kept");
+    for (number, id) in ids.iter().enumerate() {
+        let spec = waiting_job(&root, &format!("job {number}"));
+        let again = client.submit(submission(&format!("key {number}"), &spec)).await.unwrap().into_inner();
+        assert!(again.existed && again.job_id == *id, "key {number} is remembered");
+        let other =
+            client.submit(submission(&format!("key {number}"), &waiting_job(&root, "other"))).await.unwrap_err();
+        assert_eq!(other.code(), Code::AlreadyExists);
+    }
+    master.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cancelled_job_stays_cancelled() {
+    let root = tempfile::tempdir().unwrap();
+    let (master, mut client) = start(&root).await;
+    let id = client.submit(submission("", &waiting_job(&root, "job"))).await.unwrap().into_inner().job_id;
+    follow(&mut client, &id, |job| job.state() == wire::JobState::Running).await;
+    client.cancel_job(of(&id)).await.unwrap();
+    master.stop().await;
+    let (master, mut client) = start(&root).await;
+    let job = client.get_job(of(&id)).await.unwrap().into_inner();
+    assert_eq!(job.state(), wire::JobState::Cancelled, "what a client was told is so");
+    master.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn two_masters_do_not_share() {
     let root = tempfile::tempdir().unwrap();
     let (master, _client) = start(&root).await;

@@ -5,13 +5,13 @@
 //! ends of jobs) is held, in order, until the batch is written that has the facts of its time. So the outside never knows more
 //! than a master that starts from the store, wherever this one is killed.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
 use hearth_common::{JobStatus, WorkerId};
 
 use super::Owner;
 use super::clients::Reply;
+use super::gate::{Facts, Gate};
 use crate::commit::Staging;
 use crate::effects::CommitOrder;
 use crate::results::ResultOrder;
@@ -41,12 +41,7 @@ pub(crate) enum Held {
 #[derive(Debug, Default)]
 pub(super) struct Journal {
     writes: Vec<Write>,
-    /// Number of the batch that is being gathered; those before it were given to the store.
-    gathering: u64,
-    /// A batch is under way.
-    is_writing: bool,
-    /// By the batch that it waits for.
-    held: VecDeque<(u64, Held)>,
+    gate: Gate<Held>,
 }
 
 impl Owner {
@@ -60,32 +55,26 @@ impl Owner {
 
     /// Lets something happen once everything is written that was decided up to now.
     pub(crate) fn hold(&mut self, held: Held) {
-        let journal = &mut self.journal;
-        let is_gathered = !journal.writes.is_empty() || self.scheduler.has_changes();
-        let batch = match (is_gathered, journal.is_writing) {
-            (true, _) => Some(journal.gathering),
-            (false, true) => Some(journal.gathering - 1),
-            (false, false) => None,
-        };
-        match batch {
-            Some(batch) => journal.held.push_back((batch, held)),
-            None => self.let_happen(held),
+        let facts = if self.has_new_facts() { Facts::New } else { Facts::Given };
+        if let Some(held) = self.journal.gate.hold(facts, held) {
+            self.let_happen(held);
         }
+    }
+
+    fn has_new_facts(&self) -> bool {
+        !self.journal.writes.is_empty() || self.scheduler.has_changes()
     }
 
     /// Gives the store what has gathered, unless it is still at work.
     pub(super) fn save(&mut self) {
-        if self.journal.is_writing || (self.journal.writes.is_empty() && !self.scheduler.has_changes()) {
+        if self.journal.gate.is_writing() || !self.has_new_facts() {
             return;
         }
         let changes = self.scheduler.take_changes();
         self.record(record::changes(&changes));
         let journal = &mut self.journal;
         match self.services.begin_write(std::mem::take(&mut journal.writes)) {
-            Ok(()) => {
-                journal.gathering += 1;
-                journal.is_writing = true;
-            }
+            Ok(()) => journal.gate.begin(),
             // The store answers others first, and the loop hears of that.
             Err(writes) => journal.writes = writes,
         }
@@ -97,11 +86,8 @@ impl Owner {
             self.on_store_broken(&error);
             return;
         }
-        self.journal.is_writing = false;
-        let written = self.journal.gathering;
-        while self.journal.held.front().is_some_and(|(batch, _)| *batch < written)
-            && let Some((_, held)) = self.journal.held.pop_front()
-        {
+        self.journal.gate.end();
+        while let Some(held) = self.journal.gate.release() {
             self.let_happen(held);
         }
         self.flush();

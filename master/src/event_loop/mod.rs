@@ -6,6 +6,7 @@
 
 mod clients;
 mod ending;
+mod gate;
 mod journal;
 mod narrate;
 mod publish;

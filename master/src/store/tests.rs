@@ -67,8 +67,8 @@ fn stored(id: u128) -> StoredJob {
 async fn everything_comes_back() {
     let root = tempfile::tempdir().unwrap();
     let path = root.path().join("jobs.redb");
-    let (store, stored) = Store::open(&path).unwrap();
-    assert!(stored.jobs.is_empty());
+    let (store, found) = Store::open(&path).unwrap();
+    assert!(found.jobs.is_empty());
     for id in 1..=5 {
         store.accept(&accepted(id)).await.unwrap();
     }
@@ -83,14 +83,14 @@ async fn everything_comes_back() {
     store.close().await;
     assert_eq!(store.accept(&accepted(9)).await, Err(StoreError::Closed));
 
-    let (_store, stored) = Store::open(&path).unwrap();
+    let (_store, found) = Store::open(&path).unwrap();
     let expected = [
         stored(1),
         StoredJob { intent: Some(intent(2)), ..stored(2) },
         StoredJob { committed: Some(committed()), ..stored(3) },
         StoredJob { ended: Some((*job(4, JobState::Failed)).clone()), ..stored(4) },
     ];
-    assert_eq!(format!("{:?}", stored.jobs), format!("{expected:?}"));
+    assert_eq!(format!("{:?}", found.jobs), format!("{expected:?}"));
 }
 
 #[tokio::test]

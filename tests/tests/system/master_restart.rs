@@ -115,7 +115,7 @@ fn master_killed_at_seeded_points() -> Result<()> {
         for seed in first..first + points {
             let submitted = Submitted::new(cluster, &format!("report-{seed}"))?;
             // Spread over the whole job, its planning and its commit too; the golden ratio leaves no gap and no pattern.
-            let percent = (seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32) * 101 >> 32;
+            let percent = ((seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32) * 101) >> 32;
             let is_time = |status: &Value| {
                 let all = tasks(status);
                 is_final(status) || percent < 3 || all > 0 && tasks_done(status) * 100 >= percent * all
