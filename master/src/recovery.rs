@@ -162,6 +162,7 @@ fn ended(accepted: &AcceptedJob) -> JobStatus {
         inputs: Vec::new(),
         inferred: Vec::new(),
         locality: LocalityCounts::default(),
+        details: None,
     }
 }
 

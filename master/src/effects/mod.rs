@@ -5,6 +5,7 @@ mod planning;
 mod services;
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use hearth_common::{AttemptId, FailureCause, JobId, WorkerId};
 use hearth_proto::convert::control::MasterMessage;
@@ -14,6 +15,7 @@ use crate::commit::{CommitError, CommitIntent, Staging};
 use crate::event_loop::{Owner, wall_ms};
 use crate::input::CommitEnd;
 use crate::jobs::Plan;
+use crate::ledger::End;
 use crate::planner::{PlanRequest, PlannedJob};
 use crate::reconcile::Reconciliation;
 use crate::results::ResultOrder;
@@ -30,6 +32,7 @@ impl Owner {
             Effect::CancelAttempt { worker, attempt } => {
                 if let Some(job) = self.jobs.get_mut(&attempt.task.job) {
                     job.figures.drop_attempt(attempt);
+                    job.ledger.note_end(attempt, End::Cancelled, wall_ms());
                 }
                 self.tell(worker, MasterMessage::Cancel(attempt));
             }
@@ -67,6 +70,7 @@ impl Owner {
 
     fn launch(&mut self, launch: Launch) {
         let (worker, attempt) = (launch.worker, launch.attempt);
+        self.note_launch(worker, attempt);
         let parts = self.jobs.get_mut(&attempt.task.job).and_then(|job| job.launch_parts(launch, &self.workers));
         match parts {
             Some(parts) => self.send(worker, Outgoing::Launch(Box::new(parts))),
@@ -120,8 +124,10 @@ impl Owner {
         job.waits_because = None;
         let event = match planned {
             Ok(planned) => {
-                let PlannedJob { graph, stages, inferred } = *planned;
+                let PlannedJob { graph, stages, inferred, inputs, texts } = *planned;
                 job.inferred = inferred;
+                let details = Arc::make_mut(&mut job.details);
+                (details.inputs, details.plan) = (inputs, texts);
                 job.plan = Some(Plan::new(&graph, stages));
                 Event::JobPlanned { job: id, graph }
             }
@@ -146,6 +152,7 @@ impl Owner {
                 let files = job.winners_files(winners)?;
                 let mut intent = CommitIntent::new(id, output, &files).map_err(CommitError::into_cause)?;
                 intent.inputs = settled.inputs.into_iter().map(|input| input.records).collect();
+                self.note_output_files(id, &intent);
                 self.queue_commit(CommitOrder { intent, rejects: settled.rejects });
                 Ok(())
             }

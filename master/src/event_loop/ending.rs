@@ -8,6 +8,9 @@ use hearth_common::{FailureCause, JobId, JobState, JobStatus};
 use super::clients::KeyOwner;
 use super::{Owner, wall_ms};
 
+/// Ended jobs whose details are kept in memory.
+const DETAILS_KEPT_MAX: usize = 1000;
+
 /// A job that ended before this master started.
 #[derive(Debug)]
 pub(crate) struct KeptJob {
@@ -39,6 +42,12 @@ impl History {
 
     pub(super) fn forget_key(&mut self, job: JobId) -> Option<String> {
         self.keys.remove(&job)
+    }
+
+    /// The job that is too old for its details, if the last one that ended made it so.
+    fn without_details(&self) -> Option<JobId> {
+        let place = self.ended.len().checked_sub(DETAILS_KEPT_MAX + 1)?;
+        self.ended.get(place).copied()
     }
 
     /// Adds an ended job, and gives those that are too old now.
@@ -80,6 +89,8 @@ impl Owner {
             None => tracing::info!(job = %id, state = status.state.name(), "job ended"),
         }
         self.metrics.count_end(status.state);
+        let details = job.close(status.state, status.failure.as_ref(), wall_ms());
+        status.details = Some(Box::new(details));
         self.services.record_end(status.clone());
         self.keep(status);
     }
@@ -96,6 +107,9 @@ impl Owner {
 
     fn keep(&mut self, status: JobStatus) {
         let too_old = self.history.push(status.id);
+        if let Some(job) = self.history.without_details() {
+            self.publisher.drop_details(job);
+        }
         self.publisher.end(Arc::new(status));
         if too_old.is_empty() {
             return;

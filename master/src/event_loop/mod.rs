@@ -6,6 +6,7 @@
 
 mod clients;
 mod ending;
+mod noting;
 mod publish;
 mod worker_links;
 
@@ -27,6 +28,7 @@ use crate::workers::WorkerRegistry;
 use clients::{Reply, Submissions};
 use ending::History;
 pub(crate) use ending::KeptJob;
+use noting::Loads;
 use publish::Publisher;
 pub(crate) use publish::Unfinished;
 
@@ -62,6 +64,7 @@ pub(crate) struct Owner {
     submissions: Submissions,
     history: History,
     publisher: Publisher,
+    loads: Loads,
     /// Events that an effect or an input brought about, not handed in yet.
     pending: VecDeque<Event>,
     replies: Vec<Reply>,
@@ -78,6 +81,7 @@ impl Owner {
             submissions: Submissions::default(),
             history: History::new(config.jobs_kept_max),
             publisher: Publisher::new(snapshot),
+            loads: Loads::default(),
             config,
             services,
             metrics,
