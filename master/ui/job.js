@@ -1,5 +1,5 @@
 // The page of a job: how far it is, why it is slow, what failed and where in the data.
-import { el, the, put, say, state, nothing } from "/ui/dom.js";
+import { clean, el, the, put, say, state, nothing } from "/ui/dom.js";
 import { get, post, ownId, query, calm } from "/ui/api.js";
 import { follow } from "/ui/live.js";
 import { attemptsTable } from "/ui/attempts.js";
@@ -20,7 +20,7 @@ function tile(title, value, note, kind = "") {
 }
 
 function drawHead() {
-  document.title = `${job.state} · ${job.name || "job"} – Hearth`;
+  document.title = clean(`${job.state} · ${job.name || "job"} – Hearth`);
   say(the("name"), job.name || "(no name)");
   put(the("state"), state(job.state), job.waiting_for ? el("span", { class: "note warn" }, ` waits for ${job.waiting_for}`) : null);
   say(the("id"), job.id);
@@ -74,7 +74,7 @@ function drawInputs() {
   const files = job.details?.input_files ?? [];
   const known = new Set(files.map((input) => input.input));
   const rows = [...files, ...job.inputs.filter((input) => !known.has(input.input)).map((input) => ({ input: input.input, paths: [] }))];
-  const figure = (value) => (value === undefined ? "–" : count(value));
+  const figure = (value) => (value === undefined || value === null ? "–" : count(value));
   put(the("inputs").tBodies[0], rows.length ? rows.map((input) => {
     const found = records.get(input.input);
     return el("tr", {},
@@ -83,11 +83,11 @@ function drawInputs() {
       el("td", { "data-label": "Format" }, input.format ?? "–"),
       el("td", { "data-label": "Files", class: "figure" }, figure(input.files)),
       el("td", { "data-label": "Splits", class: "figure" }, figure(input.splits)),
-      el("td", { "data-label": "Size", class: "figure" }, input.bytes === undefined ? "–" : bytes(input.bytes)),
+      el("td", { "data-label": "Size", class: "figure" }, input.bytes === undefined || input.bytes === null ? "–" : bytes(input.bytes)),
       el("td", { "data-label": "Records read", class: "figure" }, figure(found?.records)),
       el("td", { "data-label": "Used", class: "figure" }, figure(found?.used)),
       el("td", { "data-label": "Rejected", class: "figure" }, found?.rejected ? el("span", { class: "state failed" }, count(found.rejected)) : figure(found?.rejected)));
-  }) : nothing(8, job.finished_at ? "It ended before its inputs were listed." : "The inputs are not listed yet."));
+  }) : nothing(8, "It reads nothing."));
   const rejects = job.inputs.flatMap((input) => input.first_rejects.map((reject) => [input.input, reject]));
   put(the("rejects"), rejects.length ? [
     el("h3", {}, "The first rejects"),

@@ -1,5 +1,5 @@
 // The page of a worker: what it has, what it runs, what it ran, and the button to let it leave.
-import { el, the, put, say, state, meter } from "/ui/dom.js";
+import { clean, el, the, put, say, state, meter } from "/ui/dom.js";
 import { get, post, ownId, query, calm } from "/ui/api.js";
 import { follow } from "/ui/live.js";
 import { attemptsTable } from "/ui/attempts.js";
@@ -15,7 +15,7 @@ function tile(title, value, note, extra = null) {
 }
 
 function draw() {
-  document.title = `${worker.host} – Hearth`;
+  document.title = clean(`${worker.host} – Hearth`);
   say(the("host"), worker.host);
   say(the("id"), `${worker.id} · ${worker.shuffle_address} · version ${worker.version} · joined ${time(worker.registered_at)}`);
   put(the("state"), state(worker.state), worker.excluded ? el("span", { class: "note warn" }, ` ${worker.excluded}`) : null);

@@ -10,7 +10,7 @@ described! {
     pub(super) struct DetailsJson {
         /// The states it went through, in order.
         states: Vec<StateJson>,
-        /// What its inputs are; empty before it is planned.
+        /// What its inputs are.
         input_files: Vec<InputFilesJson>,
         /// The first files of its output, once it is done.
         output_files: Vec<OutputFileJson>,
@@ -36,10 +36,11 @@ described! {
         paths: Vec<String>,
         /// csv, json or parquet.
         format: &'static str,
-        files: u64,
+        /// Null before they are listed.
+        files: Option<u64>,
         /// Input splits.
-        splits: u64,
-        bytes: u64,
+        splits: Option<u64>,
+        bytes: Option<u64>,
     }
 }
 
@@ -86,7 +87,7 @@ impl DetailsJson {
                 .iter()
                 .map(|change| StateJson { state: change.state.name(), since_at: time(change.since_ms) })
                 .collect(),
-            input_files: details.inputs.iter().map(|input| input_files(input, details.asked.as_ref())).collect(),
+            input_files: input_files(details),
             output_files: details.output_files.iter().map(output_file).collect(),
             failed_in: details.failed_in.as_ref().map(|failed| failed_in(failed, details)),
             attempts_left_out: details.attempts_left_out,
@@ -106,23 +107,26 @@ fn configuration(asked: Option<&Asked>) -> serde_json::Value {
     serde_json::to_value(asked).unwrap_or_default()
 }
 
-fn input_files(input: &InputDetails, asked: Option<&Asked>) -> InputFilesJson {
+/// The inputs that were asked for, with what was found of them.
+fn input_files(details: &JobDetails) -> Vec<InputFilesJson> {
     use hearth_common::InputFormat::{Csv, Json, Parquet};
-    let spec = asked.and_then(|asked| asked.inputs.get(&input.input));
-    let format = match spec.map(|spec| &spec.format) {
-        Some(Csv(_)) => "csv",
-        Some(Json) => "json",
-        Some(Parquet) => "parquet",
-        None => "",
-    };
-    InputFilesJson {
-        input: input.input.clone(),
-        paths: spec.map(|spec| spec.paths.clone()).unwrap_or_default(),
-        format,
-        files: input.files,
-        splits: input.splits,
-        bytes: input.bytes,
-    }
+    let asked = details.asked.iter().flat_map(|asked| &asked.inputs);
+    let described = asked.map(|(name, spec)| {
+        let found: Option<&InputDetails> = details.inputs.iter().find(|found| found.input == *name);
+        InputFilesJson {
+            input: name.clone(),
+            paths: spec.paths.clone(),
+            format: match spec.format {
+                Csv(_) => "csv",
+                Json => "json",
+                Parquet => "parquet",
+            },
+            files: found.map(|found| found.files),
+            splits: found.map(|found| found.splits),
+            bytes: found.map(|found| found.bytes),
+        }
+    });
+    described.collect()
 }
 
 fn output_file(file: &OutputEntry) -> OutputFileJson {

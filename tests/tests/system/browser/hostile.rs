@@ -119,7 +119,7 @@ fn hostile_text_stays_text_on_every_page() -> Result<()> {
                 let shown = format!("document.querySelector('{selector}').textContent.includes({:?})", number(at));
                 page.wait_for(&shown, SHOWS_WITHIN)?;
             }
-            page.wait_for("document.querySelectorAll('#attempts tbody a').length > 0", SHOWS_WITHIN)?;
+            page.wait_for("document.querySelectorAll('#attempts tbody tr').length > 0", SHOWS_WITHIN)?;
             ensure!(page.value_of("document.querySelector('#name').childElementCount")? == 0, "payload {at}");
             check(&mut page, &format!("payload {at}"))?;
         }
