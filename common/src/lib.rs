@@ -7,6 +7,7 @@ mod cause;
 mod chain;
 mod compression;
 mod csv_options;
+mod details;
 pub mod duration;
 mod id;
 mod job;
@@ -24,6 +25,10 @@ pub use cause::{FailureCause, Place};
 pub use chain::{LinkEnd, LinkScan, LinkSpan, RecordStart};
 pub use compression::{FileCompression, InputCompression};
 pub use csv_options::{CsvOptions, Encoding, ExtraColumns, MissingColumns};
+pub use details::{
+    Asked, AttemptDetails, AttemptOutcome, FailedAttempt, InputDetails, JobDetails, OutputEntry, PlanTexts, Spread,
+    StageSpread, StateChange,
+};
 pub use id::{AttemptId, ClaimId, IdError, JobId, StageId, TaskId, WorkerId};
 pub use job::{
     Compression, InputFormat, InputSpec, JobError, JobSettings, JobSpec, JobState, OnError, OutputFormat, OutputMode,

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{AttemptMetrics, FailureCause, InputRecords, JobId, JobState, Reject, StageId, WorkerId};
+use crate::{AttemptMetrics, FailureCause, InputRecords, JobDetails, JobId, JobState, Reject, StageId, WorkerId};
 
 /// A job as seen from outside. Times are milliseconds since 1970.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,6 +44,9 @@ pub struct JobStatus {
     /// Where attempts were launched whose tasks prefer some hosts; all zero where none does.
     #[serde(default)]
     pub locality: LocalityCounts,
+    /// What pages tell besides, of an ended job; not sent to clients, and not kept of old jobs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub details: Option<Box<JobDetails>>,
 }
 
 /// The columns of an input as samples of its files tell them.

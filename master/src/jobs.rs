@@ -4,13 +4,15 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use hearth_common::{
-    AttemptCounts, AttemptId, AttemptRecords, FailureCause, InferredInput, InputStatus, JobId, JobSpec, JobState,
-    JobStatus, LocalityCounts, OutputFile, OutputStatus, ShuffleSource, StageId,
+    Asked, AttemptCounts, AttemptId, AttemptRecords, FailedAttempt, FailureCause, InferredInput, InputStatus,
+    JobDetails, JobId, JobSpec, JobState, JobStatus, LocalityCounts, OutputFile, OutputStatus, ShuffleSource, StageId,
+    StateChange, WorkerId,
 };
 use hearth_scheduler::{FinalOutput, JobGraph, Launch, ShuffleInputs, Winner};
 
 use crate::event_loop::Told;
 use crate::figures::Figures;
+use crate::ledger::Ledger;
 use crate::planner::PlannedStage;
 use crate::store::{AcceptedJob, Committed};
 use crate::workers::{LaunchParts, Sources, WorkerRegistry};
@@ -24,6 +26,10 @@ pub(crate) struct Job {
     pub started_ms: Option<u64>,
     pub plan: Option<Plan>,
     pub figures: Figures,
+    /// Its attempts, for people.
+    pub ledger: Ledger,
+    /// What pages tell besides.
+    pub details: Arc<JobDetails>,
     /// What became of its attempts, as the scheduler last counted.
     pub attempts: AttemptCounts,
     /// Where these were launched.
@@ -64,6 +70,8 @@ impl Job {
     pub(crate) fn new(accepted: AcceptedJob) -> Self {
         Self {
             id: accepted.id,
+            details: Arc::new(first_details(&accepted)),
+            ledger: Ledger::default(),
             spec: Arc::new(accepted.spec),
             submitted_ms: accepted.submitted_ms,
             started_ms: None,
@@ -102,6 +110,40 @@ impl Job {
             files.extend(reported.iter().cloned());
         }
         Ok(files)
+    }
+
+    /// Notes its state, and since when it has it.
+    pub(crate) fn note_state(&mut self, state: JobState, since_ms: u64) {
+        if self.details.states.last().is_none_or(|last| last.state != state) {
+            Arc::make_mut(&mut self.details).states.push(StateChange { state, since_ms });
+        }
+    }
+
+    /// Notes where a worker that it uses is.
+    pub(crate) fn note_host(&mut self, worker: WorkerId, host: Option<&str>) {
+        if let Some(host) = host
+            && !self.details.hosts.contains_key(&worker)
+        {
+            Arc::make_mut(&mut self.details).hosts.insert(worker, host.to_owned());
+        }
+    }
+
+    /// Its details, once it has ended.
+    pub(crate) fn close(self, state: JobState, failure: Option<&FailureCause>, now_ms: u64) -> JobDetails {
+        let failed = failure.and_then(|cause| self.ledger.failed_of(cause));
+        let failed_in = failed.map(|(stage, partition, attempt, worker)| {
+            let planned = self.plan.as_ref().and_then(|plan| plan.stages.get(stage.0 as usize));
+            let reads = planned.map(|planned| planned.describe_inputs(partition)).unwrap_or_default();
+            FailedAttempt { stage, partition, attempt, worker, reads }
+        });
+        let mut details = Arc::unwrap_or_clone(self.details);
+        details.states.push(StateChange { state, since_ms: now_ms });
+        details.failed_in = failed_in;
+        if state != JobState::Done {
+            details.output_files.clear();
+        }
+        self.ledger.close(&mut details, now_ms);
+        details
     }
 
     /// Tells which input splits a poisoned task read.
@@ -149,8 +191,16 @@ impl Job {
             inputs: self.inputs.clone(),
             inferred: self.inferred.clone(),
             locality: self.locality,
+            details: None,
         }
     }
+}
+
+fn first_details(accepted: &AcceptedJob) -> JobDetails {
+    let JobSpec { inputs, output, settings, .. } = &accepted.spec;
+    let asked = Asked { inputs: inputs.clone(), output: output.clone(), settings: settings.clone() };
+    let queued = StateChange { state: JobState::Queued, since_ms: accepted.submitted_ms };
+    JobDetails { states: vec![queued], asked: Some(asked), ..JobDetails::default() }
 }
 
 impl Plan {

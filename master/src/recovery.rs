@@ -231,6 +231,7 @@ fn ended(job: &StoredJob) -> JobStatus {
         inputs: Vec::new(),
         inferred: Vec::new(),
         locality: LocalityCounts::default(),
+        details: None,
     }
 }
 

@@ -14,7 +14,7 @@ use tokio_util::task::TaskTracker;
 use crate::config::{ConfigError, MasterConfig};
 use crate::effects::Services;
 use crate::event_loop::{Owner, Start, Unfinished};
-use crate::http::HttpState;
+use crate::http::{Addresses, HttpState};
 use crate::input::{INPUTS_MAX, Input, LoopHandle};
 use crate::job_logs::JobLogs;
 use crate::listen::{ListenError, listen};
@@ -88,7 +88,8 @@ impl RunningMaster {
             history,
             resumed,
         };
-        let http_state = HttpState::new(handle.clone(), metrics, stop.clone(), rpc);
+        let http_state =
+            HttpState::new(handle.clone(), metrics, stop.clone(), Addresses { rpc, http, lease: config.lease });
         let parts = Parts { config, state_dir, services, received, owner: Owner::new(start), handle, http_state };
         let running = tokio::spawn(parts.run(rpc_listener, http_listener));
         tracing::info!(%rpc, %http, "master is ready");

@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use hearth_common::{JobId, JobState, JobStatus, WorkerState, WorkerStatus};
+use hearth_common::{AttemptId, JobDetails, JobId, JobState, JobStatus, WorkerId, WorkerState, WorkerStatus};
+
+use crate::ledger::Attempts;
+use crate::load::Hour;
 
 /// All jobs and workers at one moment.
 #[derive(Debug, Clone, Default)]
@@ -14,6 +17,23 @@ pub(crate) struct Snapshot {
     pub ended: Arc<BTreeMap<JobId, Arc<JobStatus>>>,
     /// Workers, and the last lost ones.
     pub workers: Vec<WorkerStatus>,
+    /// More of the jobs that have not ended.
+    pub live: BTreeMap<JobId, LiveDetails>,
+    /// What runs on each worker.
+    pub running: BTreeMap<WorkerId, Vec<AttemptId>>,
+    /// The last hour of the cluster.
+    pub hour: Hour,
+    /// The last hour of each worker.
+    pub hours: BTreeMap<WorkerId, Hour>,
+}
+
+/// What pages tell of a job that has not ended, besides its status.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct LiveDetails {
+    /// All but its attempts.
+    pub details: Arc<JobDetails>,
+    /// Its attempts.
+    pub attempts: Attempts,
 }
 
 /// Which jobs a listing is about.
@@ -25,6 +45,8 @@ pub(crate) struct Page {
     pub size: usize,
     /// Only jobs that are older than this one.
     pub before: Option<JobId>,
+    /// Only jobs in whose name, id, SQL or output path this occurs, in whatever case; empty for all.
+    pub search: String,
 }
 
 /// Figures over all jobs and workers.
@@ -44,11 +66,65 @@ pub(crate) struct Totals {
     pub tasks_waiting: u64,
     /// Memory that attempts have reserved, in bytes.
     pub memory_bytes_used: u64,
+    /// Memory that attempts may reserve, in bytes.
+    pub memory_bytes_max: u64,
+    /// Workers that get no attempts for a while.
+    pub workers_excluded: u64,
+}
+
+/// A job as far as it is known.
+#[derive(Debug, Clone)]
+pub(crate) struct JobAccount {
+    /// Its status.
+    pub status: Arc<JobStatus>,
+    /// More of it, unless it has ended: then the status has its details.
+    pub live: Option<LiveDetails>,
+}
+
+impl JobAccount {
+    /// Its details; `None` for jobs that ended long ago.
+    pub(crate) fn details(&self) -> Option<&JobDetails> {
+        self.live.as_ref().map(|live| &*live.details).or(self.status.details.as_deref())
+    }
+
+    /// Its attempts, as far as they are known.
+    pub(crate) fn attempts(&self) -> Attempts {
+        match (&self.live, self.status.details.as_deref()) {
+            (Some(live), _) => live.attempts.clone(),
+            (None, Some(details)) => Attempts::of(&details.attempts, details.attempts_left_out),
+            (None, None) => Attempts::default(),
+        }
+    }
+}
+
+impl Page {
+    fn fits(&self, job: &JobStatus) -> bool {
+        let has_state = self.states.is_empty() || self.states.contains(&job.state);
+        has_state && (self.search.is_empty() || self.is_found_in(job))
+    }
+
+    fn is_found_in(&self, job: &JobStatus) -> bool {
+        let wanted = self.search.to_lowercase();
+        let finds = |text: &str| text.to_lowercase().contains(&wanted);
+        let output = job.output.as_ref().is_some_and(|output| finds(&output.path));
+        output || finds(&job.name) || finds(&job.query) || job.id.to_string().starts_with(&wanted)
+    }
 }
 
 impl Snapshot {
     pub(crate) fn job(&self, id: JobId) -> Option<&Arc<JobStatus>> {
         self.active.get(&id).or_else(|| self.ended.get(&id))
+    }
+
+    /// A job with all that is known of it.
+    pub(crate) fn account(&self, id: JobId) -> Option<JobAccount> {
+        let status = Arc::clone(self.job(id)?);
+        Some(JobAccount { status, live: self.live.get(&id).cloned() })
+    }
+
+    /// A worker.
+    pub(crate) fn worker(&self, id: WorkerId) -> Option<&WorkerStatus> {
+        self.workers.iter().find(|worker| worker.id == id)
     }
 
     /// One page, newest first, and where the next one goes on; ids sort by age.
@@ -64,7 +140,7 @@ impl Snapshot {
             };
             let Some((id, status)) = next else { return (found, None) };
             let is_older = page.before.is_none_or(|before| *id < before);
-            let fits = page.states.is_empty() || page.states.contains(&status.state);
+            let fits = page.fits(status);
             if !is_older || !fits {
                 continue;
             }
@@ -96,6 +172,8 @@ impl Snapshot {
                 totals.slots += u64::from(worker.slots);
                 totals.slots_used += u64::from(worker.slots_used);
                 totals.memory_bytes_used += worker.memory_bytes_used;
+                totals.memory_bytes_max += worker.memory_bytes_max;
+                totals.workers_excluded += u64::from(worker.excluded.is_some());
             }
         }
         totals
@@ -128,6 +206,7 @@ pub(crate) mod tests {
             inputs: Vec::new(),
             inferred: Vec::new(),
             locality: LocalityCounts::default(),
+            details: None,
         })
     }
 
@@ -138,11 +217,11 @@ pub(crate) mod tests {
                 .map(|(id, state)| (JobId::from_u128(*id), job(*id, *state)))
                 .collect::<BTreeMap<_, _>>()
         };
-        Snapshot { active: of(false), ended: Arc::new(of(true)), workers: Vec::new() }
+        Snapshot { active: of(false), ended: Arc::new(of(true)), ..Snapshot::default() }
     }
 
     fn pages(snapshot: &Snapshot, states: &[JobState], size: usize) -> Vec<Vec<u128>> {
-        let mut page = Page { states: states.to_vec(), size, before: None };
+        let mut page = Page { states: states.to_vec(), size, ..Page::default() };
         let mut pages = Vec::new();
         loop {
             let (jobs, next) = snapshot.page(&page);
@@ -163,6 +242,19 @@ pub(crate) mod tests {
         assert_eq!(pages(&snapshot, &[], 5), [vec![5, 4, 3, 2, 1]]);
         assert_eq!(pages(&snapshot, &[Done], 1), [vec![4], vec![1]]);
         assert_eq!(pages(&snapshot, &[JobState::Cancelled], 10), [Vec::<u128>::new()]);
+    }
+
+    #[test]
+    fn jobs_are_found_by_what_people_know_of_them() {
+        let snapshot = snapshot(&[(1, JobState::Done), (12, JobState::Running), (3, JobState::Failed)]);
+        let found = |search: &str| {
+            let page = Page { size: 10, search: search.to_owned(), ..Page::default() };
+            snapshot.page(&page).0.iter().map(|job| job.name.clone()).collect::<Vec<_>>()
+        };
+        assert_eq!(found("JOB 1"), ["job 12", "job 1"]);
+        assert_eq!(found("select 1").len(), 3);
+        assert_eq!(found(&JobId::from_u128(3).to_string()), ["job 3"]);
+        assert!(found("nothing like it").is_empty());
     }
 
     #[test]

@@ -102,6 +102,8 @@ pub(crate) struct Vitals {
     pub lease_ms: u64,
     /// Why and how much longer it gets no attempts.
     pub excluded: Option<String>,
+    /// The attempts that run, the first ones of many.
+    pub running: Vec<AttemptId>,
 }
 
 /// Every worker that said hello, and the last ones that were lost or have left.
@@ -197,14 +199,19 @@ impl WorkerRegistry {
         self.known.keys().copied()
     }
 
-    /// Host of a worker; empty for one that is gone.
-    pub(crate) fn host(&self, worker: WorkerId) -> &str {
-        self.known.get(&worker).map_or("", |known| &known.status.host)
-    }
-
     /// `host:port` of a worker's shuffle service; empty for one that is gone, so that reading from it fails as lost.
     pub(crate) fn shuffle_address(&self, worker: WorkerId) -> &str {
         self.known.get(&worker).map_or("", |known| &known.status.shuffle_address)
+    }
+
+    /// Host of a worker that is not lost.
+    pub(crate) fn host(&self, worker: WorkerId) -> Option<&str> {
+        self.known.get(&worker).map(|known| known.status.host.as_str())
+    }
+
+    /// Workers that are known here, and not to the scheduler any more.
+    pub(crate) fn gone(&self, vitals: &BTreeMap<WorkerId, Vitals>) -> Vec<WorkerId> {
+        self.known.keys().filter(|id| !vitals.contains_key(id)).copied().collect()
     }
 
     /// Slots of all workers that are not lost.
@@ -215,8 +222,7 @@ impl WorkerRegistry {
     /// Every worker's status. A worker without vitals is lost, or has left: it is shown as such for a while and otherwise
     /// forgotten.
     pub(crate) fn statuses(&mut self, vitals: &BTreeMap<WorkerId, Vitals>) -> Vec<WorkerStatus> {
-        let gone: Vec<WorkerId> = self.known.keys().filter(|id| !vitals.contains_key(id)).copied().collect();
-        for id in gone {
+        for id in self.gone(vitals) {
             if let Some(known) = self.known.remove(&id) {
                 self.lost.retain(|lost| lost.id != id);
                 if self.lost.len() == LOST_SHOWN_MAX {
@@ -227,7 +233,7 @@ impl WorkerRegistry {
             }
         }
         let alive = self.known.iter().filter_map(|(id, known)| {
-            let Vitals { state, slots_used, lease_ms, excluded } = vitals.get(id)?.clone();
+            let Vitals { state, slots_used, lease_ms, excluded, .. } = vitals.get(id)?.clone();
             Some(WorkerStatus { state, slots_used, lease_ms, excluded, ..known.status.clone() })
         });
         alive.chain(self.lost.iter().cloned()).collect()
@@ -306,7 +312,13 @@ mod tests {
         registry.leave(WorkerId::from_u128(99));
         let alive = WorkerId::from_u128(7);
         let excluded = Some("x".to_owned());
-        let vitals = Vitals { state: WorkerState::Draining, slots_used: 2, lease_ms: 5, excluded: excluded.clone() };
+        let vitals = Vitals {
+            state: WorkerState::Draining,
+            slots_used: 2,
+            lease_ms: 5,
+            excluded: excluded.clone(),
+            running: Vec::new(),
+        };
         let vitals = BTreeMap::from([(alive, vitals)]);
         let statuses = registry.statuses(&vitals);
         assert_eq!(statuses.len(), 1 + LOST_SHOWN_MAX);

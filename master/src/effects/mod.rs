@@ -5,6 +5,7 @@ mod planning;
 mod services;
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use hearth_common::{AttemptId, FailureCause, JobId, LogLevel, LogLine, WorkerId};
 use hearth_proto::convert::control::MasterMessage;
@@ -14,6 +15,7 @@ use crate::commit::{CommitError, CommitIntent, Staging};
 use crate::event_loop::{Held, Owner, wall_ms};
 use crate::input::{CommitEnd, Planned};
 use crate::jobs::Plan;
+use crate::ledger::End;
 use crate::planner::{PlanRequest, PlannedJob};
 use crate::reconcile::Reconciliation;
 use crate::results::ResultOrder;
@@ -30,6 +32,7 @@ impl Owner {
             Effect::CancelAttempt { worker, attempt } => {
                 if let Some(job) = self.jobs.get_mut(&attempt.task.job) {
                     job.figures.drop_attempt(attempt);
+                    job.ledger.note_end(attempt, End::Cancelled, wall_ms());
                 }
                 self.narrate_cancel(attempt);
                 self.tell(worker, MasterMessage::Cancel(attempt));
@@ -78,6 +81,7 @@ impl Owner {
 
     fn launch(&mut self, launch: Launch) {
         let (worker, attempt) = (launch.worker, launch.attempt);
+        self.note_launch(worker, attempt);
         let parts = self.jobs.get_mut(&attempt.task.job).and_then(|job| job.launch_parts(launch, &self.workers));
         match parts {
             Some(parts) => {
@@ -141,8 +145,10 @@ impl Owner {
         job.waits_because = None;
         let event = match planned {
             Ok(planned) => {
-                let Planned { job: PlannedJob { graph, stages, inferred }, record } = *planned;
+                let Planned { job: PlannedJob { graph, stages, inferred, inputs, texts }, record } = *planned;
                 job.inferred = inferred;
+                let details = Arc::make_mut(&mut job.details);
+                (details.inputs, details.plan) = (inputs, texts);
                 job.plan = Some(Plan::new(&graph, stages));
                 self.record(Ok(record));
                 Event::JobPlanned { job: id, graph }
@@ -171,6 +177,7 @@ impl Owner {
                 let files = job.winners_files(winners)?;
                 let mut intent = CommitIntent::new(id, output, &files).map_err(CommitError::into_cause)?;
                 intent.inputs = settled.inputs.into_iter().map(|input| input.records).collect();
+                self.note_output_files(id, &intent);
                 self.record_closing(id);
                 self.hold(Held::Commit(CommitOrder { intent, rejects: settled.rejects }));
                 Ok(())

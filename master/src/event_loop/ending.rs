@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use hearth_common::{FailureCause, JobId, JobState, JobStatus};
+use hearth_common::{FailureCause, JobDetails, JobId, JobState, JobStatus};
 
 use super::clients::KeyOwner;
 use super::{Owner, wall_ms};
@@ -16,6 +16,9 @@ use crate::store::{Committed, Write, record};
 const KEYS_MS: u64 = 24 * 3600 * 1000;
 /// Keys of forgotten jobs that are kept at most; beyond it, the oldest go early.
 const KEYS_MAX: usize = 1_000_000;
+
+/// Ended jobs whose details are kept in memory.
+const DETAILS_KEPT_MAX: usize = 1000;
 
 /// A job that ended before this master started.
 #[derive(Debug)]
@@ -63,6 +66,12 @@ impl History {
         self.ended_ids.contains(&job)
     }
 
+    /// The job that is too old for its details, if the last one that ended made it so.
+    fn without_details(&self) -> Option<JobId> {
+        let place = self.ended.len().checked_sub(DETAILS_KEPT_MAX + 1)?;
+        self.ended.get(place).copied()
+    }
+
     /// Adds an ended job, and gives those that are too old now.
     fn push(&mut self, job: JobId) -> Vec<JobId> {
         self.ended.push_back(job);
@@ -96,13 +105,15 @@ impl Owner {
         self.metrics.count_end(status.state);
         self.metrics.observe_job(Duration::from_millis(wall_ms().saturating_sub(status.submitted_ms)));
         self.narrate_end(&status);
-        self.hold_end(status);
+        let details = job.close(status.state, status.failure.as_ref(), wall_ms());
+        self.hold_end(JobStatus { details: Some(Box::new(details)), ..status });
     }
 
     /// Records how a job ends if the commit that is about to begin gets through: its master may not live to see it.
     pub(crate) fn record_closing(&mut self, id: JobId) {
         let Some(job) = self.jobs.get(&id) else { return };
-        let closing = record::closing(&self.final_status(job, None));
+        let details = Some(Box::new(JobDetails::clone(&job.details)));
+        let closing = record::closing(&JobStatus { details, ..self.final_status(job, None) });
         self.record(closing.map(Some));
     }
 
@@ -155,6 +166,9 @@ impl Owner {
     /// An ended job is seen as such, and the oldest ones are forgotten.
     pub(super) fn keep(&mut self, status: Arc<JobStatus>) {
         let too_old = self.history.push(status.id);
+        if let Some(job) = self.history.without_details() {
+            self.publisher.drop_details(job);
+        }
         self.publisher.end(status);
         let now_ms = wall_ms();
         let mut writes = record::forget(&too_old);

@@ -9,6 +9,7 @@ mod ending;
 mod gate;
 mod journal;
 mod narrate;
+mod noting;
 mod publish;
 mod resume;
 mod worker_links;
@@ -34,6 +35,7 @@ pub(crate) use ending::KeptJob;
 pub(crate) use journal::Held;
 use journal::Journal;
 pub(crate) use narrate::Told;
+use noting::Loads;
 use publish::Publisher;
 pub(crate) use publish::Unfinished;
 pub(crate) use resume::{Resumed, ResumedJob, ResumedPlan};
@@ -73,6 +75,7 @@ pub(crate) struct Owner {
     history: History,
     journal: Journal,
     publisher: Publisher,
+    loads: Loads,
     /// Events that an effect or an input brought about, not handed in yet.
     pending: VecDeque<Event>,
     replies: Vec<Reply>,
@@ -92,6 +95,7 @@ impl Owner {
             history: History::new(config.jobs_kept_max),
             journal: Journal::default(),
             publisher: Publisher::new(snapshot),
+            loads: Loads::default(),
             config,
             services,
             metrics,

@@ -53,7 +53,7 @@ impl Owner {
     pub(crate) fn narrate_launch(&mut self, attempt: AttemptId, worker: WorkerId) {
         let task = attempt.task;
         let tasks = self.stage_counts(task.job, task.stage).map_or(0, |(_, tasks)| tasks);
-        let host = self.workers.host(worker).to_owned();
+        let host = self.workers.host(worker).unwrap_or_default().to_owned();
         let Some(job) = self.jobs.get_mut(&task.job) else { return };
         if job.told.stages.is_empty() {
             let waited = Duration::from_millis(wall_ms().saturating_sub(job.submitted_ms));
@@ -147,7 +147,7 @@ impl Owner {
         let scheduler = &self.scheduler;
         let lost: Vec<WorkerId> = self.workers.ids().filter(|worker| scheduler.worker(*worker).is_none()).collect();
         for worker in lost {
-            let host = self.workers.host(worker).to_owned();
+            let host = self.workers.host(worker).unwrap_or_default().to_owned();
             let mut lines = Vec::new();
             for (id, job) in &mut self.jobs {
                 let before = job.told.running.len();

@@ -8,17 +8,21 @@ use hearth_common::{FailureCause, JobId, JobState, JobStatus, StageStatus, Worke
 use hearth_scheduler::JobView;
 use tokio::sync::watch;
 
-use super::Owner;
+use super::{Owner, wall_ms};
 use crate::commit::Staging;
 use crate::jobs::Job;
+use crate::load::SAMPLE_EVERY;
 use crate::reconcile::Reconciliation;
-use crate::snapshot::Snapshot;
+use crate::snapshot::{LiveDetails, Snapshot};
 use crate::workers::Vitals;
 
 /// Shortest time between two snapshots for changes of jobs.
 const JOBS_EVERY: Duration = Duration::from_millis(50);
 /// Shortest time between two snapshots for what heartbeats tell.
 const HEARTBEATS_EVERY: Duration = Duration::from_millis(500);
+
+/// Attempts of one worker that a snapshot names.
+const RUNNING_SHOWN_MAX: usize = 64;
 
 /// The last snapshot, and what is newer than it.
 #[derive(Debug)]
@@ -28,6 +32,8 @@ pub(super) struct Publisher {
     changed: BTreeSet<JobId>,
     published: Instant,
     due: Option<Instant>,
+    /// When the next sample for the charts ends.
+    next_sample: Instant,
 }
 
 /// A job that a stop interrupts.
@@ -39,7 +45,8 @@ pub(crate) struct Unfinished {
 
 impl Publisher {
     pub(super) fn new(sender: watch::Sender<Arc<Snapshot>>) -> Self {
-        Self { sender, current: Snapshot::default(), changed: BTreeSet::new(), published: Instant::now(), due: None }
+        let (current, changed, now) = (Snapshot::default(), BTreeSet::new(), Instant::now());
+        Self { sender, current, changed, published: now, due: None, next_sample: now + SAMPLE_EVERY }
     }
 
     /// When the next snapshot should be made.
@@ -67,8 +74,16 @@ impl Publisher {
     pub(super) fn end(&mut self, status: Arc<JobStatus>) {
         self.changed.remove(&status.id);
         self.current.active.remove(&status.id);
+        self.current.live.remove(&status.id);
         Arc::make_mut(&mut self.current.ended).insert(status.id, status);
         self.due_at(Instant::now());
+    }
+
+    /// Keeps no more than the status of an ended job.
+    pub(super) fn drop_details(&mut self, job: JobId) {
+        if let Some(status) = Arc::make_mut(&mut self.current.ended).get_mut(&job) {
+            Arc::make_mut(status).details = None;
+        }
     }
 
     pub(super) fn forget(&mut self, jobs: &[JobId]) {
@@ -76,6 +91,7 @@ impl Publisher {
         for job in jobs {
             ended.remove(job);
             self.current.active.remove(job);
+            self.current.live.remove(job);
             self.changed.remove(job);
         }
     }
@@ -91,6 +107,7 @@ impl Owner {
         if let (Some(job), Some(view)) = (self.jobs.get_mut(&id), self.scheduler.job(id)) {
             job.attempts = view.attempts();
             job.locality = view.locality();
+            job.note_state(view.state(), wall_ms());
         }
         self.publisher.mark_changed(id);
     }
@@ -102,6 +119,8 @@ impl Owner {
         let before = self.publisher.last_status(id).map(|last| last.attempts).unwrap_or_default();
         self.metrics.count_attempts(before, status.attempts);
         self.publisher.current.active.insert(id, Arc::new(status));
+        let live = LiveDetails { details: Arc::clone(&job.details), attempts: job.ledger.attempts() };
+        self.publisher.current.live.insert(id, live);
     }
 
     /// Shows a job of the master before. Its attempts were counted there.
@@ -123,13 +142,30 @@ impl Owner {
     }
 
     pub(super) fn publish(&mut self) {
+        let vitals = self.vitals();
+        self.note_gone_workers(&vitals);
         for id in std::mem::take(&mut self.publisher.changed) {
             self.refresh(id);
         }
+        let workers = self.workers.statuses(&vitals);
+        let takes_sample = self.publisher.next_sample <= Instant::now();
+        if takes_sample {
+            self.publisher.next_sample = Instant::now() + SAMPLE_EVERY;
+        }
+        self.loads.note(&workers, takes_sample.then(wall_ms));
+        let current = &mut self.publisher.current;
+        current.workers = workers;
+        current.running = vitals.into_iter().map(|(worker, vitals)| (worker, vitals.running)).collect();
+        (current.hour, current.hours) = self.loads.hours();
+        self.publisher.sender.send_replace(Arc::new(self.publisher.current.clone()));
+        self.publisher.published = Instant::now();
+        self.publisher.due = Some(self.publisher.next_sample);
+    }
+
+    fn vitals(&self) -> BTreeMap<WorkerId, Vitals> {
         let now = self.now().0;
-        let vitals: BTreeMap<WorkerId, Vitals> = self
-            .scheduler
-            .workers()
+        let workers = self.scheduler.workers();
+        workers
             .map(|worker| {
                 let slots_used = u32::try_from(worker.used()).unwrap_or(u32::MAX);
                 let lease_ms = worker.lease_end().0.saturating_sub(now);
@@ -137,13 +173,10 @@ impl Owner {
                     let seconds = exclusion.until.0.saturating_sub(now) / 1000;
                     format!("no attempts for {seconds} s more; the last one that failed here: {}", exclusion.cause)
                 });
-                (worker.id(), Vitals { state: worker.state(), slots_used, lease_ms, excluded })
+                let running = worker.running().take(RUNNING_SHOWN_MAX).collect();
+                (worker.id(), Vitals { state: worker.state(), slots_used, lease_ms, excluded, running })
             })
-            .collect();
-        self.publisher.current.workers = self.workers.statuses(&vitals);
-        self.publisher.sender.send_replace(Arc::new(self.publisher.current.clone()));
-        self.publisher.published = Instant::now();
-        self.publisher.due = None;
+            .collect()
     }
 
     /// Every job that has not ended, but those that commit: theirs is a matter of the commit.

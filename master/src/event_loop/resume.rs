@@ -1,5 +1,7 @@
 //! Goes on with the jobs of the master before, as its store tells of them.
 
+use std::sync::Arc;
+
 use hearth_common::{AttemptId, JobId};
 use hearth_scheduler::{
     Event, JobFacts, JobLimits, Millis, Restored, RestoredJob, RestoredPlan, RestoredWorker, StageFacts, TaskFacts,
@@ -98,9 +100,11 @@ impl Owner {
         let mut job = Job::new(accepted);
         let plan = plan.map(|plan| {
             let ResumedPlan { planned, started_ms, facts, stages, tasks, reports } = plan;
-            let PlannedJob { graph, stages: programs, inferred } = planned;
+            let PlannedJob { graph, stages: programs, inferred, inputs, texts } = planned;
             job.started_ms = Some(started_ms);
             job.inferred = inferred;
+            let details = Arc::make_mut(&mut job.details);
+            (details.inputs, details.plan) = (inputs, texts);
             job.plan = Some(Plan::new(&graph, programs));
             for (attempt, ReportRecord { metrics, records, files }) in reports {
                 job.figures.note_finished(attempt, metrics);

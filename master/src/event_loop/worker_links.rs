@@ -80,6 +80,8 @@ impl Owner {
             {
                 job.figures.note_progress(progress.attempt, progress.metrics);
                 job.figures.note_wait(progress.attempt, progress.waiting_for);
+                let flow = job.ledger.note_progress((progress.attempt, worker), progress.metrics, wall_ms());
+                self.loads.note_flow(worker, flow);
                 self.publisher.mark_changed(progress.attempt.task.job);
             }
         }
@@ -91,6 +93,9 @@ impl Owner {
         let Report { attempt, metrics, outcome, scans, records } = report;
         let on = Winner { attempt, worker };
         let ran = self.is_running(on);
+        if ran {
+            self.note_report(on, metrics, &outcome);
+        }
         let is_finished = !matches!(outcome, ReportOutcome::Failed(_));
         let mut told = ReportRecord { metrics, records: records.clone(), files: Vec::new() };
         if let Some(job) = self.jobs.get_mut(&attempt.task.job)

@@ -1,9 +1,10 @@
-//! Errors as `application/problem+json`, and pages of lists.
+//! Errors as `application/problem+json`.
 
 use axum::Json;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use serde::Serialize;
+
+use super::described::described;
 
 /// An error for the caller, in the shape of RFC 9457.
 #[derive(Debug)]
@@ -12,12 +13,16 @@ pub(super) struct Problem {
     detail: String,
 }
 
-#[derive(Serialize)]
-struct Body<'a> {
-    r#type: &'a str,
-    title: &'a str,
-    status: u16,
-    detail: &'a str,
+described! {
+    /// An error, in the shape of RFC 9457.
+    pub(super) struct ProblemJson {
+        /// Always `about:blank`: the status tells the kind.
+        r#type: &'static str,
+        title: &'static str,
+        status: u16,
+        /// What is wrong, and what to do about it.
+        detail: String,
+    }
 }
 
 impl Problem {
@@ -36,11 +41,11 @@ impl Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let body = Body {
+        let body = ProblemJson {
             r#type: "about:blank",
             title: self.status.canonical_reason().unwrap_or("error"),
             status: self.status.as_u16(),
-            detail: &self.detail,
+            detail: self.detail,
         };
         (self.status, [(header::CONTENT_TYPE, "application/problem+json")], Json(body)).into_response()
     }

@@ -7,10 +7,11 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use hearth_common::{JobId, LogLine, StageId, WorkerId};
 use hearth_proto::convert::ReadLog;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use super::HttpState;
 use super::answers::Problem;
+use super::described::described;
 use super::json::time;
 use crate::job_logs::LogError;
 use crate::rpc::read_log::{read_log, unknown};
@@ -30,30 +31,41 @@ pub(super) struct LogsQuery {
     worker: Option<String>,
 }
 
-#[derive(Serialize)]
-struct LogsJson {
-    lines: Vec<LineJson>,
-    next_cursor: u64,
-    more: bool,
-    complete: bool,
+described! {
+    /// Lines of a job's log, oldest first.
+    pub(super) struct LogsJson {
+        lines: Vec<LineJson>,
+        /// What to pass as `cursor` for what follows.
+        next_cursor: u64,
+        /// There is more already.
+        more: bool,
+        /// The job has ended, and these are its last lines.
+        complete: bool,
+    }
 }
 
-#[derive(Serialize)]
-struct LineJson {
-    at: String,
-    level: &'static str,
-    stage: Option<u32>,
-    partition: Option<u32>,
-    attempt: Option<u32>,
-    worker: Option<WorkerId>,
-    message: String,
-    fields: Vec<FieldJson>,
+described! {
+    /// Something that master or worker told of a job.
+    struct LineJson {
+        at: String,
+        /// debug, info, warn or error.
+        level: &'static str,
+        stage: Option<u32>,
+        partition: Option<u32>,
+        attempt: Option<u32>,
+        /// Who told it; null for the master.
+        worker: Option<String>,
+        message: String,
+        fields: Vec<FieldJson>,
+    }
 }
 
-#[derive(Serialize)]
-struct FieldJson {
-    name: String,
-    value: String,
+described! {
+    /// A value that belongs to a line.
+    struct FieldJson {
+        name: String,
+        value: String,
+    }
 }
 
 pub(super) async fn list_lines(
@@ -102,7 +114,7 @@ impl From<LogLine> for LineJson {
             stage: subject.stage.map(|stage| stage.0),
             partition: subject.partition,
             attempt: subject.attempt,
-            worker: line.worker,
+            worker: line.worker.map(|worker| worker.to_string()),
             message: line.message,
             fields: line.fields.into_iter().map(|field| FieldJson { name: field.name, value: field.value }).collect(),
         }

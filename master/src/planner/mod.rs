@@ -23,13 +23,14 @@ mod sort_merge;
 mod splits;
 mod stages;
 mod table;
+mod texts;
 mod thread;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
-use hearth_common::{FailureCause, JobId, JobSpec};
+use hearth_common::{FailureCause, JobId, JobSpec, PlanTexts};
 use hearth_storage::Storage;
 use tokio::runtime::Handle;
 
@@ -38,7 +39,7 @@ pub(crate) use record::PlanRecord;
 
 use homes::Homes;
 use inputs::load_inputs;
-use session::PlanningSession;
+use session::{PlanningSession, QueryPlan};
 use thread::on_planning_thread;
 
 /// A job to plan.
@@ -91,12 +92,14 @@ fn plan_on_this_thread(request: &PlanRequest, tuning: Tuning, handle: &Handle) -
     let runtime = Arc::new(runtime.map_err(|error| FailureCause::internal(error.to_string()))?);
     let inputs = handle.block_on(load_inputs(&runtime, request))?;
     let session = PlanningSession::new(runtime, request, tuning, &inputs);
-    let plan = handle.block_on(session.plan(query, &spec.query))?;
+    let QueryPlan { physical, logical_text } = handle.block_on(session.plan(query, &spec.query))?;
     let homes = handle.block_on(Homes::find(&request.storage, &inputs, &request.hosts));
-    let planned = stages::build_stages(&plan, spec, &request.attempts_url, &homes)?;
+    let planned = stages::build_stages(&physical, spec, &request.attempts_url, &homes)?;
     tracing::info!(%job, inputs = inputs.len(), stages = planned.stages.len(), "planned job");
     let inferred = inputs.iter().filter_map(|input| input.inferred.clone()).collect();
-    Ok(PlannedJob { inferred, ..planned })
+    let found = inputs.iter().map(|input| texts::input_details(input)).collect();
+    let texts = PlanTexts { logical: logical_text, physical: texts::physical_text(physical.as_ref()), ..planned.texts };
+    Ok(PlannedJob { inferred, inputs: found, texts, ..planned })
 }
 
 #[cfg(test)]

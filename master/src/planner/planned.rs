@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use hearth_common::{
-    InferredInput, InputSplit, LeafInput, LeafKey, ShuffleInput, ShuffleSource, SplitLink, StageId, TaskInputs,
+    InferredInput, InputDetails, InputSplit, LeafInput, LeafKey, PlanTexts, ShuffleInput, ShuffleSource, SplitLink,
+    StageId, TaskInputs,
 };
 use hearth_scheduler::{JobGraph, KnownStart, Link};
 
@@ -26,6 +27,10 @@ pub struct PlannedJob {
     pub stages: Vec<PlannedStage>,
     /// What was inferred about its inputs.
     pub inferred: Vec<InferredInput>,
+    /// What its inputs are, by name.
+    pub inputs: Vec<InputDetails>,
+    /// How it is carried out, for people.
+    pub texts: PlanTexts,
 }
 
 /// What the tasks of a stage run and read.

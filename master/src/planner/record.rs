@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use hearth_common::{ENGINE_VERSION, InferredInput, InputSplit, StageId};
+use hearth_common::{ENGINE_VERSION, InferredInput, InputDetails, InputSplit, PlanTexts, StageId};
 use hearth_scheduler::JobGraph;
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
@@ -23,6 +23,8 @@ pub(crate) struct PlanRecord {
     graph: JobGraph,
     stages: Vec<StageRecord>,
     inferred: Vec<InferredInput>,
+    inputs: Vec<InputDetails>,
+    texts: PlanTexts,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -59,6 +61,8 @@ impl PlanRecord {
             graph: planned.graph.clone(),
             stages: planned.stages.iter().map(stage).collect(),
             inferred: planned.inferred.clone(),
+            inputs: planned.inputs.clone(),
+            texts: planned.texts.clone(),
         }
     }
 
@@ -67,7 +71,7 @@ impl PlanRecord {
     /// # Errors
     /// What is missing, or does not fit.
     pub(crate) fn into_plan(self, programs: Vec<Option<Vec<u8>>>) -> Result<PlannedJob, String> {
-        let Self { graph, stages, inferred, .. } = self;
+        let Self { graph, stages, inferred, inputs, texts, .. } = self;
         if stages.len() != graph.stages().len() {
             return Err(format!("{} stages are kept of {}", stages.len(), graph.stages().len()));
         }
@@ -84,7 +88,7 @@ impl PlanRecord {
                 leaves: stage.leaves.into_iter().map(LeafRecord::into_leaf).collect(),
             })
         });
-        Ok(PlannedJob { stages: stages.collect::<Result<_, String>>()?, graph, inferred })
+        Ok(PlannedJob { stages: stages.collect::<Result<_, String>>()?, graph, inferred, inputs, texts })
     }
 }
 

@@ -20,6 +20,7 @@ use super::query::ParsedQuery;
 use super::query_error;
 use super::splits::auto_shuffle_partitions;
 use super::table::InputTable;
+use super::texts::logical_text;
 use super::{PlanRequest, Tuning};
 
 /// Our rule for joins comes right after this one, before exchanges are placed.
@@ -33,6 +34,14 @@ static TABLE_FUNCTIONS: LazyLock<Vec<String>> = LazyLock::new(|| {
 /// A query may name it where a table is expected.
 pub(super) fn is_table_function(name: &str) -> bool {
     TABLE_FUNCTIONS.iter().any(|known| known == name)
+}
+
+/// The plan of a job's query.
+pub(super) struct QueryPlan {
+    /// As it is cut into stages.
+    pub(super) physical: Arc<dyn ExecutionPlan>,
+    /// As it was before, for people.
+    pub(super) logical_text: String,
 }
 
 /// The tables of one job, ready for its query.
@@ -66,16 +75,16 @@ impl<'a> PlanningSession<'a> {
     }
 
     /// The optimized physical plan of the job's query, whose rows can be written as the job wants them.
-    pub(super) async fn plan(self, query: ParsedQuery, text: &str) -> Result<Arc<dyn ExecutionPlan>, FailureCause> {
+    pub(super) async fn plan(self, query: ParsedQuery, text: &str) -> Result<QueryPlan, FailureCause> {
         let output = self.spec.output.clone();
         let plan = self.optimize(query).await.map_err(|error| query_error::plan(text, &error))?;
         if let Some(output) = output {
-            check_output(&plan.schema(), &output).map_err(FailureCause::task)?;
+            check_output(&plan.physical.schema(), &output).map_err(FailureCause::task)?;
         }
         Ok(plan)
     }
 
-    async fn optimize(self, query: ParsedQuery) -> Result<Arc<dyn ExecutionPlan>> {
+    async fn optimize(self, query: ParsedQuery) -> Result<QueryPlan> {
         let context = SessionContext::new_with_state(self.state);
         for (name, table) in self.tables {
             context.register_table(datafusion::common::TableReference::bare(name), table)?;
@@ -87,7 +96,10 @@ impl<'a> PlanningSession<'a> {
             .with_allow_dml(false)
             .with_allow_statements(false)
             .verify_plan(&logical)?;
-        state.create_physical_plan(&logical).await
+        let optimized = state.optimize(&logical)?;
+        let logical_text = logical_text(&optimized);
+        let physical = state.query_planner().create_physical_plan(&optimized, &state).await?;
+        Ok(QueryPlan { physical, logical_text })
     }
 }
 

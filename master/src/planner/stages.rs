@@ -5,7 +5,7 @@ use std::sync::Arc;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
 use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties};
-use hearth_common::{FailureCause, JobSpec};
+use hearth_common::{FailureCause, JobSpec, PlanTexts};
 use hearth_plan::{OutputSink, ResultSink, ShuffleSink, Sink, StageProgram, encode_stage};
 use hearth_scheduler::{FinalOutput, HostBytes, InputKind, JobGraph, StageInput, StageSpec, TaskLayout};
 use xxhash_rust::xxh3::xxh3_64;
@@ -16,6 +16,7 @@ use super::label::describe;
 use super::layout::{LeafReach, is_hashed, lay_out, reach_leaves};
 use super::operators::is_determinate;
 use super::planned::{PlannedJob, PlannedStage, StageLeaf};
+use super::texts::physical_text;
 
 /// Cuts `plan` into the stages of a job.
 ///
@@ -39,7 +40,9 @@ pub(super) fn build_stages(
     }
     let final_output = if spec.output.is_some() { FinalOutput::Files } else { FinalOutput::Result };
     let graph = JobGraph::new(specs, final_output).map_err(|error| FailureCause::internal(error.to_string()))?;
-    Ok(PlannedJob { graph, stages, inferred: Vec::new() })
+    let texts = cut.stages.iter().map(|stage| physical_text(stage.plan.as_ref())).collect();
+    let texts = PlanTexts { stages: texts, ..PlanTexts::default() };
+    Ok(PlannedJob { graph, stages, inferred: Vec::new(), inputs: Vec::new(), texts })
 }
 
 fn last_sink(spec: &JobSpec, attempts_url: &str) -> Sink {

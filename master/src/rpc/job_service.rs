@@ -68,7 +68,7 @@ impl JobService for JobRpc {
         let ListJobs { states, page_size, page_token } = request.into_inner().try_into().map_err(invalid)?;
         let before = page_token.map(|token| token.parse::<JobId>()).transpose();
         let before = before.map_err(|_| Status::invalid_argument("page_token is not from an answer of this master"))?;
-        let page = Page { states, size: page_size as usize, before };
+        let page = Page { states, size: page_size as usize, before, ..Page::default() };
         let (jobs, next) = self.handle.snapshot().page(&page);
         let without_stages =
             |job: Arc<JobStatus>| JobStatus { stages: Vec::new(), inferred: Vec::new(), ..(*job).clone() };

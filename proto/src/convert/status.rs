@@ -34,6 +34,7 @@ impl TryFrom<wire::Job> for JobStatus {
             inputs: message.inputs.into_iter().map(InputStatus::try_from).collect::<Result<_, _>>()?,
             inferred: message.inferred.into_iter().map(InferredInput::from).collect(),
             locality: message.locality.map(LocalityCounts::from).unwrap_or_default(),
+            details: None,
         })
     }
 }

@@ -293,6 +293,7 @@ fn status() -> impl Strategy<Value = JobStatus> {
                 inputs,
                 inferred,
                 locality,
+                details: None,
             }
         },
     )

@@ -7,7 +7,7 @@ use anyhow::{Context, Result, ensure};
 use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, Package, PackageId};
 
 /// Workspace crates that each crate may name in `[dependencies]`. `hearth` is the composition root.
-const MAY_NAME: [(&str, &[&str]); 17] = [
+const MAY_NAME: [(&str, &[&str]); 18] = [
     ("hearth-common", &[]),
     ("hearth-proto", &["hearth-common"]),
     ("hearth-hdfs", &["hearth-common"]),
@@ -37,6 +37,7 @@ const MAY_NAME: [(&str, &[&str]); 17] = [
     ("hearth-client", &["hearth-common", "hearth-proto"]),
     ("hearth", &["hearth-client", "hearth-common", "hearth-hdfs", "hearth-master", "hearth-proto", "hearth-worker"]),
     ("hearth-tests", &["hearth-test-hdfs"]),
+    ("hearth-test-browser", &[]),
     ("hearth-test-hdfs", &[]),
     (
         "hearth-bench",

@@ -158,6 +158,7 @@ mod tests {
             inputs: Vec::new(),
             inferred: Vec::new(),
             locality: LocalityCounts::default(),
+            details: None,
         }
     }
 
