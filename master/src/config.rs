@@ -52,7 +52,7 @@ pub struct MasterConfig {
     pub request_bytes_max: usize,
     /// What becomes of jobs that have not ended when the master is told to stop.
     pub on_stop: OnStop,
-    /// How long workers of the master before may take to come back after a restart, before they are lost.
+    /// How long workers of the master before may take to come back after a restart, before they are lost; at least the lease.
     #[serde(with = "duration")]
     pub restart_grace: Duration,
     /// How long a stop waits for commits that have begun.
@@ -134,12 +134,6 @@ impl MasterConfig {
         if self.locality_wait > Duration::from_secs(60) {
             return refuse("locality_wait", "must be at most 1min: reading from another host takes less");
         }
-        if self.restart_grace < self.lease {
-            return refuse(
-                "restart_grace",
-                "must be at least the lease: workers that live take about that long to come back",
-            );
-        }
         if self.job_log_bytes_max < ByteSize(64 << 10) {
             return refuse("job_log_bytes_max", "must be at least 64KiB");
         }
@@ -168,7 +162,7 @@ impl MasterConfig {
             disconnect_grace: self.disconnect_grace,
             no_worker_timeout: self.no_worker_timeout,
             locality_wait: self.locality_wait,
-            restart_grace: self.restart_grace,
+            restart_grace: self.restart_grace.max(self.lease),
             ..SchedulerConfig::default()
         }
     }

@@ -233,7 +233,9 @@ fn facts_of(job: &JobView<'_>) -> Vec<String> {
     let about = |(stage, task): (hearth_common::StageId, hearth_scheduler::TaskView<'_>)| {
         let standing = match task.standing() {
             TaskStanding::BackingOff(_) => TaskStanding::Waiting,
-            standing => standing,
+            TaskStanding::Waiting | TaskStanding::Running(_) | TaskStanding::Unproved(_) | TaskStanding::Done(_) => {
+                task.standing()
+            }
         };
         let starts: Vec<_> = task.known_starts().collect();
         let (attempts, won, runs) = (task.attempts(), task.last_winner(), task.runs().collect::<Vec<_>>());
