@@ -59,7 +59,8 @@ impl Owner {
             let waited = Duration::from_millis(wall_ms().saturating_sub(job.submitted_ms));
             self.metrics.observe_first_launch(waited);
         }
-        let is_second = job.told.running.keys().any(|running| running.task == task);
+        let of_task = AttemptId { task, attempt: 0 }..=AttemptId { task, attempt: u32::MAX };
+        let is_second = job.told.running.range(of_task).next().is_some();
         let was_unproved = job.told.unproved.remove(&task);
         job.told.running.insert(attempt, worker);
         let stage = match job.told.stages.insert(task.stage, StageTold::Started) {

@@ -70,6 +70,9 @@ impl LogFiles {
         if !self.open.contains_key(&job) {
             let file = JobFile::open(&self.path(job), self.limits.job_bytes_max.0)?;
             self.close_oldest();
+            // It may hold more than was counted, where writing failed.
+            let counted = self.sizes.insert(job, file.bytes()).unwrap_or(0);
+            self.total = self.total.saturating_sub(counted) + file.bytes();
             self.open.insert(job, (clock, file));
         }
         let Some((used, file)) = self.open.get_mut(&job) else { return Ok(()) };

@@ -73,6 +73,10 @@ impl JobFile {
         Ok(Self { file, bytes, bytes_max, last_numbers, left_out: 0 })
     }
 
+    pub(super) const fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
     /// Appends lines that are not in it yet, as far as there is room. Answers with the bytes that it grew by.
     pub(super) fn append<'a>(&mut self, lines: impl Iterator<Item = &'a LogLine>) -> io::Result<u64> {
         let mut text = Vec::new();

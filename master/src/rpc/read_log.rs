@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use hearth_common::{JobId, JobStatus};
 use hearth_proto::convert::{LogPage, ReadLog};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout_at};
 
 use crate::event_loop::wall_ms;
 use crate::input::LoopHandle;
@@ -12,6 +12,9 @@ use crate::job_logs::LogError;
 
 /// How long after the end of a job its workers may still tell of it.
 const LATE: Duration = Duration::from_millis(1500);
+
+/// How long a line waits for others to be read with it.
+const GATHER: Duration = Duration::from_millis(50);
 
 /// Reads a page, after waiting for a line where there is none and the job goes on. `None`: no such job.
 pub(crate) async fn read_log(handle: &LoopHandle, mut read: ReadLog) -> Result<Option<LogPage>, LogError> {
@@ -32,6 +35,7 @@ pub(crate) async fn read_log(handle: &LoopHandle, mut read: ReadLog) -> Result<O
             // Lines of other jobs wake it too, and the end of the job none: a short wait does for both.
             let wake = deadline.min(Instant::now() + LATE);
             let _ = timeout_at(wake, appended.changed()).await;
+            sleep_until(deadline.min(Instant::now() + GATHER)).await;
         }
     }
 }
