@@ -18,6 +18,8 @@ pub enum Shape {
     Single,
     /// Two, of which the first is active.
     Pair,
+    /// One, with Kerberos and encrypted transfers. What the script runs is done as the superuser.
+    Secure,
 }
 
 /// A running cluster with two `DataNode`s. Dropped, it is stopped and removed.
@@ -43,7 +45,11 @@ impl Cluster {
         let guard = script(&directory, &["guard"]).stdin(Stdio::piped()).stdout(Stdio::null()).spawn();
         let guard = guard.context("start the guard of the test cluster")?;
         let mut cluster = Self { directory, guard, shape, url: String::new(), https: Default::default() };
-        let verb = if shape == Shape::Pair { "start-ha" } else { "start" };
+        let verb = match shape {
+            Shape::Single => "start",
+            Shape::Pair => "start-ha",
+            Shape::Secure => "start-secure",
+        };
         let output = cluster.run(&[verb, "2"])?;
         let find = |name: &str| output.lines().find_map(|line| line.strip_prefix(name)).context("read its addresses");
         find("URL=")?.clone_into(&mut cluster.url);

@@ -1,7 +1,7 @@
 //! One HDFS and one cluster of Hearth, on which schedules run one after the other.
 
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use hearth_test_hdfs::{Shape, until};
@@ -159,19 +159,5 @@ fn has_come(moment: Moment, status: &Value) -> bool {
         Moment::Read(done) => has_begun && percent(stages.first()) >= done.into(),
         Moment::Write(done) => percent(stages.first()) == 100 && percent(stages.last()) >= done.into(),
         Moment::Commit => status["state"] == "committing",
-    }
-}
-
-/// How long ago something changed.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Since(Instant);
-
-impl Since {
-    pub(super) fn now() -> Self {
-        Self(Instant::now())
-    }
-
-    pub(super) fn elapsed(self) -> Duration {
-        self.0.elapsed()
     }
 }

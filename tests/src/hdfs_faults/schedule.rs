@@ -177,7 +177,7 @@ impl Dice {
         let fault = match (self.roll(12), shape) {
             (0..=3, _) => Fault::KillDataNode(self.node()),
             (4..=6, _) => Fault::HangDataNode(self.node()),
-            (7..=8, Shape::Single) => Fault::KillNameNode,
+            (7..=8, Shape::Single | Shape::Secure) => Fault::KillNameNode,
             (7..=8, Shape::Pair) => Fault::FailOver,
             (9, _) => Fault::SafeMode,
             _ => Fault::KillWorker(self.small(2)),
@@ -193,6 +193,7 @@ impl fmt::Display for Schedule {
         let shape = match self.shape {
             Shape::Single => "one NameNode",
             Shape::Pair => "two NameNodes",
+            Shape::Secure => "one NameNode with Kerberos",
         };
         write!(f, "seed {}: {shape}, input with {} replica(s)", self.seed, self.replicas)?;
         self.faults.iter().try_for_each(|planned| write!(f, "; {planned}"))

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use rustix::process::Signal;
 
-use super::lane::{Lane, Since};
+use super::lane::Lane;
 use super::{Fault, Lasts, Moment, Planned, Schedule};
 
 /// What is broken now.
@@ -21,20 +21,20 @@ pub(super) struct Strikes {
     reached: Option<Instant>,
     broken: Vec<Broken>,
     struck: Vec<Planned>,
-    last_change: Since,
+    last_change: Instant,
 }
 
 impl Strikes {
     pub(super) fn new(schedule: &Schedule) -> Self {
         let coming = schedule.faults.iter().rev().copied().collect();
-        Self { coming, reached: None, broken: Vec::new(), struck: Vec::new(), last_change: Since::now() }
+        Self { coming, reached: None, broken: Vec::new(), struck: Vec::new(), last_change: Instant::now() }
     }
 
     pub(super) fn struck(&self) -> &[Planned] {
         &self.struck
     }
 
-    pub(super) fn last_change(&self) -> Since {
+    pub(super) fn last_change(&self) -> Instant {
         self.last_change
     }
 
@@ -55,7 +55,7 @@ impl Strikes {
         while let Some(at) = self.broken.iter().position(|broken| broken.mended_at.is_some_and(|time| time <= now)) {
             let broken = self.broken.remove(at);
             mend(lane, broken.fault).with_context(|| format!("mend {:?}", broken.fault))?;
-            self.last_change = Since::now();
+            self.last_change = Instant::now();
         }
         Ok(())
     }
@@ -75,7 +75,7 @@ impl Strikes {
             return Ok(());
         }
         break_it(lane, planned.fault)?;
-        self.last_change = Since::now();
+        self.last_change = Instant::now();
         self.struck.push(planned);
         let mended_at = match planned.lasts {
             Lasts::For(time) => Some(Instant::now() + time),

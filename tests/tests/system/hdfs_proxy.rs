@@ -4,6 +4,7 @@
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -21,17 +22,23 @@ pub(crate) enum Hold {
     After,
 }
 
-#[derive(Debug, Default)]
-struct State {
+/// A call that is held, or will be.
+#[derive(Debug, Clone)]
+pub(crate) struct Held {
     /// Texts that are all in the call.
-    planned: Option<(&'static [&'static str], Hold)>,
-    is_held: bool,
+    texts: &'static [&'static str],
+    hold: Hold,
+    came: Arc<AtomicBool>,
+    released: Arc<AtomicBool>,
 }
+
+/// Those that did not come yet.
+type Planned = Arc<Mutex<Vec<Held>>>;
 
 /// Listens on a port of its own for as long as the process lives.
 pub(crate) struct Proxy {
     authority: String,
-    state: Arc<Mutex<State>>,
+    planned: Planned,
 }
 
 impl Proxy {
@@ -39,17 +46,17 @@ impl Proxy {
         let target = hdfs.authority().to_owned();
         let listener = TcpListener::bind("127.0.0.1:0")?;
         let authority = listener.local_addr()?.to_string();
-        let state = Arc::new(Mutex::new(State::default()));
-        let shared = Arc::clone(&state);
+        let planned = Planned::default();
+        let shared = Arc::clone(&planned);
         std::thread::spawn(move || {
             for client in listener.incoming().map_while(Result::ok) {
-                let (target, state) = (target.clone(), Arc::clone(&shared));
+                let (target, planned) = (target.clone(), Arc::clone(&shared));
                 std::thread::spawn(move || {
-                    TcpStream::connect(target).and_then(|server| serve(&client, &server, &state))
+                    TcpStream::connect(target).and_then(|server| serve(&client, &server, &planned))
                 });
             }
         });
-        Ok(Self { authority, state })
+        Ok(Self { authority, planned })
     }
 
     /// A URL in the test's directory, through this port.
@@ -58,27 +65,35 @@ impl Proxy {
     }
 
     /// Holds the connection on which the next call comes that has all of these texts.
-    pub(crate) fn hold_at(&self, texts: &'static [&'static str], hold: Hold) {
-        lock(&self.state).planned = Some((texts, hold));
+    pub(crate) fn hold_at(&self, texts: &'static [&'static str], hold: Hold) -> Held {
+        let held = Held { texts, hold, came: Arc::default(), released: Arc::default() };
+        lock(&self.planned).push(held.clone());
+        held
     }
+}
 
-    /// Waits until that call came.
-    pub(crate) fn wait_until_held(&self) -> Result<()> {
-        until(Duration::from_secs(90), "the call that is held", || lock(&self.state).is_held)
+impl Held {
+    /// Waits until the call came.
+    pub(crate) fn wait(&self) -> Result<()> {
+        until(Duration::from_secs(90), "the call that is held", || self.came.load(Ordering::SeqCst))
     }
 
     /// Lets what was held go on. Its sender may be dead by now.
     pub(crate) fn release(&self) {
-        lock(&self.state).is_held = false;
+        self.released.store(true, Ordering::SeqCst);
+    }
+
+    fn wait_for_release(&self) {
+        let _ = until(Duration::from_secs(180), "the release", || self.released.load(Ordering::SeqCst));
     }
 }
 
-fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
-    state.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock(planned: &Mutex<Vec<Held>>) -> MutexGuard<'_, Vec<Held>> {
+    planned.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Passes on what comes. A call comes in one piece here: it is short and sent at once.
-fn serve(client: &TcpStream, server: &TcpStream, state: &Mutex<State>) -> std::io::Result<()> {
+fn serve(client: &TcpStream, server: &TcpStream, planned: &Mutex<Vec<Held>>) -> std::io::Result<()> {
     let (mut from_server, mut to_client) = (server.try_clone()?, client.try_clone()?);
     std::thread::spawn(move || {
         let _ = std::io::copy(&mut from_server, &mut to_client);
@@ -91,25 +106,22 @@ fn serve(client: &TcpStream, server: &TcpStream, state: &Mutex<State>) -> std::i
         if count == 0 {
             return server.shutdown(Shutdown::Write);
         }
-        let hold = to_hold(state, &buffer[..count]);
-        if hold == Some(Hold::Before) {
-            wait_for_release(state);
+        let held = take_held(planned, &buffer[..count]);
+        if let Some(held) = held.as_ref().filter(|held| held.hold == Hold::Before) {
+            held.wait_for_release();
         }
         writer.write_all(&buffer[..count])?;
-        if hold == Some(Hold::After) {
-            wait_for_release(state);
+        if let Some(held) = held.filter(|held| held.hold == Hold::After) {
+            held.wait_for_release();
         }
     }
 }
 
-fn to_hold(state: &Mutex<State>, call: &[u8]) -> Option<Hold> {
+fn take_held(planned: &Mutex<Vec<Held>>, call: &[u8]) -> Option<Held> {
     let has = |text: &str| call.windows(text.len()).any(|window| window == text.as_bytes());
-    let mut state = lock(state);
-    let (_, hold) = state.planned.take_if(|(texts, _)| texts.iter().all(|text| has(text)))?;
-    state.is_held = true;
-    Some(hold)
-}
-
-fn wait_for_release(state: &Mutex<State>) {
-    let _ = until(Duration::from_secs(180), "the release", || !lock(state).is_held);
+    let mut planned = lock(planned);
+    let at = planned.iter().position(|held| held.texts.iter().all(|text| has(text)))?;
+    let held = planned.remove(at);
+    held.came.store(true, Ordering::SeqCst);
+    Some(held)
 }

@@ -9,10 +9,12 @@ use rustix::process::Signal;
 
 use crate::common::{MAIN_QUERY, small_answer};
 use crate::hdfs_fixture::{Hdfs, check};
-use crate::hdfs_proxy::{Hold, Proxy};
+use crate::hdfs_proxy::{Held, Hold, Proxy};
 
 /// The rename that moves an old output aside.
 const ASIDE: &[&str] = &["rename2", "/old-0"];
+/// The rename that publishes.
+const PUBLISH: &[&str] = &["rename2", "/data", "/out"];
 /// A rename of a file into the destination.
 const JOIN: &[&str] = &["rename2", "/out/part-"];
 
@@ -29,18 +31,18 @@ type Listing = Option<Vec<String>>;
 fn hold_second(
     (hdfs, cluster, mode): (&Hdfs, &mut Cluster, &str),
     (texts, hold): (&'static [&'static str], Hold),
-    happens: impl FnOnce(&mut Cluster) -> Result<()>,
+    happens: impl FnOnce(&mut Cluster, (&Proxy, &Held)) -> Result<()>,
 ) -> Result<(BTreeSet<Listing>, [Listing; 2])> {
     let proxy = Proxy::to(hdfs)?;
     let job = job(hdfs, &proxy, mode)?;
     cluster.run_job(&job)?;
     let before = hdfs.names("out")?;
     let watcher = hdfs.watch("out");
-    proxy.hold_at(texts, hold);
+    let held = proxy.hold_at(texts, hold);
     let id = cluster.submit_detached(&job)?;
-    proxy.wait_until_held()?;
-    happens(cluster)?;
-    proxy.release();
+    held.wait()?;
+    happens(cluster, (&proxy, &held))?;
+    held.release();
     cluster.wait_for_end(&id, 90)?;
     hdfs.check_no_staging()?;
     Ok((watcher.seen()?, [before, hdfs.names("out")?]))
@@ -50,7 +52,7 @@ fn hold_second(
 #[test]
 fn a_master_dies_between_the_two_renames_of_an_overwrite() -> Result<()> {
     check("take-over", |hdfs, cluster| {
-        let kill = |cluster: &mut Cluster| {
+        let kill = |cluster: &mut Cluster, _: (&Proxy, &Held)| {
             wait_for("the old output moved aside", Deadline::after_seconds(30), || {
                 Ok(hdfs.names("out")?.is_none().then_some(()))
             })?;
@@ -63,12 +65,33 @@ fn a_master_dies_between_the_two_renames_of_an_overwrite() -> Result<()> {
     })
 }
 
-/// A rename that a dead master sent reaches the NameNode when the next one has published.
+/// A rename that a dead master sent reaches the NameNode when the next one has just published, and has removed nothing yet.
 #[test]
 fn a_late_rename_of_a_dead_master_changes_nothing() -> Result<()> {
     check("late", |hdfs, cluster| {
-        let (seen, [before, after]) =
-            hold_second((hdfs, cluster, "overwrite"), (ASIDE, Hold::Before), Cluster::restart_master)?;
+        let mut seen_after = BTreeSet::new();
+        let kill = |cluster: &mut Cluster, (proxy, late): (&Proxy, &Held)| {
+            let published = proxy.hold_at(PUBLISH, Hold::After);
+            let watcher = std::thread::scope(|scope| {
+                let releasing = scope.spawn(|| {
+                    published.wait()?;
+                    wait_for("the published output", Deadline::after_seconds(30), || {
+                        Ok(hdfs.names("out")?.is_some().then_some(()))
+                    })?;
+                    let watcher = hdfs.watch("out");
+                    late.release();
+                    anyhow::Ok(watcher)
+                });
+                cluster.restart_master()?;
+                releasing.join().map_err(|_| anyhow::anyhow!("the release panicked"))?
+            })?;
+            hdfs.check_no_staging()?;
+            published.release();
+            seen_after = watcher.seen()?;
+            Ok(())
+        };
+        let (seen, [before, after]) = hold_second((hdfs, cluster, "overwrite"), (ASIDE, Hold::Before), kill)?;
+        assert_eq!(seen_after, BTreeSet::from([after.clone()]), "what the next master published stays");
         ensure!(before != after && seen.is_subset(&BTreeSet::from([before, None, after])), "a reader saw {seen:#?}");
         hdfs.check_output("out", small_answer()?)
     })
@@ -79,7 +102,7 @@ fn a_late_rename_of_a_dead_master_changes_nothing() -> Result<()> {
 fn a_master_that_lives_on_changes_nothing() -> Result<()> {
     check("zombie", |hdfs, cluster| {
         let mut seen_after = BTreeSet::new();
-        let take_over = |cluster: &mut Cluster| {
+        let take_over = |cluster: &mut Cluster, _: (&Proxy, &Held)| {
             cluster.signal_master(Signal::STOP)?;
             let second = cluster.start_second_master()?;
             hdfs.check_output("out", small_answer()?)?;
@@ -105,7 +128,7 @@ fn a_master_that_lives_on_changes_nothing() -> Result<()> {
 fn a_master_dies_in_the_middle_of_a_second_append() -> Result<()> {
     check("append-twice", |hdfs, cluster| {
         let (seen, [before, after]) =
-            hold_second((hdfs, cluster, "append"), (JOIN, Hold::After), Cluster::restart_master)?;
+            hold_second((hdfs, cluster, "append"), (JOIN, Hold::After), |cluster, _| cluster.restart_master())?;
         let names = |listing: &Listing| BTreeSet::from_iter(listing.clone().unwrap_or_default());
         let (first, last) = (names(&before), names(&after));
         ensure!(first.is_subset(&last) && first.len() < last.len(), "{first:?} {last:?}");

@@ -35,6 +35,8 @@ mod hdfs_fixture;
 #[cfg(test)]
 mod hdfs_fs;
 #[cfg(test)]
+mod hdfs_kerberos;
+#[cfg(test)]
 mod hdfs_proxy;
 #[cfg(test)]
 mod hdfs_takeover;
