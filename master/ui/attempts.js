@@ -10,8 +10,8 @@ function row(attempt, withJob) {
   const task = `${attempt.stage} / ${attempt.partition}`;
   return el("tr", {},
     el("td", { class: "main" },
-      withJob ? [el("a", { href: `/jobs/${attempt.job}#tasks` }, `… ${attempt.job.slice(-8)}`), " "] : null,
-      el("span", { class: "tabular" }, task),
+      withJob ? el("a", { href: `/jobs/${attempt.job}` }, attempt.job_name || "(no name)") : null,
+      withJob ? el("span", { class: "note" }, `stage ${attempt.stage}, task ${attempt.partition}`) : task,
       attempt.attempt ? el("span", { class: "note" }, `attempt ${attempt.attempt}`) : null,
       attempt.is_second ? el("span", { class: "note warn" }, "second attempt") : null,
       attempt.failure ? el("span", { class: "note bad" }, attempt.failure.message) : null),

@@ -1,16 +1,19 @@
 // Small charts of the last hour.
 import { el, svg, put } from "/ui/dom.js";
+import { duration } from "/ui/format.js";
 
 const WIDTH = 360;
 const HEIGHT = 64;
 const SAMPLES = 360;
+const SAMPLES_MIN = 30;
 
 /** Draws one series. `limit` is a line that it cannot cross, such as the slots; `show` writes a value. */
 export function chart(node, { title, values, limit, show, unit = "" }) {
   const most = Math.max(0, ...values);
   const top = Math.max(limit ?? 0, most) || 1;
   const now = values.at(-1) ?? 0;
-  const x = (at) => WIDTH - ((values.length - 1 - at) / (SAMPLES - 1)) * WIDTH;
+  const span = Math.min(SAMPLES, Math.max(SAMPLES_MIN, values.length));
+  const x = (at) => WIDTH - ((values.length - 1 - at) / (span - 1)) * WIDTH;
   const y = (value) => HEIGHT - 2 - (value / top) * (HEIGHT - 6);
   const points = values.map((value, at) => `${x(at).toFixed(1)},${y(value).toFixed(1)}`);
   const label = `${title}, last hour: now ${show(now)}${unit}, at most ${show(most)}${unit}`;
@@ -27,7 +30,7 @@ export function chart(node, { title, values, limit, show, unit = "" }) {
     el("figcaption", {}, el("span", { class: "what" }, title), el("strong", {}, `${show(now)}${unit}`),
       el("span", { class: "quiet" }, values.length > 1 ? `most ${show(most)}${unit}` : "measured every ten seconds")),
     picture,
-    el("p", { class: "axis quiet", "aria-hidden": "true" }, el("span", {}, "1 h ago"), el("span", {}, "now")));
+    el("p", { class: "axis quiet", "aria-hidden": "true" }, el("span", {}, `${duration(span * 10000).replace(" 0 s", "").replace(" 0 min", "")} ago`), el("span", {}, "now")));
 }
 
 /** The last hour, to which samples are added. */

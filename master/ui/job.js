@@ -44,7 +44,7 @@ function drawTiles() {
     tile("Tasks", progress.tasks ? `${count(progress.tasks_done)} / ${count(progress.tasks)}` : "–", `${progress.stages_done} of ${plural(progress.stages, "stage")} done`),
     tile("Read", bytes(metrics.input_bytes), `${brief(metrics.input_rows)} records, ${bytes(rate.bytes)}/s`),
     tile("Shuffled", bytes(metrics.shuffle_local_bytes + metrics.shuffle_remote_bytes), `${bytes(metrics.shuffle_remote_bytes)} from other workers`),
-    tile("Spilled", bytes(metrics.spilled_bytes), metrics.spilled_bytes ? "memory was short" : "memory was enough", metrics.spilled_bytes ? "warn" : ""),
+    tile("Spilled", bytes(metrics.spilled_bytes), metrics.spilled_bytes ? "memory was short" : "memory suffices", metrics.spilled_bytes ? "warn" : ""),
     tile("Attempts", count(attempts.launched), lost || "all well", attempts.failed || attempts.lost ? "warn" : ""),
     local ? tile("Near the data", percent(job.locality.local, local), `${count(job.locality.remote)} read from another host`) : null);
 }

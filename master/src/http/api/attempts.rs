@@ -73,7 +73,9 @@ pub(in crate::http) async fn list_attempts(
     let shown = found.into_iter().skip(query.from).take(size);
     let end = query.from.saturating_add(size);
     Ok(Json(AttemptsJson {
-        attempts: shown.map(|attempt| AttemptJson::new(account.status.id, attempt, &hosts, now_ms)).collect(),
+        attempts: shown
+            .map(|attempt| AttemptJson::new((account.status.id, &account.status.name), attempt, &hosts, now_ms))
+            .collect(),
         total,
         next: (end < total).then_some(end),
         left_out: attempts.left_out,
@@ -196,8 +198,11 @@ pub(in crate::http) async fn list_on_worker(
     let (total, end) = (found.len(), query.from.saturating_add(size));
     let hosts = BTreeMap::from([(id, status.host.clone())]);
     let shown = found.iter().skip(query.from).take(size);
+    let name_of = |job: JobId| snapshot.job(job).map(|job| job.name.as_str()).unwrap_or_default();
     Ok(Json(AttemptsJson {
-        attempts: shown.map(|(job, attempt)| AttemptJson::new(*job, attempt, &hosts, now_ms)).collect(),
+        attempts: shown
+            .map(|(job, attempt)| AttemptJson::new((*job, name_of(*job)), attempt, &hosts, now_ms))
+            .collect(),
         total,
         next: (end < total).then_some(end),
         left_out: 0,

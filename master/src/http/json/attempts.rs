@@ -25,6 +25,7 @@ described! {
     /// An attempt.
     pub(in crate::http) struct AttemptJson {
         job: String,
+        job_name: String,
         stage: u32,
         /// The task.
         partition: u32,
@@ -55,7 +56,7 @@ described! {
 
 impl AttemptJson {
     pub(in crate::http) fn new(
-        job: JobId,
+        (job, job_name): (JobId, &str),
         attempt: &AttemptDetails,
         hosts: &BTreeMap<WorkerId, String>,
         now_ms: u64,
@@ -63,6 +64,7 @@ impl AttemptJson {
         let failure = attempt.failure.clone();
         Self {
             job: job.to_string(),
+            job_name: job_name.to_owned(),
             stage: attempt.stage.0,
             partition: attempt.partition,
             attempt: attempt.attempt,
