@@ -39,7 +39,10 @@ async fn channel(master: &RunningMaster) -> Channel {
 /// A job that needs a worker: it waits, and so stays as it is.
 fn waiting_job(root: &tempfile::TempDir, name: &str) -> JobSpec {
     let path = root.path().join("in.csv");
-    std::fs::write(&path, "a,b\n1,2\n").unwrap();
+    // Another job may be reading it.
+    if !path.exists() {
+        std::fs::write(&path, "a,b\n1,2\n").unwrap();
+    }
     let input = InputSpec {
         paths: vec![path.to_str().unwrap().to_owned()],
         format: InputFormat::Csv(CsvOptions::default()),
@@ -218,7 +221,7 @@ async fn keys_outlive_the_history_of_their_jobs() {
         let spec = waiting_job(&root, &format!("job {number}"));
         let id = client.submit(submission(&format!("key {number}"), &spec)).await.unwrap().into_inner().job_id;
         client.cancel_job(of(&id)).await.unwrap();
-        follow(&mut client, &id, |_| false).await;
+        follow(&mut client, &id, |job| job.state() == wire::JobState::Cancelled).await;
         ids.push(id);
         master.stop().await;
         master = RunningMaster::start(config()).await.unwrap();

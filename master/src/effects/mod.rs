@@ -46,10 +46,9 @@ impl Owner {
                 self.tell(worker, MasterMessage::RemoveShuffle { job, attempt: None });
             }
             Effect::FenceWorker { worker } => {
-                if let Some(connection) = self.workers.connection(worker) {
-                    let message = Outgoing::Message(MasterMessage::Fenced);
-                    self.hold(Held::Farewell { worker, connection, message });
-                }
+                // It need not wait for the store: a master that does not know of it waits for this worker in vain, and no longer.
+                self.send_now(worker, Outgoing::Message(MasterMessage::Fenced));
+                self.workers.disconnect(worker);
             }
             Effect::ReleaseWorker { worker } => {
                 tracing::info!(%worker, "drained worker may leave");

@@ -23,8 +23,6 @@ use crate::workers::Outgoing;
 pub(crate) enum Held {
     /// A message to a worker on that connection. On another one, it has said since what it has.
     Message { worker: WorkerId, connection: u64, message: Outgoing },
-    /// The last message to a worker on that connection.
-    Farewell { worker: WorkerId, connection: u64, message: Outgoing },
     /// A commit of files begins.
     Commit(CommitOrder),
     /// A commit of a result begins.
@@ -104,12 +102,6 @@ impl Owner {
             Held::Message { worker, connection, message } => {
                 if self.workers.is_current(worker, connection) {
                     self.send_now(worker, message);
-                }
-            }
-            Held::Farewell { worker, connection, message } => {
-                if self.workers.is_current(worker, connection) {
-                    self.send_now(worker, message);
-                    self.workers.disconnect(worker);
                 }
             }
             Held::Commit(order) => self.queue_commit(order),

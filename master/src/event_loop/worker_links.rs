@@ -14,13 +14,16 @@ impl Owner {
         tracing::info!(%worker, host = %hello.host.escape_debug(), address = %hello.shuffle_address, slots, "worker connected");
         self.metrics.count_worker();
         self.workers.connect(&hello, link, wall_ms());
-        if let Some(known) = self.workers.record(worker) {
-            self.record(record::worker(&known).map(Some));
-        }
         self.publisher.mark_workers();
         let names = std::iter::once(hello.host.clone()).chain(hello.names.iter().cloned()).collect();
         let held = Held { attempts: hello.attempts, shuffle_outputs: hello.shuffle_outputs };
         self.feed(Event::WorkerConnected { worker, slots, names, held });
+        // Before anything that this event decided is sent; a lost worker is not expected back.
+        if self.scheduler.worker(worker).is_some()
+            && let Some(known) = self.workers.record(worker)
+        {
+            self.record(record::worker(&known).map(Some));
+        }
         // It may not have heard that somebody wants it drained.
         if self.scheduler.worker(worker).is_some_and(|known| known.state() == WorkerState::Draining) {
             self.tell(worker, MasterMessage::Drain);

@@ -169,8 +169,10 @@ impl World {
         let is_held = |winner: &Winner| {
             let lives = self.hosts.iter().filter_map(|host| host.life.as_ref());
             let mut lives = lives.filter(|life| life.worker == winner.worker);
+            // A result whose worker was lost while the commit fetched it does not count any more.
+            let is_expected = self.scheduler.worker(winner.worker).is_some();
             self.staging.contains_key(&winner.attempt)
-                || lives.any(|life| life.outputs.contains_key(&winner.attempt) && !life.is_draining)
+                || is_expected && lives.any(|life| life.outputs.contains_key(&winner.attempt) && !life.is_draining)
         };
         let tasks = self.scheduler.jobs().flat_map(|job| job.stages()).flat_map(|stage| stage.tasks());
         let done = tasks.filter_map(|task| match task.standing() {
