@@ -324,8 +324,13 @@ async fn port_8080_answers() {
     let job = client.submit(submission("", &spec)).await.unwrap().into_inner().job_id;
     follow(&mut client, &job, |job| job.waiting_for.is_some()).await;
     for (path, status, content_type, text) in [
-        ("/", 200, "text/html", "&lt;script&gt;alert(1)&lt;/script&gt;"),
-        ("/style.css", 200, "text/css", "body"),
+        ("/", 200, "text/html", "<script type=\"module\" src=\"/ui/cluster.js\">"),
+        (&format!("/jobs/{job}"), 200, "text/html", "src=\"/ui/job.js\""),
+        ("/workers/x", 200, "text/html", "src=\"/ui/worker.js\""),
+        ("/ui/style.css", 200, "text/css", "body"),
+        ("/ui/cluster.js", 200, "text/javascript", "import"),
+        ("/ui/other.js", 404, "problem+json", "no such file"),
+        ("/api/v1/openapi.json", 200, "application/json", "\"openapi\":\"3.1.0\""),
         ("/healthz", 200, "text/plain", "ok"),
         ("/readyz", 200, "text/plain", "ready"),
         ("/metrics", 200, "openmetrics-text", "hearth_jobs_submitted_total 1"),
@@ -349,7 +354,10 @@ async fn port_8080_answers() {
         {
             assert!(head.contains(header), "{path}: {head}");
         }
+        // Pages come without any text of users: their scripts ask for it. What those make of it is for tests in a browser.
+        assert!(!body.contains("alert(1)") || !content_type.contains("html"), "{path}: {body}");
         assert!(!body.contains("<script>") || !content_type.contains("html"), "{path}: {body}");
+        assert!(!head.contains("unsafe"), "the content security policy takes no script or style from a page: {head}");
     }
     let state = client.get_job(of(&job)).await.unwrap().into_inner().state();
     assert_eq!(state.as_str_name(), format!("JOB_STATE_{}", JobState::Running.name().to_uppercase()));

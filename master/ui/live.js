@@ -50,13 +50,21 @@ export function follow(queryOf, handlers, start) {
     source = null;
     show(false);
     clearTimeout(timer);
-    timer = setTimeout(connect, AGAIN[Math.min(failures, AGAIN.length - 1)]);
+    timer = setTimeout(() => { if (!document.hidden) connect(); }, AGAIN[Math.min(failures, AGAIN.length - 1)]);
     failures += 1;
   }
 
   setInterval(() => { if (source && Date.now() - heard > SILENCE_MAX) broke(); }, 1000);
+  // A browser opens six connections to a host: tabs that nobody sees give theirs up, or a seventh one would stay empty.
+  document.addEventListener("visibilitychange", () => {
+    if (document.hidden) {
+      clearTimeout(timer);
+      source?.close();
+      source = null;
+    } else if (!source) connect();
+  });
   addEventListener("pageshow", (event) => { if (event.persisted) connect(); });
   addEventListener("pagehide", () => source?.close());
-  connect();
+  if (!document.hidden) connect();
   return { again: connect };
 }

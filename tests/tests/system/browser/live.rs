@@ -68,6 +68,34 @@ fn a_job_is_watched_from_submit_to_done() -> Result<()> {
     })
 }
 
+/// A browser opens six connections to a host. Tabs that nobody sees must leave them to others, and know what is new when they are
+/// seen again.
+#[test]
+fn a_tab_that_nobody_sees_gives_its_connection_up() -> Result<()> {
+    Cluster::run(without_workers(), |cluster| {
+        let mut browser = Browser::start()?;
+        let hide = |is_hidden: bool| {
+            format!(
+                "Object.defineProperty(document, 'hidden', {{ configurable: true, value: {is_hidden} }}); \
+                 document.dispatchEvent(new Event('visibilitychange')); 0"
+            )
+        };
+        for _ in 0..8 {
+            let mut page = browser.open(&url(cluster, "/"), 1280)?;
+            page.wait_for(&shows("#workers", "No workers yet"), SHOWS_WITHIN)?;
+            page.wait_for(&shows("#finished", "No job has ended yet"), SHOWS_WITHIN)?;
+            page.value_of(&hide(true))?;
+        }
+        let mut page = browser.open(&url(cluster, "/"), 1280)?;
+        page.wait_for(&shows("#workers", "No workers yet"), SHOWS_WITHIN)?;
+        page.value_of(&hide(true))?;
+        cluster.start_worker()?;
+        page.value_of(&hide(false))?;
+        page.wait_for(&shows("#workers", "alive"), SHOWS_WITHIN)?;
+        check_calm(&mut page)
+    })
+}
+
 #[test]
 fn the_reason_of_a_failure_is_one_click_away() -> Result<()> {
     Cluster::run(ClusterOptions { workers: 1, ..ClusterOptions::default() }, |cluster| {
