@@ -179,8 +179,6 @@ impl Collector for Gauges {
         gauges(&mut encoder, ("jobs", "Jobs that are known, by state", "state"), jobs)?;
         let workers = totals.workers.iter().map(|(state, count)| (*state, *count));
         gauges(&mut encoder, ("workers", "Workers, by state; the last lost ones among them", "state"), workers)?;
-        #[expect(clippy::cast_precision_loss, reason = "gauges are floating-point numbers")]
-        let as_gauge = |value: u64| value as f64;
         for (name, help, value) in [
             ("slots", "Slots of all workers that are not lost", totals.slots),
             ("slots_used", "Slots in which an attempt runs", totals.slots_used),
@@ -188,7 +186,7 @@ impl Collector for Gauges {
             ("tasks_waiting", "Tasks of planned jobs that do not run yet", totals.tasks_waiting),
             ("memory_used_bytes", "Memory that attempts have reserved", totals.memory_bytes_used),
         ] {
-            one_gauge(&mut encoder, (name, help), as_gauge(value))?;
+            one_gauge(&mut encoder, (name, help), value)?;
         }
         Ok(())
     }

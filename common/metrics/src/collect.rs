@@ -54,7 +54,7 @@ pub fn seconds(least: f64) -> Histogram {
 ///
 /// # Errors
 /// Those of the encoder.
-pub fn one_gauge(encoder: &mut DescriptorEncoder<'_>, (name, help): (&str, &str), value: f64) -> fmt::Result {
+pub fn one_gauge(encoder: &mut DescriptorEncoder<'_>, (name, help): (&str, &str), value: u64) -> fmt::Result {
     ConstGauge::new(value).encode(encoder.encode_descriptor(name, help, None, MetricType::Gauge)?)
 }
 

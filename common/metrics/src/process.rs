@@ -22,7 +22,8 @@ impl Collector for ProcessFigures {
             one_gauge(&mut encoder, ("process_open_files", "Open files and connections of this process"), count)?;
         }
         if let Ok(stat) = rustix::fs::statvfs(&self.directory) {
-            let (free, all) = (as_bytes(stat.f_bavail, stat.f_frsize), as_bytes(stat.f_blocks, stat.f_frsize));
+            let (free, all) =
+                (stat.f_bavail.saturating_mul(stat.f_frsize), stat.f_blocks.saturating_mul(stat.f_frsize));
             one_gauge(&mut encoder, ("disk_free_bytes", "Free space where state or work is kept"), free)?;
             one_gauge(&mut encoder, ("disk_size_bytes", "Size of that file system"), all)?;
         }
@@ -30,18 +31,13 @@ impl Collector for ProcessFigures {
     }
 }
 
-fn resident_bytes() -> Option<f64> {
+fn resident_bytes() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
     let kib: u64 = resident.trim().strip_suffix(" kB")?.parse().ok()?;
-    Some(as_bytes(kib, 1024))
+    kib.checked_mul(1024)
 }
 
-fn open_files() -> Option<f64> {
-    Some(as_bytes(std::fs::read_dir("/proc/self/fd").ok()?.count() as u64, 1))
-}
-
-#[expect(clippy::cast_precision_loss, reason = "gauges are floating-point numbers")]
-fn as_bytes(blocks: u64, block_bytes: u64) -> f64 {
-    blocks.saturating_mul(block_bytes) as f64
+fn open_files() -> Option<u64> {
+    Some(std::fs::read_dir("/proc/self/fd").ok()?.count() as u64)
 }

@@ -106,10 +106,7 @@ fn compose_file_starts_what_the_binary_takes() -> Result<()> {
         }
         for volume in service["volumes"].as_array().into_iter().flatten().filter_map(Value::as_str) {
             let source = volume.split(':').next().unwrap_or_default();
-            ensure!(
-                source.starts_with("${") || compose["volumes"].get(source).is_some(),
-                "{name}: no volume {source}"
-            );
+            ensure!(source.starts_with("${") || compose["volumes"].get(source).is_some(), "{name}: no volume {source}");
         }
         for other in service["depends_on"].as_object().into_iter().flatten().map(|(other, _)| other) {
             ensure!(services[other].get("healthcheck").is_some(), "{name} waits for the health of {other}");
