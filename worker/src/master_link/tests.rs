@@ -49,11 +49,21 @@ impl Connection {
         message.ok().flatten().map(|message| WorkerMessage::try_from(message).unwrap())
     }
 
+    /// The next message that is not about logs, whose lines are told whenever there are some.
+    async fn next_beside_logs(&mut self) -> Option<WorkerMessage> {
+        loop {
+            let message = self.next().await?;
+            if !matches!(message, WorkerMessage::LogLines(_)) {
+                return Some(message);
+            }
+        }
+    }
+
     /// The next message that is neither a heartbeat nor about logs.
     async fn next_news(&mut self) -> Option<WorkerMessage> {
         loop {
-            let message = self.next().await?;
-            if !matches!(message, WorkerMessage::Heartbeat(_) | WorkerMessage::LogLines(_)) {
+            let message = self.next_beside_logs().await?;
+            if !matches!(message, WorkerMessage::Heartbeat(_)) {
                 return Some(message);
             }
         }
@@ -178,7 +188,7 @@ async fn a_fenced_worker_comes_back_as_another() {
     let (mut connection, second) = fixture.welcomed().await;
     assert_ne!(first.worker, second.worker);
     assert!(second.attempts.is_empty(), "nothing of the old life is left");
-    assert!(matches!(connection.next().await, Some(WorkerMessage::Heartbeat(_))));
+    assert!(matches!(connection.next_beside_logs().await, Some(WorkerMessage::Heartbeat(_))));
     assert_eq!(fixture.lives(), 1);
 }
 
