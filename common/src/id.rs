@@ -78,6 +78,13 @@ impl fmt::Display for StageId {
     }
 }
 
+/// A task of some job as people write it, `STAGE.PARTITION`; `None` for anything else.
+#[must_use]
+pub fn stage_and_partition(text: &str) -> Option<(StageId, u32)> {
+    let (stage, partition) = text.split_once('.')?;
+    Some((StageId(stage.parse().ok()?), partition.parse().ok()?))
+}
+
 /// One partition of one stage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct TaskId {

@@ -29,7 +29,7 @@ pub use details::{
     Asked, AttemptDetails, AttemptOutcome, FailedAttempt, InputDetails, JobDetails, OutputEntry, PlanTexts, Spread,
     StageSpread, StateChange,
 };
-pub use id::{AttemptId, ClaimId, IdError, JobId, StageId, TaskId, WorkerId};
+pub use id::{AttemptId, ClaimId, IdError, JobId, StageId, TaskId, WorkerId, stage_and_partition};
 pub use job::{
     Compression, InputFormat, InputSpec, JobError, JobSettings, JobSpec, JobState, OnError, OutputFormat, OutputMode,
     OutputSpec, Priority,

@@ -9,7 +9,7 @@ use hearth_common::{AttemptCounts, AttemptMetrics, ENGINE_VERSION, FailureCause,
 use hearth_metrics::{ByLabel, by_cause, by_label, gauges, one_gauge, seconds};
 use hearth_storage::Storage;
 use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, text};
+use prometheus_client::encoding::DescriptorEncoder;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
@@ -104,9 +104,7 @@ impl Metrics {
 
     /// The text that Prometheus reads.
     pub(crate) fn encode(&self) -> Result<String, fmt::Error> {
-        let mut text = String::new();
-        text::encode(&mut text, &self.registry)?;
-        Ok(text)
+        hearth_metrics::encode(&self.registry)
     }
 
     pub(crate) fn count_event(&self) {

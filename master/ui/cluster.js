@@ -1,5 +1,5 @@
 // The cluster page: is it healthy, what runs, what waits, what has ended.
-import { el, the, put, say, keyed, state, meter, nothing } from "/ui/dom.js";
+import { el, the, put, say, keyed, state, meter, nothing, tile } from "/ui/dom.js";
 import { get, query, calm } from "/ui/api.js";
 import { follow } from "/ui/live.js";
 import { chart, Hour } from "/ui/charts.js";
@@ -17,10 +17,6 @@ const hour = new Hour();
 let cluster = null;
 
 const jobLink = (job) => el("a", { href: `/jobs/${job.id}` }, job.name || "(no name)");
-
-function tile(title, value, note, kind = "", extra = null) {
-  return el("div", { class: `tile ${kind}` }, el("h2", {}, title), el("p", { class: "value" }, value), extra, el("p", { class: "quiet" }, note));
-}
 
 function drawTiles() {
   const { workers, jobs, slots, slots_used: used } = cluster;

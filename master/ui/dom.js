@@ -88,3 +88,8 @@ export function meter(value, max, label, kind = "") {
 export function nothing(columns, ...children) {
   return el("tr", { class: "nothing" }, el("td", { colspan: columns }, ...children));
 }
+
+/** A tile: a title, a figure, and what there is to say of it. */
+export function tile(title, value, note, kind = "", extra = null) {
+  return el("div", { class: `tile ${kind}` }, el("h2", {}, title), el("p", { class: "value" }, value), extra, el("p", { class: "quiet" }, note));
+}

@@ -1,6 +1,7 @@
 // The page of a job: how far it is, why it is slow, what failed and where in the data.
-import { clean, el, the, put, say, state, nothing } from "/ui/dom.js";
-import { get, post, ownId, query, calm } from "/ui/api.js";
+import { clean, el, the, put, say, state, nothing, tile } from "/ui/dom.js";
+import { get, ownId, query, calm } from "/ui/api.js";
+import { confirmed } from "/ui/confirm.js";
 import { follow } from "/ui/live.js";
 import { attemptsTable } from "/ui/attempts.js";
 import { drawGraph } from "/ui/graph.js";
@@ -14,10 +15,6 @@ let job = null;
 let spreads = [];
 let timeline = null;
 let hasPlan = false;
-
-function tile(title, value, note, kind = "") {
-  return el("div", { class: `tile ${kind}` }, el("h2", {}, title), el("p", { class: "value" }, value), el("p", { class: "quiet" }, note));
-}
 
 function drawHead() {
   document.title = clean(`${job.state} · ${job.name || "job"} – Hearth`);
@@ -216,22 +213,11 @@ follow(
   refresh,
 );
 
-the("cancel").addEventListener("click", async (event) => {
-  const button = event.currentTarget;
-  if (!button.classList.contains("sure")) {
-    button.classList.add("sure");
-    say(button, "Cancel it: sure?");
-    setTimeout(() => { button.classList.remove("sure"); say(button, "Cancel job"); }, 5000);
-    return;
-  }
-  button.disabled = true;
-  try {
-    await post(`/jobs/${id}/cancel`);
-    say(the("said"), "The job is cancelled.");
-  } catch (error) {
-    say(the("said"), `It was not cancelled: ${error.message}`);
-  }
-  button.disabled = false;
+confirmed(the("cancel"), {
+  sure: "Cancel it: sure?",
+  path: `/jobs/${id}/cancel`,
+  done: "The job is cancelled.",
+  failed: "It was not cancelled",
 });
 
 let resized = null;

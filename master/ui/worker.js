@@ -1,6 +1,7 @@
 // The page of a worker: what it has, what it runs, what it ran, and the button to let it leave.
-import { clean, el, the, put, say, state, meter } from "/ui/dom.js";
-import { get, post, ownId, query, calm } from "/ui/api.js";
+import { clean, el, the, put, say, state, meter, tile } from "/ui/dom.js";
+import { get, ownId, query, calm } from "/ui/api.js";
+import { confirmed } from "/ui/confirm.js";
 import { follow } from "/ui/live.js";
 import { attemptsTable } from "/ui/attempts.js";
 import { chart, Hour } from "/ui/charts.js";
@@ -9,10 +10,6 @@ import { bytes, count, duration, percent, time } from "/ui/format.js";
 const id = ownId();
 const hour = new Hour();
 let worker = null;
-
-function tile(title, value, note, extra = null) {
-  return el("div", { class: "tile" }, el("h2", {}, title), el("p", { class: "value" }, value), extra, el("p", { class: "quiet" }, note));
-}
 
 function draw() {
   document.title = clean(`${worker.host} – Hearth`);
@@ -23,9 +20,9 @@ function draw() {
   the("drain").hidden = isGone || worker.state === "draining";
   const { slots, slots_used: used, memory_bytes_used: memory, memory_bytes_max: most } = worker;
   put(the("tiles"),
-    tile("Slots", [count(used), el("span", { class: "of" }, ` of ${count(slots)}`)], worker.jobs.length ? worker.jobs.map((job, at) => [at ? ", " : "", el("a", { href: `/jobs/${job.id}` }, job.name || "(no name)")]) : "idle",
+    tile("Slots", [count(used), el("span", { class: "of" }, ` of ${count(slots)}`)], worker.jobs.length ? worker.jobs.map((job, at) => [at ? ", " : "", el("a", { href: `/jobs/${job.id}` }, job.name || "(no name)")]) : "idle", "",
       meter(used, slots, `${used} of ${slots} slots used`)),
-    tile("Memory", bytes(memory), `of ${bytes(most)}`, meter(memory, most, `${percent(memory, most)} of memory used`)),
+    tile("Memory", bytes(memory), `of ${bytes(most)}`, "", meter(memory, most, `${percent(memory, most)} of memory used`)),
     tile("Spilled", bytes(worker.spilled_bytes), "since the master started"),
     tile("Disk free", worker.disk_bytes_free ? bytes(worker.disk_bytes_free) : "–", "in its work directory"),
     tile("Lease", isGone ? "–" : duration(worker.lease_ms).replace(".0 s", " s"), isGone ? "it is gone" : "until it counts as lost, if it stays silent"));
@@ -38,12 +35,6 @@ function drawCharts() {
 }
 
 const refreshAttempts = calm(attemptsTable((asked) => get(`/workers/${id}/attempts?${query(asked)}`), true));
-const refreshLog = calm(async () => {
-  const logs = await get(`/workers/${id}/logs`).catch(() => null);
-  const lines = logs?.lines ?? [];
-  the("log-section").hidden = !lines.length;
-  put(the("log"), lines.map((line) => `${typeof line === "string" ? line : [line.time ?? line.at, line.level, line.message ?? line.text].filter(Boolean).join(" ")}\n`));
-}, 3000);
 
 async function refresh() {
   try {
@@ -59,7 +50,6 @@ async function refresh() {
   draw();
   drawCharts();
   refreshAttempts();
-  refreshLog();
 }
 
 follow(
@@ -75,20 +65,9 @@ follow(
   refresh,
 );
 
-the("drain").addEventListener("click", async (event) => {
-  const button = event.currentTarget;
-  if (!button.classList.contains("sure")) {
-    button.classList.add("sure");
-    say(button, "Drain it: sure?");
-    setTimeout(() => { button.classList.remove("sure"); say(button, "Drain worker"); }, 5000);
-    return;
-  }
-  button.disabled = true;
-  try {
-    await post(`/workers/${id}/drain`);
-    say(the("said"), "It takes no more attempts, and leaves when nobody needs what it holds.");
-  } catch (error) {
-    say(the("said"), `It does not drain: ${error.message}`);
-  }
-  button.disabled = false;
+confirmed(the("drain"), {
+  sure: "Drain it: sure?",
+  path: `/workers/${id}/drain`,
+  done: "It takes no more attempts, and leaves when nobody needs what it holds.",
+  failed: "It does not drain",
 });

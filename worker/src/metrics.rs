@@ -7,7 +7,6 @@ use hearth_common::{AttemptMetrics, ENGINE_VERSION};
 use hearth_metrics::{ByLabel, by_cause, by_label};
 use hearth_proto::convert::control::{Report, ReportOutcome};
 use hearth_storage::Storage;
-use prometheus_client::encoding::text;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::info::Info;
@@ -95,9 +94,7 @@ impl Metrics {
 
     /// The text that Prometheus reads.
     pub(crate) fn encode(&self) -> Result<String, fmt::Error> {
-        let mut text = String::new();
-        text::encode(&mut text, &self.registry)?;
-        Ok(text)
+        hearth_metrics::encode(&self.registry)
     }
 
     pub(crate) fn count_launch(&self) {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use chrono::{DateTime, Local};
 use clap::Args;
 use hearth_client::{Client, ClientError, LogPage, ReadLog};
-use hearth_common::{JobId, LogLine, LogSubject, StageId, WorkerId, printable};
+use hearth_common::{JobId, LogLine, LogSubject, StageId, WorkerId, printable, stage_and_partition};
 
 use crate::exit::{CliError, Exit};
 use crate::place::MasterPlace;
@@ -61,9 +61,7 @@ impl FromStr for TaskArg {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let parts = text.split_once('.');
-        let task =
-            parts.and_then(|(stage, partition)| Some(Self(StageId(stage.parse().ok()?), partition.parse().ok()?)));
+        let task = stage_and_partition(text).map(|(stage, partition)| Self(stage, partition));
         task.ok_or_else(|| "write STAGE.PARTITION, such as 0.3".to_owned())
     }
 }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use hearth_storage::Storage;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, text};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::{ConstCounter, Counter};
 use prometheus_client::metrics::family::Family;
@@ -17,6 +17,16 @@ use crate::process::ProcessFigures;
 
 /// `Content-Type` of the text.
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// The text that Prometheus reads.
+///
+/// # Errors
+/// Those of the encoder.
+pub fn encode(registry: &Registry) -> Result<String, fmt::Error> {
+    let mut text = String::new();
+    text::encode(&mut text, registry)?;
+    Ok(text)
+}
 
 /// Counters with one label.
 pub type ByLabel = Family<[(&'static str, &'static str); 1], Counter>;

@@ -6,4 +6,4 @@ mod collect;
 mod hdfs;
 mod process;
 
-pub use collect::{ByLabel, CONTENT_TYPE, by_cause, by_label, gauges, one_gauge, register_shared, seconds};
+pub use collect::{ByLabel, CONTENT_TYPE, by_cause, by_label, encode, gauges, one_gauge, register_shared, seconds};

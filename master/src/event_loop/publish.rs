@@ -114,20 +114,18 @@ impl Owner {
 
     /// Brings a job's status up to date now.
     pub(crate) fn refresh(&mut self, id: JobId) {
-        let (Some(job), Some(view)) = (self.jobs.get(&id), self.scheduler.job(id)) else { return };
-        let status = status_of(job, &view);
         let before = self.publisher.last_status(id).map(|last| last.attempts).unwrap_or_default();
-        self.metrics.count_attempts(before, status.attempts);
-        self.publisher.current.active.insert(id, Arc::new(status));
-        let live = LiveDetails { details: Arc::clone(&job.details), attempts: job.ledger.attempts() };
-        self.publisher.current.live.insert(id, live);
+        self.show(id);
+        let Some(after) = self.publisher.last_status(id).map(|status| status.attempts) else { return };
+        self.metrics.count_attempts(before, after);
     }
 
-    /// Shows a job of the master before. Its attempts were counted there.
-    pub(super) fn show_resumed(&mut self, id: JobId) {
+    /// Shows a job as it is, and counts nothing: those of the master before were counted there.
+    pub(super) fn show(&mut self, id: JobId) {
         let (Some(job), Some(view)) = (self.jobs.get(&id), self.scheduler.job(id)) else { return };
-        let status = status_of(job, &view);
-        self.publisher.current.active.insert(id, Arc::new(status));
+        self.publisher.current.active.insert(id, Arc::new(status_of(job, &view)));
+        let live = LiveDetails { details: Arc::clone(&job.details), attempts: job.ledger.attempts() };
+        self.publisher.current.live.insert(id, live);
     }
 
     /// Settles what became of the records of a job whose tasks are all done.

@@ -83,7 +83,7 @@ impl Owner {
         }
         self.feed(Event::Restored(Box::new(restored)));
         // What was counted before is no news.
-        ids.into_iter().for_each(|id| self.show_resumed(id));
+        ids.into_iter().for_each(|id| self.show(id));
     }
 
     fn resume_job(&mut self, resumed: ResumedJob) -> RestoredJob {

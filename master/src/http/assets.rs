@@ -18,7 +18,7 @@ macro_rules! asset {
 }
 
 /// Every file, with its type.
-pub(super) const ASSETS: [(&str, &str, &str); 19] = [
+pub(super) const ASSETS: [(&str, &str, &str); 20] = [
     asset!("cluster.html", HTML),
     asset!("job.html", HTML),
     asset!("worker.html", HTML),
@@ -29,6 +29,7 @@ pub(super) const ASSETS: [(&str, &str, &str); 19] = [
     asset!("dom.js", SCRIPT),
     asset!("format.js", SCRIPT),
     asset!("api.js", SCRIPT),
+    asset!("confirm.js", SCRIPT),
     asset!("live.js", SCRIPT),
     asset!("charts.js", SCRIPT),
     asset!("rates.js", SCRIPT),

@@ -6,7 +6,6 @@ mod api;
 mod assets;
 mod described;
 mod json;
-mod logs;
 mod openapi;
 mod spark;
 #[cfg(test)]
@@ -124,7 +123,7 @@ fn api_routes() -> Router<HttpState> {
         .route("/jobs/{job}/spreads", get(api::attempts::get_spreads))
         .route("/jobs/{job}/timeline", get(api::attempts::get_timeline))
         .route("/jobs/{job}/stages/{stage}/tasks", get(api::jobs::list_tasks))
-        .route("/jobs/{job}/logs", get(logs::list_lines))
+        .route("/jobs/{job}/logs", get(api::logs::list_lines))
         .route("/jobs/{job}/cancel", post(api::actions::cancel_job))
         .route("/workers", get(api::workers::list_workers))
         .route("/workers/{worker}", get(api::workers::get_worker))

@@ -6,10 +6,9 @@ use serde_json::{Map, Value, json};
 use super::answers::ProblemJson;
 use super::described::{Described, Schemas};
 use super::json::{
-    AttemptsJson, ClusterJson, JobJson, JobsJson, LoadJson, PlanJson, SpreadsJson, TasksJson, TimelineJson, TokenJson,
-    WorkerJson, WorkersJson,
+    AttemptsJson, ClusterJson, JobJson, JobsJson, LoadJson, LogsJson, PlanJson, SpreadsJson, TasksJson, TimelineJson,
+    TokenJson, WorkerJson, WorkersJson,
 };
-use super::logs::LogsJson;
 
 /// One request of the API.
 pub(super) struct Operation {

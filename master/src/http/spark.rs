@@ -3,12 +3,12 @@
 
 use axum::Json;
 use axum::extract::{Path, State};
-use chrono::DateTime;
 use hearth_common::{AttemptId, JobState, JobStatus, WorkerId, WorkerState, WorkerStatus};
 use serde_json::{Value, json};
 
 use super::HttpState;
 use super::answers::Problem;
+use super::json::moment;
 use crate::event_loop::wall_ms;
 use crate::snapshot::{Page, Snapshot};
 
@@ -129,8 +129,7 @@ const fn job_state(state: JobState) -> &'static str {
 
 /// As Java writes dates: `Fri Nov 20 13:58:19 UTC 2026`.
 fn date(ms: u64) -> String {
-    let time = i64::try_from(ms).ok().and_then(DateTime::from_timestamp_millis).unwrap_or(DateTime::UNIX_EPOCH);
-    time.format("%a %b %d %H:%M:%S UTC %Y").to_string()
+    moment(ms).format("%a %b %d %H:%M:%S UTC %Y").to_string()
 }
 
 fn attempt_of(attempt: AttemptId, worker: &WorkerStatus, snapshot: &Snapshot) -> Value {

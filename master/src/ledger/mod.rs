@@ -87,9 +87,8 @@ impl Attempts {
     /// Attempts that are not the same as they were before.
     pub(crate) fn changed_since<'a>(&'a self, before: &'a Self) -> impl Iterator<Item = &'a AttemptDetails> {
         self.chunks.iter().enumerate().flat_map(move |(index, chunk)| {
-            let old = before.chunks.get(index).filter(|old| !Arc::ptr_eq(old, chunk));
-            let is_same = before.chunks.get(index).is_some_and(|old| Arc::ptr_eq(old, chunk));
-            let looked_at = if is_same { 0 } else { chunk.len() };
+            let old = before.chunks.get(index);
+            let looked_at = if old.is_some_and(|old| Arc::ptr_eq(old, chunk)) { 0 } else { chunk.len() };
             let changed = move |at: &usize| old.and_then(|old| old.get(*at)) != chunk.get(*at);
             (0..looked_at).filter(changed).filter_map(move |at| chunk.get(at))
         })

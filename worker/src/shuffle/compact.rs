@@ -8,7 +8,7 @@ use arrow::array::{
     Array, ArrayRef, AsArray, GenericListArray, OffsetSizeTrait, RecordBatch, RecordBatchOptions, StructArray,
 };
 use arrow::compute::cast;
-use arrow::datatypes::DataType;
+use arrow::datatypes::{DataType, SchemaRef};
 use arrow::error::ArrowError;
 
 use super::cells::frame_type;
@@ -35,18 +35,15 @@ fn array_bytes(array: &ArrayRef) -> usize {
 /// The batch as it goes into a frame: without views among its columns, and without the parts of shared buffers that its rows do
 /// not use.
 pub(super) fn compact(batch: &RecordBatch) -> Result<RecordBatch, ArrowError> {
-    let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
-    let column = |array: &ArrayRef| match frame_type(array.data_type()) {
+    replace_columns(batch, frame_schema(&batch.schema()), |array| match frame_type(array.data_type()) {
         plain if plain != *array.data_type() => cast(array, &plain),
         _ => compact_array(array),
-    };
-    let columns = batch.columns().iter().map(column).collect::<Result<Vec<_>, _>>()?;
-    RecordBatch::try_new_with_options(frame_schema(&batch.schema()), columns, &options)
+    })
 }
 
 /// The batch, compacted where it keeps much more memory alive than its rows need.
 pub(super) fn compact_sparse(batch: &RecordBatch) -> Result<RecordBatch, ArrowError> {
-    replace_columns(batch, |array| {
+    replace_columns(batch, batch.schema(), |array| {
         let sparse = |used: usize, buffers: &[arrow::buffer::Buffer]| {
             buffers.iter().map(arrow::buffer::Buffer::capacity).sum::<usize>() > SPARSE * used
         };
@@ -70,13 +67,12 @@ pub(super) fn compact_sparse(batch: &RecordBatch) -> Result<RecordBatch, ArrowEr
 
 fn replace_columns(
     batch: &RecordBatch,
+    schema: SchemaRef,
     replace: impl Fn(&ArrayRef) -> Result<ArrayRef, ArrowError>,
 ) -> Result<RecordBatch, ArrowError> {
-    if batch.num_columns() == 0 {
-        return Ok(batch.clone());
-    }
+    let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
     let columns = batch.columns().iter().map(replace).collect::<Result<Vec<_>, _>>()?;
-    RecordBatch::try_new(batch.schema(), columns)
+    RecordBatch::try_new_with_options(schema, columns, &options)
 }
 
 fn compact_array(array: &ArrayRef) -> Result<ArrayRef, ArrowError> {

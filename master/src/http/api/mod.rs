@@ -6,6 +6,7 @@ pub(super) mod attempts;
 pub(super) mod cluster;
 pub(super) mod events;
 pub(super) mod jobs;
+pub(super) mod logs;
 pub(super) mod workers;
 
 use axum::extract::Query;

@@ -5,20 +5,26 @@ mod attempts;
 mod cluster;
 mod details;
 mod jobs;
+mod logs;
 mod workers;
 
-use chrono::{DateTime, SecondsFormat};
+use chrono::{DateTime, SecondsFormat, Utc};
 
 pub(super) use attempts::{AttemptJson, AttemptsJson, BarJson, LaneJson, SpreadsJson, TimelineJson};
 pub(super) use cluster::{ClusterJson, LoadJson, TokenJson};
 pub(super) use details::PlanJson;
 pub(super) use jobs::{Detail, JobJson, JobsJson, TasksJson};
+pub(super) use logs::LogsJson;
 pub(super) use workers::{WorkerJson, WorkersJson};
 
 /// RFC 3339 in UTC with milliseconds.
 pub(super) fn time(ms: u64) -> String {
-    let time = i64::try_from(ms).ok().and_then(DateTime::from_timestamp_millis).unwrap_or(DateTime::UNIX_EPOCH);
-    time.to_rfc3339_opts(SecondsFormat::Millis, true)
+    moment(ms).to_rfc3339_opts(SecondsFormat::Millis, true)
+}
+
+/// The moment so many milliseconds after 1970; 1970 for what is no date.
+pub(super) fn moment(ms: u64) -> DateTime<Utc> {
+    i64::try_from(ms).ok().and_then(DateTime::from_timestamp_millis).unwrap_or(DateTime::UNIX_EPOCH)
 }
 
 #[cfg(test)]
