@@ -28,9 +28,12 @@ impl Collector for HdfsFigures {
             ("upload", counts.uploads_repeated),
             ("upload_with_one_replica", counts.uploads_with_one_replica),
             ("change_settled_by_looking", counts.settled_by_looking),
+            ("short_circuit", counts.short_circuit_failures),
         ];
         counters(encoder, ("hdfs_repairs", "What failed and was begun again, by what it was", "of"), &repeated)?;
-        counter(encoder, ("hdfs_read_bytes", "Bytes that came from DataNodes"), counts.bytes_read)?;
+        let through = counts.bytes_read.saturating_sub(counts.bytes_read_here);
+        let read = [("datanode", through), ("short_circuit", counts.bytes_read_here)];
+        counters(encoder, ("hdfs_read_bytes", "Bytes that were read, by the way they came", "by"), &read)?;
         counter(encoder, ("hdfs_written_bytes", "Bytes of files that were written and closed"), counts.bytes_written)
     }
 }

@@ -1,4 +1,5 @@
-//! The main job from HDFS to HDFS, beside the same job on local files: one NameNode and two DataNodes on this machine.
+//! The main job from HDFS to HDFS, beside the same job on local files: one NameNode and two DataNodes on this machine, with blocks of
+//! Hadoop's default size. Blocks are read through the DataNodes, and in another run past them, from their files.
 //!
 //! Besides the times it tells what the job asks of the NameNode, where it reads, and how long a commit of many files takes. What
 //! it wrote is read back by Hadoop's own shell and by pyarrow.
@@ -25,6 +26,11 @@ use name_node::Calls;
 /// Files of the commit that is timed.
 const COMMIT_FILES: u32 = 1_000;
 
+/// Blocks as large as Hadoop makes them where nobody says otherwise.
+const BLOCK_SIZE: (&str, &str) = ("dfs.blocksize", "134217728");
+const SHORT_CIRCUIT: [(&str, &str); 3] =
+    [BLOCK_SIZE, ("dfs.client.read.shortcircuit", "true"), ("dfs.client.use.legacy.blockreader.local", "true")];
+
 /// Where a job reads and writes.
 struct Place {
     input: PathBuf,
@@ -42,25 +48,30 @@ pub(crate) fn run(rows: u64, rounds: usize) -> Result<String> {
     let input = UserActions { rows, users: 100_000, files: 8 }.directory()?;
     let local = Place { output: input.with_file_name(".hdfs-output"), input };
     let hdfs = hearth_test_hdfs::Cluster::start(Shape::Single)?;
+    let (plain, short) = (hdfs.conf_dir_with("plain", &[BLOCK_SIZE])?, hdfs.conf_dir_with("short", &SHORT_CIRCUIT)?);
     let at = |name: &str| PathBuf::from(format!("{}/{name}", hdfs.url()));
     let there = Place { input: at("actions"), output: at("report") };
-    copy_files(&hdfs, "put", &local.input, &there.input)?;
+    copy_files(&plain, "put", &local.input, &there.input)?;
 
-    let lines = ["HDFS, 2 DataNodes, 2 replicas", "local files"];
+    let lines = ["HDFS, short-circuit reads", "HDFS, through DataNodes", "local files"];
     let mut lines = lines.map(|engine| Line { engine: engine.to_owned(), ..Line::default() });
     let mut told = None;
     for _ in 0..rounds.max(1) {
         fresh(&local.output)?;
-        let (cost, figures) = measure_there(&hdfs, &there)?;
-        lines[0].costs.push(cost);
-        told = Some(figures);
-        lines[1].costs.push(measure(&start(&hdfs)?, &local)?);
+        for (at, conf_dir) in [&short, &plain].into_iter().enumerate() {
+            let (cost, figures) = measure_there(&hdfs, conf_dir, &there)?;
+            lines[at].costs.push(cost);
+            told = Some(figures);
+        }
+        lines[2].costs.push(measure(&start(&plain)?, &local)?);
     }
-    lines[0].remark = compare(&hdfs, &local, &there)?;
+    let remark = compare(&hdfs, &local, &there)?;
+    lines[..2].iter_mut().for_each(|line| line.remark.clone_from(&remark));
     fresh(&local.output)?;
     let Figures { calls, status } = told.context("run at least once")?;
-    let commit = commit_time::measure(&start(&hdfs)?, &hdfs, COMMIT_FILES)?;
-    let table = render(&format!("hdfs: {rows} rows, {}; CPU and memory are Hearth's alone", machine()), &lines);
+    let commit = commit_time::measure(&start(&plain)?, &hdfs, COMMIT_FILES)?;
+    let title = format!("hdfs: {rows} rows, 2 DataNodes, 2 replicas, {}; CPU and memory are Hearth's alone", machine());
+    let table = render(&title, &lines);
     Ok(format!(
         "{table}\n- NameNode calls of one job: {}\n- {}\n- commit of {COMMIT_FILES} files: {:.2} s; NameNode calls of that job: {}\n",
         calls.told(),
@@ -71,8 +82,8 @@ pub(crate) fn run(rows: u64, rounds: usize) -> Result<String> {
 }
 
 /// Workers that stand, by their names, beside one DataNode each.
-fn start(hdfs: &hearth_test_hdfs::Cluster) -> Result<Cluster> {
-    let conf_dir = hdfs.conf_dir().to_string_lossy().into_owned();
+fn start(conf_dir: &Path) -> Result<Cluster> {
+    let conf_dir = conf_dir.to_string_lossy().into_owned();
     let beside = |host: &str| format!("names = [\"{host}\"]\n");
     Cluster::start(ClusterOptions {
         environment: vec![("HADOOP_CONF_DIR".to_owned(), conf_dir)],
@@ -86,8 +97,8 @@ fn measure(cluster: &Cluster, place: &Place) -> Result<Cost> {
     measure_submit(cluster, &job.output(&place.output, &["mode = \"overwrite\""]))
 }
 
-fn measure_there(hdfs: &hearth_test_hdfs::Cluster, place: &Place) -> Result<(Cost, Figures)> {
-    let cluster = start(hdfs)?;
+fn measure_there(hdfs: &hearth_test_hdfs::Cluster, conf_dir: &Path, place: &Place) -> Result<(Cost, Figures)> {
+    let cluster = start(conf_dir)?;
     let before = Calls::counted(hdfs)?;
     let cost = measure(&cluster, place)?;
     wait_for_clean_staging(hdfs)?;
@@ -122,7 +133,7 @@ fn compare(hdfs: &hearth_test_hdfs::Cluster, local: &Place, there: &Place) -> Re
     let copies =
         tempfile::Builder::new().prefix("bench-").tempdir_in(local.output.parent().unwrap_or(Path::new(".")))?;
     let (ours, hadoops) = (copies.path().join("ours"), copies.path().join("hadoops"));
-    copy_files(hdfs, "get", &there.output, &ours)?;
+    copy_files(&hdfs.conf_dir(), "get", &there.output, &ours)?;
     hdfs.run(&["fs", "-get", &there.output.to_string_lossy(), &hadoops.to_string_lossy()])?;
     let files = part_files(&ours)?;
     ensure!(!files.is_empty() && files.len() == part_files(&hadoops)?.len(), "readers find different files");
@@ -137,8 +148,8 @@ fn compare(hdfs: &hearth_test_hdfs::Cluster, local: &Place, there: &Place) -> Re
     Ok(format!("{counted} rows, equal to the local ones and to pyarrow's count; bytes equal to Hadoop's copy"))
 }
 
-fn copy_files(hdfs: &hearth_test_hdfs::Cluster, verb: &str, from: &Path, to: &Path) -> Result<()> {
-    let (conf_dir, from, to) = (hdfs.conf_dir(), from.to_string_lossy(), to.to_string_lossy());
+fn copy_files(conf_dir: &Path, verb: &str, from: &Path, to: &Path) -> Result<()> {
+    let (from, to) = (from.to_string_lossy(), to.to_string_lossy());
     let arguments = ["fs", "--conf-dir", &conf_dir.to_string_lossy(), verb, "--recursive", &from, &to];
     run_hearth(&arguments)?.success().map(drop)
 }

@@ -91,6 +91,26 @@ impl Cluster {
         self.directory.join("conf")
     }
 
+    /// A copy of that directory, in which some properties are others.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn conf_dir_with(&self, name: &str, properties: &[(&str, &str)]) -> Result<PathBuf> {
+        let directory = self.directory.join(format!("conf-{name}"));
+        std::fs::create_dir_all(&directory)?;
+        std::fs::copy(self.conf_dir().join("core-site.xml"), directory.join("core-site.xml"))?;
+        let site = std::fs::read_to_string(self.conf_dir().join("hdfs-site.xml"))?;
+        let line =
+            |(name, value): &(&str, &str)| format!("<property><name>{name}</name><value>{value}</value></property>\n");
+        let lines: String = properties.iter().map(line).collect();
+        // Of two values the later one counts.
+        std::fs::write(
+            directory.join("hdfs-site.xml"),
+            site.replace("</configuration>", &format!("{lines}</configuration>")),
+        )?;
+        Ok(directory)
+    }
+
     /// Runs a verb of the script, such as `["kill-dn", "1"]`. Answers with what it printed.
     ///
     /// # Errors

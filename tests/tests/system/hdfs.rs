@@ -1,8 +1,8 @@
 //! Jobs that read from HDFS and commit to it. Inputs are put there, and outputs read back, by Hadoop's own shell.
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use hearth_tests::data::UserActions;
-use hearth_tests::{Cluster, ClusterOptions, JobFile, check_counted_actions, run_hearth};
+use hearth_tests::{Cluster, ClusterOptions, JobFile, check_counted_actions, http_get, run_hearth};
 
 use crate::common::{MAIN_QUERY, number, small_answer};
 use crate::hdfs_fixture::{Hdfs, check, check_with};
@@ -177,6 +177,37 @@ fn tasks_run_where_their_data_is() -> Result<()> {
     check("remote", |hdfs, cluster| {
         let (tasks, local, remote) = count(hdfs, cluster)?;
         ensure!(tasks >= 8 && local == 0 && remote >= tasks, "{local} local and {remote} remote of {tasks} tasks");
+        Ok(())
+    })
+}
+
+/// CSV and Parquet read past the DataNodes give what they give through them.
+#[test]
+fn short_circuit_reads_give_the_same_rows() -> Result<()> {
+    let config = "http = \"127.0.0.1:0\"\n[hdfs]\nshort_circuit = true\n".to_owned();
+    let options = ClusterOptions { worker_configs: vec![config; 2], ..ClusterOptions::default() };
+    check_with("short", options, |hdfs, cluster| {
+        let parquet = "SELECT email, action FROM actions";
+        let parquet = JobFile::new("parquet", parquet).csv("actions", &hdfs.actions(UserActions::SMALL)?);
+        cluster.run_job(&parquet.output(&hdfs.url("parquet"), &[]).setting("split_bytes = \"1MiB\""))?;
+        cluster.run_job(&small_job(hdfs, "out", &[])?)?;
+        hdfs.check_output("out", small_answer()?)?;
+        let again = JobFile::new("again", MAIN_QUERY).input("actions", &hdfs.url("parquet"), &["format = \"parquet\""]);
+        cluster.run_job(&again.output(&hdfs.url("again"), &[]))?;
+        hdfs.check_output("again", small_answer()?)?;
+        let (mut through, mut past) = (0, 0);
+        for index in 0..2 {
+            let http = cluster.worker(index).http.clone().context("find the worker's address")?;
+            let metrics = http_get(&http, "/metrics")?.body;
+            let read = |by: &str| {
+                let name = format!("hearth_worker_hdfs_read_bytes_total{{by=\"{by}\"}} ");
+                let value = metrics.lines().find_map(|line| line.strip_prefix(&name));
+                value.and_then(|value| value.parse::<u64>().ok()).context("find the bytes read")
+            };
+            through += read("datanode")?;
+            past += read("short_circuit")?;
+        }
+        ensure!(through == 0 && past > 1 << 20, "{through} bytes through DataNodes, {past} past them");
         Ok(())
     })
 }

@@ -13,6 +13,7 @@ use crate::deadline::{NoOutcome, within};
 use crate::error::Action;
 use crate::hadoop_conf::{HadoopConf, NameNodes};
 use crate::locations::Locator;
+use crate::short_circuit::ShortCircuit;
 use crate::{HdfsError, HdfsSettings, HdfsUrl, Waits};
 
 /// Every cluster that this process talks to, and the threads on which its bytes move.
@@ -60,6 +61,7 @@ struct HdfsInner {
     counters: Counters,
     connection: Mutex<Connection>,
     locator: Locator,
+    short_circuit: ShortCircuit,
 }
 
 /// A client, and how many were there before it.
@@ -131,11 +133,24 @@ impl Hdfs {
             return Err(HdfsError::Configuration { problem: "the threads for it ended".to_owned() });
         };
         let client = build_client(&settings, &conf, &nodes, (0, &handle))?;
-        let locator = Locator::new(&settings, &conf, nodes.addresses.clone());
+        let user = user_without_kerberos(&settings);
+        let locator = Locator::new(user.clone(), &conf, nodes.addresses.clone());
+        let short_circuit = ShortCircuit::new(is_short_circuit_on(&settings, &conf), user);
         let connection = Mutex::new(Connection { client, number: 0 });
         let counters = Counters::default();
         let authority = authority.to_owned();
-        let inner = HdfsInner { authority, nodes, settings, conf, threads, handle, counters, connection, locator };
+        let inner = HdfsInner {
+            authority,
+            nodes,
+            settings,
+            conf,
+            threads,
+            handle,
+            counters,
+            connection,
+            locator,
+            short_circuit,
+        };
         Ok(Self { inner: Arc::new(inner), waits: Waits::default() })
     }
 
@@ -181,6 +196,10 @@ impl Hdfs {
 
     pub(crate) fn locator(&self) -> &Locator {
         &self.inner.locator
+    }
+
+    pub(crate) fn short_circuit(&self) -> &ShortCircuit {
+        &self.inner.short_circuit
     }
 
     /// Runs a task on the threads for HDFS. They live as long as this handle.
@@ -265,6 +284,18 @@ impl Hdfs {
         add(&inner.counters.reconnects, 1);
         tracing::debug!(authority = %inner.authority, "an answer did not come in time; using a new connection");
     }
+}
+
+fn user_without_kerberos(settings: &HdfsSettings) -> String {
+    let named = settings.user.clone().or_else(|| std::env::var("HADOOP_USER_NAME").ok());
+    named.or_else(|| whoami::username().ok()).unwrap_or_default()
+}
+
+/// What a `DataNode` asks of us on a cluster with Kerberos is not known here.
+fn is_short_circuit_on(settings: &HdfsSettings, conf: &HadoopConf) -> bool {
+    let is_true = |name: &str| conf.get(name).is_some_and(|value| value.eq_ignore_ascii_case("true"));
+    let by_hadoop = || is_true("dfs.client.read.shortcircuit") && is_true("dfs.client.use.legacy.blockreader.local");
+    !conf.is_secure() && settings.short_circuit.unwrap_or_else(by_hadoop)
 }
 
 fn build_client(

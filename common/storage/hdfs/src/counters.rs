@@ -43,8 +43,12 @@ counters! {
     files_opened,
     /// Files opened again, because every known replica of a block failed.
     files_reopened,
-    /// Bytes that came from DataNodes.
+    /// Bytes that were read, through DataNodes and from their files.
     bytes_read,
+    /// Bytes that were read from the files of DataNodes of this host.
+    bytes_read_here,
+    /// Blocks that were to be read so, and were not.
+    short_circuit_failures,
     /// Bytes of files that were written and closed.
     bytes_written,
     /// Uploads that failed and began again.

@@ -15,6 +15,8 @@ use crate::client::lock;
 use crate::counters::add;
 use crate::deadline::{NoOutcome, within};
 use crate::error::Action;
+use crate::protocol::FoundBlock;
+use crate::stream::Ahead;
 use crate::{Hdfs, HdfsError, HdfsStream, HdfsUrl};
 
 /// A file that is open for reading. Cheap to clone.
@@ -28,6 +30,8 @@ struct FileInner {
     url: HdfsUrl,
     bytes: u64,
     opened: Mutex<Opened>,
+    /// For short-circuit reads alone; empty when there are none.
+    blocks: Vec<FoundBlock>,
 }
 
 /// What the client knows of the file's blocks, and how often it was opened before.
@@ -52,11 +56,16 @@ impl HdfsFile {
     /// # Errors
     /// [`HdfsError::Missing`], [`HdfsError::IsDirectory`], and what else the `NameNode` says.
     pub async fn open(hdfs: &Hdfs, url: &HdfsUrl) -> Result<Self, HdfsError> {
+        let before = blocks_to_read_here(hdfs, url).await;
         let reader = ask_for_blocks(hdfs, url).await?;
         add(&hdfs.counters().files_opened, 1);
         let bytes = reader.file_length() as u64;
+        // The client does not tell which blocks it found. They are those that were there before and after.
+        let is_whole = before.last().is_some_and(|block| block.range().end == bytes);
+        let blocks = if is_whole { blocks_to_read_here(hdfs, url).await } else { Vec::new() };
+        let blocks = if same_blocks(&before, &blocks) { blocks } else { Vec::new() };
         let opened = Mutex::new(Opened { reader: Arc::new(reader), number: 0 });
-        Ok(Self { hdfs: hdfs.clone(), inner: Arc::new(FileInner { url: url.clone(), bytes, opened }) })
+        Ok(Self { hdfs: hdfs.clone(), inner: Arc::new(FileInner { url: url.clone(), bytes, opened, blocks }) })
     }
 
     /// Its length, in bytes.
@@ -85,9 +94,9 @@ impl HdfsFile {
     /// # Errors
     /// As [`HdfsStream::next`]; [`HdfsError::Refused`] for a range that ends behind the file.
     pub async fn read_range(&self, range: Range<u64>) -> Result<Bytes, HdfsError> {
-        let mut pull = self.pull(range.clone())?;
+        let mut stream = self.start(&range, Ahead::No)?;
         let mut whole = BytesMut::with_capacity(usize::try_from(range.end - range.start).unwrap_or_default());
-        while let Some(chunk) = pull.next().await? {
+        while let Some(chunk) = stream.next().await? {
             if chunk.len() as u64 == range.end - range.start {
                 return Ok(chunk);
             }
@@ -101,16 +110,26 @@ impl HdfsFile {
     /// # Errors
     /// [`HdfsError::Refused`] for a range that ends behind the file.
     pub fn stream(&self, range: Range<u64>) -> Result<HdfsStream, HdfsError> {
-        Ok(HdfsStream::start(self.pull(range)?))
+        self.start(&range, Ahead::Yes)
     }
 
-    pub(crate) fn pull(&self, range: Range<u64>) -> Result<Pull, HdfsError> {
+    fn start(&self, range: &Range<u64>, ahead: Ahead) -> Result<HdfsStream, HdfsError> {
         // The client panics where this is not checked.
         if range.start > range.end || range.end > self.inner.bytes {
             let message = format!("bytes {} to {} are not in its {}", range.start, range.end, self.inner.bytes);
             return Err(Action { verb: "read", path: &self.inner.url }.refused(message));
         }
-        Ok(Pull { file: self.clone(), at: range.start, end: range.end, chunks: None, number: 0, failures: 0 })
+        Ok(HdfsStream::start(self.clone(), range.start, range.end, ahead))
+    }
+
+    /// Bytes of it through `DataNode`s, from `at` to `end`.
+    pub(crate) fn pull(&self, at: u64, end: u64) -> Pull {
+        Pull { file: self.clone(), at, end, chunks: None, number: 0, failures: 0 }
+    }
+
+    /// Its blocks, in order, where short-circuit reads are on; none when nobody knows.
+    pub(crate) fn blocks(&self) -> &[FoundBlock] {
+        &self.inner.blocks
     }
 
     fn opened(&self) -> Opened {
@@ -134,6 +153,15 @@ impl HdfsFile {
     }
 }
 
+async fn blocks_to_read_here(hdfs: &Hdfs, url: &HdfsUrl) -> Vec<FoundBlock> {
+    if hdfs.short_circuit().is_on() { hdfs.find_blocks(url, 0..u64::MAX >> 1).await } else { Vec::new() }
+}
+
+/// The number of a block is never given again, and its stamp is new after each change.
+fn same_blocks(before: &[FoundBlock], after: &[FoundBlock]) -> bool {
+    before.len() == after.len() && before.iter().zip(after).all(|(before, after)| before.block == after.block)
+}
+
 async fn ask_for_blocks(hdfs: &Hdfs, url: &HdfsUrl) -> Result<FileReader, HdfsError> {
     let action = Action { verb: "read", path: url };
     hdfs.ask(action, |client| async move { client.read(url.path()).await }).await
@@ -152,14 +180,6 @@ pub(crate) struct Pull {
 }
 
 impl Pull {
-    pub(crate) fn remaining(&self) -> u64 {
-        self.end - self.at
-    }
-
-    pub(crate) fn file(&self) -> &HdfsFile {
-        &self.file
-    }
-
     /// The next bytes; `None` after the last one. A drop in between loses nothing.
     pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, HdfsError> {
         while self.at < self.end {

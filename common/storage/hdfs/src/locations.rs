@@ -8,8 +8,9 @@ use tokio::sync::Mutex;
 use crate::counters::add;
 use crate::deadline::within;
 use crate::hadoop_conf::HadoopConf;
-use crate::rpc::{FoundBlock, RpcConnection, RpcError};
-use crate::{Hdfs, HdfsSettings, HdfsUrl};
+use crate::protocol::{FoundBlock, NAME_NODE, block_locations};
+use crate::rpc::{RpcConnection, RpcError};
+use crate::{Hdfs, HdfsUrl};
 
 /// Longest wait for a hint.
 const DEADLINE_MAX: Duration = Duration::from_secs(5);
@@ -57,9 +58,8 @@ struct LocatorState {
 }
 
 impl Locator {
-    pub(crate) fn new(settings: &HdfsSettings, conf: &HadoopConf, addresses: Vec<String>) -> Self {
-        let named = settings.user.clone().or_else(|| std::env::var("HADOOP_USER_NAME").ok());
-        let user = named.or_else(|| whoami::username().ok()).unwrap_or_default();
+    /// `user` is who asks.
+    pub(crate) fn new(user: String, conf: &HadoopConf, addresses: Vec<String>) -> Self {
         let addresses = if conf.is_secure() { Vec::new() } else { addresses };
         Self { addresses, user, state: Mutex::default() }
     }
@@ -97,10 +97,10 @@ impl Locator {
         // Taken out: a call that is given up or fails leaves a connection that nobody can use.
         let mut connection = match (state.connection.take(), self.addresses.get(state.active)) {
             (Some(connection), _) => connection,
-            (None, Some(address)) => RpcConnection::open(address, &self.user).await?,
+            (None, Some(address)) => RpcConnection::open(address, &self.user, NAME_NODE).await?,
             (None, None) => return Err(RpcError::Io(std::io::ErrorKind::Unsupported.into())),
         };
-        let found = connection.block_locations(path, range.start, range.end - range.start).await?;
+        let found = block_locations(&mut connection, path, range).await?;
         state.connection = Some(connection);
         Ok(found)
     }
@@ -111,13 +111,18 @@ impl Hdfs {
     ///
     /// It asks without authentication, so nobody knows on a cluster with Kerberos.
     pub async fn block_locations(&self, url: &HdfsUrl, range: Range<u64>) -> Vec<BlockLocation> {
+        self.find_blocks(url, range).await.into_iter().map(location).collect()
+    }
+
+    /// The same, with all that the `NameNode` says of them.
+    pub(crate) async fn find_blocks(&self, url: &HdfsUrl, range: Range<u64>) -> Vec<FoundBlock> {
         if range.is_empty() || self.locator().addresses.is_empty() {
             return Vec::new();
         }
         add(&self.counters().namenode_calls, 1);
         let limit = self.settings().rpc_timeout.min(DEADLINE_MAX);
         match within(limit, self.locator().ask(url.path(), &range)).await {
-            Ok(Ok(blocks)) => blocks.into_iter().map(location).collect(),
+            Ok(Ok(blocks)) => blocks,
             Ok(Err(error)) => {
                 tracing::debug!(%url, %error, "could not find out where the blocks are");
                 Vec::new()
@@ -132,17 +137,12 @@ impl Hdfs {
 }
 
 fn location(found: FoundBlock) -> BlockLocation {
-    let end = found.offset.saturating_add(found.block.bytes.unwrap_or_default());
+    let range = found.range();
     let replicas = found.nodes.into_iter().map(|node| Replica {
         host: node.address.host.to_ascii_lowercase(),
         ip: node.address.ip,
         port: u16::try_from(node.address.port).unwrap_or_default(),
         rack: node.rack.unwrap_or_default(),
     });
-    BlockLocation {
-        block: found.block.id,
-        range: found.offset..end,
-        is_corrupt: found.corrupt,
-        replicas: replicas.collect(),
-    }
+    BlockLocation { block: found.block.id, range, is_corrupt: found.corrupt, replicas: replicas.collect() }
 }

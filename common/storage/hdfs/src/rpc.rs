@@ -1,7 +1,7 @@
-//! The one call that the client library lacks: where the blocks of a file are.
+//! The calls that the client library lacks, over Hadoop's RPC.
 //!
-//! A small client of Hadoop's RPC, version 9 (`RpcHeader.proto`, `IpcConnectionContext.proto`, `ProtobufRpcEngine2.proto` and
-//! `ClientNamenodeProtocol.proto` of Hadoop), without authentication: where Kerberos is required, it is not used.
+//! A small client of version 9 (`RpcHeader.proto`, `IpcConnectionContext.proto` and `ProtobufRpcEngine2.proto` of Hadoop), without
+//! authentication: where Kerberos is required, it is not used. The calls themselves are in [`crate::protocol`].
 
 use std::io;
 
@@ -9,7 +9,6 @@ use prost::Message;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-const PROTOCOL: &str = "org.apache.hadoop.hdfs.protocol.ClientProtocol";
 /// Magic, version 9, service class 0, no authentication.
 const PREAMBLE: &[u8] = b"hrpc\x09\x00\x00";
 const CONTEXT_CALL: i32 = -3;
@@ -66,70 +65,6 @@ struct Method {
     version: u64,
 }
 
-#[derive(Clone, PartialEq, Message)]
-struct LocationsRequest {
-    #[prost(string, required, tag = "1")]
-    path: String,
-    #[prost(uint64, required, tag = "2")]
-    offset: u64,
-    #[prost(uint64, required, tag = "3")]
-    length: u64,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct LocationsAnswer {
-    #[prost(message, optional, tag = "1")]
-    blocks: Option<Blocks>,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct Blocks {
-    #[prost(message, repeated, tag = "2")]
-    blocks: Vec<FoundBlock>,
-}
-
-/// A block of a file.
-#[derive(Clone, PartialEq, Message)]
-pub(crate) struct FoundBlock {
-    #[prost(message, required, tag = "1")]
-    pub(crate) block: BlockId,
-    #[prost(uint64, required, tag = "2")]
-    pub(crate) offset: u64,
-    #[prost(message, repeated, tag = "3")]
-    pub(crate) nodes: Vec<Node>,
-    #[prost(bool, required, tag = "4")]
-    pub(crate) corrupt: bool,
-}
-
-/// Its identity.
-#[derive(Clone, PartialEq, Message)]
-pub(crate) struct BlockId {
-    #[prost(uint64, required, tag = "2")]
-    pub(crate) id: u64,
-    #[prost(uint64, optional, tag = "4")]
-    pub(crate) bytes: Option<u64>,
-}
-
-/// A `DataNode` that has a replica.
-#[derive(Clone, PartialEq, Message)]
-pub(crate) struct Node {
-    #[prost(message, required, tag = "1")]
-    pub(crate) address: NodeAddress,
-    #[prost(string, optional, tag = "8")]
-    pub(crate) rack: Option<String>,
-}
-
-/// Where it is.
-#[derive(Clone, PartialEq, Message)]
-pub(crate) struct NodeAddress {
-    #[prost(string, required, tag = "1")]
-    pub(crate) ip: String,
-    #[prost(string, required, tag = "2")]
-    pub(crate) host: String,
-    #[prost(uint32, required, tag = "4")]
-    pub(crate) port: u32,
-}
-
 /// Why a call gave nothing.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum RpcError {
@@ -141,37 +76,36 @@ pub(crate) enum RpcError {
     Exception { class: String, message: String },
 }
 
-/// A connection to one `NameNode`; calls follow one another.
+/// A connection to one server, for one of its protocols; calls follow one another.
 #[derive(Debug)]
 pub(crate) struct RpcConnection {
     stream: TcpStream,
+    protocol: &'static str,
     client: Vec<u8>,
     next_call: i32,
 }
 
 impl RpcConnection {
-    pub(crate) async fn open(address: &str, user: &str) -> Result<Self, RpcError> {
+    pub(crate) async fn open(address: &str, user: &str, protocol: &'static str) -> Result<Self, RpcError> {
         let mut stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
         stream.write_all(PREAMBLE).await?;
         let client = uuid::Uuid::new_v4().as_bytes().to_vec();
-        let mut connection = Self { stream, client, next_call: 0 };
+        let mut connection = Self { stream, protocol, client, next_call: 0 };
         let user = User { effective: Some(user.to_owned()) };
-        let context = Context { user: Some(user), protocol: Some(PROTOCOL.to_owned()) };
+        let context = Context { user: Some(user), protocol: Some(protocol.to_owned()) };
         let head = connection.head(CONTEXT_CALL, -1);
         connection.send(&[head.encode_length_delimited_to_vec(), context.encode_length_delimited_to_vec()]).await?;
         Ok(connection)
     }
 
-    /// The blocks that overlap a range of a file.
-    pub(crate) async fn block_locations(
+    /// Makes a call and waits for its answer.
+    pub(crate) async fn call<A: Message + Default>(
         &mut self,
-        path: &str,
-        offset: u64,
-        length: u64,
-    ) -> Result<Vec<FoundBlock>, RpcError> {
-        let request = LocationsRequest { path: path.to_owned(), offset, length };
-        let method = Method { name: "getBlockLocations".to_owned(), protocol: PROTOCOL.to_owned(), version: 1 };
+        name: &str,
+        request: &impl Message,
+    ) -> Result<A, RpcError> {
+        let method = Method { name: name.to_owned(), protocol: self.protocol.to_owned(), version: 1 };
         let call = self.next_call;
         self.next_call = self.next_call.wrapping_add(1).max(0);
         let head = self.head(call, 0);
@@ -190,8 +124,7 @@ impl RpcConnection {
         if i64::from(head.call) != i64::from(call) {
             return Err(io::Error::new(io::ErrorKind::InvalidData, "an answer to another call").into());
         }
-        let found = LocationsAnswer::decode_length_delimited(&mut answer)?;
-        Ok(found.blocks.map(|blocks| blocks.blocks).unwrap_or_default())
+        Ok(A::decode_length_delimited(&mut answer)?)
     }
 
     fn head(&self, call: i32, retry: i32) -> RequestHead {

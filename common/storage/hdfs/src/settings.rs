@@ -42,6 +42,9 @@ pub struct HdfsSettings {
     pub wait_for_datanodes: Duration,
     /// Bytes that are read ahead of a sequential reader. 4 MiB.
     pub read_ahead: ByteSize,
+    /// Reads blocks from the files of this host's DataNodes, where `dfs.block.local-path-access.user` lets this user. Default: whether
+    /// `dfs.client.read.shortcircuit` and `dfs.client.use.legacy.blockreader.local` are both true.
+    pub short_circuit: Option<bool>,
 }
 
 impl Default for HdfsSettings {
@@ -60,6 +63,7 @@ impl Default for HdfsSettings {
             wait_for_namenode: Duration::from_secs(300),
             wait_for_datanodes: Duration::from_secs(720),
             read_ahead: ByteSize::mib(4),
+            short_circuit: None,
         }
     }
 }

@@ -15,6 +15,8 @@ mod proxy;
 #[cfg(test)]
 mod reading;
 #[cfg(test)]
+mod short_circuit;
+#[cfg(test)]
 mod store;
 #[cfg(test)]
 mod writing;
