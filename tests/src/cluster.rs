@@ -245,6 +245,12 @@ impl Cluster {
         format!("hearth://{}", self.rpc)
     }
 
+    /// `host:port` where the master takes calls.
+    #[must_use]
+    pub fn rpc(&self) -> &str {
+        &self.rpc
+    }
+
     /// `host:port` of the web server.
     #[must_use]
     pub fn http(&self) -> &str {

@@ -9,6 +9,7 @@ mod measure;
 mod peers;
 mod plain;
 mod proc;
+mod scale;
 mod scenario;
 mod stages;
 mod table;
@@ -74,6 +75,8 @@ enum Workload {
         #[arg(long, default_value_t = 0)]
         first_seed: u64,
     },
+    /// What one master bears: 1,000 workers, tasks that do nothing, 10,000 jobs that wait.
+    Scale,
     /// All 22 TPC-H queries.
     Tpch,
     /// Everything above.
@@ -93,6 +96,10 @@ fn main() -> Result<()> {
         }
         Workload::Hdfs => {
             print(&hdfs::run(arguments.rows.unwrap_or(ACTIONS), arguments.rounds)?);
+            return Ok(());
+        }
+        Workload::Scale => {
+            print(&scale::run()?);
             return Ok(());
         }
         Workload::HdfsFaults { seeds, first_seed } => {
@@ -141,6 +148,7 @@ fn run(workload: &Workload, arguments: &Arguments, peers: &peers::Peers) -> Resu
         | Workload::Stages
         | Workload::Hdfs
         | Workload::HdfsFaults { .. }
+        | Workload::Scale
         | Workload::Plain(_) => {
             return tpch::run(&arguments.scales, arguments.rounds, peers);
         }
