@@ -67,7 +67,7 @@ fn stored(id: u128) -> StoredJob {
 async fn everything_comes_back() {
     let root = tempfile::tempdir().unwrap();
     let path = root.path().join("jobs.redb");
-    let (store, found) = Store::open(&path).unwrap();
+    let (store, found) = Store::open(&path, None).unwrap();
     assert!(found.jobs.is_empty());
     for id in 1..=5 {
         store.accept(&accepted(id)).await.unwrap();
@@ -83,7 +83,7 @@ async fn everything_comes_back() {
     store.close().await;
     assert_eq!(store.accept(&accepted(9)).await, Err(StoreError::Closed));
 
-    let (_store, found) = Store::open(&path).unwrap();
+    let (_store, found) = Store::open(&path, None).unwrap();
     let expected = [
         stored(1),
         StoredJob { intent: Some(intent(2)), ..stored(2) },
@@ -97,7 +97,7 @@ async fn everything_comes_back() {
 async fn many_writers_share_few_transactions() {
     let root = tempfile::tempdir().unwrap();
     let path = root.path().join("jobs.redb");
-    let (store, _) = Store::open(&path).unwrap();
+    let (store, _) = Store::open(&path, None).unwrap();
     let writers: Vec<_> = (0..500)
         .map(|id| {
             let store = store.clone();
@@ -108,15 +108,15 @@ async fn many_writers_share_few_transactions() {
         writer.await.unwrap().unwrap();
     }
     store.close().await;
-    assert_eq!(Store::open(&path).unwrap().1.jobs.len(), 500);
+    assert_eq!(Store::open(&path, None).unwrap().1.jobs.len(), 500);
 }
 
 #[tokio::test]
 async fn a_file_in_use_is_refused() {
     let root = tempfile::tempdir().unwrap();
     let path = root.path().join("jobs.redb");
-    let (store, _) = Store::open(&path).unwrap();
-    assert!(matches!(Store::open(&path), Err(StoreError::InUse(_))));
+    let (store, _) = Store::open(&path, None).unwrap();
+    assert!(matches!(Store::open(&path, None), Err(StoreError::InUse(_))));
     store.close().await;
 }
 
