@@ -85,15 +85,16 @@ impl Client {
     }
 
     /// Makes a call, where nobody is active to answer it again and again for as long as a standby may become active.
-    async fn call<T>(
+    async fn call<M: Clone, T, F: Future<Output = Result<Response<T>, Status>>>(
         &self,
         repeat: Repeat,
-        call: impl AsyncFn(Service) -> Result<Response<T>, Status>,
+        message: M,
+        call: impl Fn(Service, M) -> F,
     ) -> Result<T, ClientError> {
         let (began, mut failures) = (Instant::now(), 0);
         loop {
             let (error, goes_on) = match self.masters.link().await {
-                Ok(link) => match call(link.service.clone()).await {
+                Ok(link) => match call(link.service.clone(), message.clone()).await {
                     Ok(answer) => match self.masters.check_answer(&link, answer.metadata()) {
                         Ok(()) => return Ok(answer.into_inner()),
                         // Whatever it was, that master could not carry it out any more.
@@ -128,7 +129,8 @@ impl Client {
     pub async fn submit(&self, spec: JobSpec, idempotency_key: Option<String>) -> Result<Submitted, ClientError> {
         let repeat = if idempotency_key.is_some() { Repeat::Patiently } else { Repeat::Never };
         let request = wire::SubmitRequest::from(SubmitJob { idempotency_key, spec });
-        let answer = self.call(repeat, async |mut service: Service| service.submit(timed(request.clone())).await);
+        let submit = |mut service: Service, request| async move { service.submit(timed(request)).await };
+        let answer = self.call(repeat, request, submit);
         submitted(answer.await?)
     }
 
@@ -137,8 +139,8 @@ impl Client {
     /// # Errors
     /// [`ClientError::NotFound`] when the master does not know it.
     pub async fn get(&self, job: JobId) -> Result<JobStatus, ClientError> {
-        let get = async |mut service: Service| service.get_job(timed(job_request(job))).await;
-        Ok(self.call(Repeat::Elsewhere, get).await?.try_into()?)
+        let get = |mut service: Service, request| async move { service.get_job(timed(request)).await };
+        Ok(self.call(Repeat::Elsewhere, job_request(job), get).await?.try_into()?)
     }
 
     /// One page of the jobs, newest first.
@@ -147,8 +149,8 @@ impl Client {
     /// Those of every call; a page token the master did not give is [`ClientError::Refused`].
     pub async fn list(&self, page: ListJobs) -> Result<JobPage, ClientError> {
         let request = wire::ListJobsRequest::from(page);
-        let list = async |mut service: Service| service.list_jobs(timed(request.clone())).await;
-        let wire::ListJobsResponse { jobs, next_page_token } = self.call(Repeat::Elsewhere, list).await?;
+        let list = |mut service: Service, request| async move { service.list_jobs(timed(request)).await };
+        let wire::ListJobsResponse { jobs, next_page_token } = self.call(Repeat::Elsewhere, request, list).await?;
         let jobs = jobs.into_iter().map(JobStatus::try_from).collect::<Result<_, _>>()?;
         Ok(JobPage { jobs, next_page_token: (!next_page_token.is_empty()).then_some(next_page_token) })
     }
@@ -164,8 +166,8 @@ impl Client {
     /// # Errors
     /// [`ClientError::NotFound`] when the master does not know it.
     pub async fn cancel(&self, job: JobId) -> Result<JobStatus, ClientError> {
-        let cancel = async |mut service: Service| service.cancel_job(timed(job_request(job))).await;
-        Ok(self.call(Repeat::Elsewhere, cancel).await?.try_into()?)
+        let cancel = |mut service: Service, request| async move { service.cancel_job(timed(request)).await };
+        Ok(self.call(Repeat::Elsewhere, job_request(job), cancel).await?.try_into()?)
     }
 
     /// Asks a worker to leave once nothing runs on it and nobody needs what it holds, and answers with the worker as it then is.
@@ -174,8 +176,8 @@ impl Client {
     /// [`ClientError::NotFound`] when the master does not know it, or has lost it.
     pub async fn drain(&self, worker: WorkerId) -> Result<WorkerStatus, ClientError> {
         let request = wire::DrainWorkerRequest { worker_id: worker.to_string() };
-        let drain = async |mut service: Service| service.drain_worker(timed(request.clone())).await;
-        Ok(self.call(Repeat::Elsewhere, drain).await?.try_into()?)
+        let drain = |mut service: Service, request| async move { service.drain_worker(timed(request)).await };
+        Ok(self.call(Repeat::Elsewhere, request, drain).await?.try_into()?)
     }
 
     /// The result of a job that has no output, in order, in pieces of any size.
@@ -188,8 +190,8 @@ impl Client {
         format: ResultFormat,
     ) -> Result<impl Stream<Item = Result<Bytes, ClientError>> + Unpin + use<>, ClientError> {
         let request = wire::FetchResultRequest::from(FetchResult { job, format });
-        let fetch = async |mut service: Service| service.fetch_result(request.clone()).await;
-        let chunks = self.call(Repeat::Elsewhere, fetch).await?;
+        let fetch = |mut service: Service, request| async move { service.fetch_result(request).await };
+        let chunks = self.call(Repeat::Elsewhere, request, fetch).await?;
         let address = self.address();
         Ok(chunks.map(move |chunk| match chunk {
             Ok(chunk) => Ok(chunk.data),
@@ -203,8 +205,8 @@ impl Client {
     /// [`ClientError::NotFound`] when the master does not know the job.
     pub async fn read_log(&self, read: ReadLog) -> Result<LogPage, ClientError> {
         let request = wire::ReadLogRequest::from(read);
-        let read = async |mut service: Service| service.read_log(timed(request.clone())).await;
-        Ok(self.call(Repeat::Elsewhere, read).await?.try_into()?)
+        let read = |mut service: Service, request| async move { service.read_log(timed(request)).await };
+        Ok(self.call(Repeat::Elsewhere, request, read).await?.try_into()?)
     }
 
     /// The workers the master knows.
@@ -212,8 +214,8 @@ impl Client {
     /// # Errors
     /// Those of every call.
     pub async fn workers(&self) -> Result<Vec<WorkerStatus>, ClientError> {
-        let list = async |mut service: Service| service.list_workers(timed(wire::ListWorkersRequest {})).await;
-        let workers = self.call(Repeat::Elsewhere, list).await?.workers;
+        let list = |mut service: Service, request| async move { service.list_workers(timed(request)).await };
+        let workers = self.call(Repeat::Elsewhere, wire::ListWorkersRequest {}, list).await?.workers;
         Ok(workers.into_iter().map(WorkerStatus::try_from).collect::<Result<_, _>>()?)
     }
 
