@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use hearth_common::JobId;
 
+use crate::results::remove_unfinished;
 use crate::store::{forget_before, hand_over, store_file};
 use crate::tenure::{Candidate, Outlook, Reached, Tenure, Waiting};
 
@@ -82,6 +83,7 @@ impl StateDir {
         let state_dir = Self { path: path.clone(), tenure };
         remove_all_but(&path.join(SPOOL), &state_dir.spool()).map_err(unwritable)?;
         std::fs::create_dir_all(state_dir.spool()).map_err(unwritable)?;
+        remove_unfinished(&state_dir.results()).map_err(unwritable)?;
         Ok(Found::Active(state_dir))
     }
 

@@ -123,7 +123,9 @@ impl Services {
         let files: Vec<PathBuf> = jobs.iter().map(|job| self.result_file(*job)).collect();
         self.tasks.spawn(async move {
             if let Err(error) = store.write(writes).await {
+                // The next master, or the one that is active now, still knows them.
                 tracing::error!(%error, "could not forget old jobs");
+                return;
             }
             logs.forget(jobs).await;
             let _ = tokio::task::spawn_blocking(move || results::remove(&files)).await;

@@ -93,7 +93,9 @@ impl StandbyMaster {
                     active.send_replace(record);
                 }
                 // A shared file system may come back.
-                Err(error) if seen.is_some() => tracing::warn!(%error, "cannot see which master is active"),
+                Err(error) if seen.is_some() => {
+                    tracing::warn!(%error, "cannot see who is active, or take over; trying again")
+                }
                 Err(error) => return Err(error.into()),
             }
             tokio::time::sleep(Candidate::pause()).await;
