@@ -136,11 +136,15 @@ async fn a_fenced_master_is_told_that_nothing_counts_and_its_successor_has_what_
         let reached = Reached { rpc: format!("{name}:7077"), http: format!("{name}:8080") };
         Candidate::new(root.path(), reached, Duration::from_millis(300)).unwrap()
     };
-    let active = |candidate: &mut Candidate| loop {
-        match candidate.look().unwrap() {
-            Outlook::Active(tenure, handover) => break (tenure, handover),
-            Outlook::Waits(_) => std::thread::sleep(Duration::from_millis(50)),
-        }
+    let active = |candidate: &mut Candidate| {
+        let look = || {
+            std::thread::sleep(Duration::from_millis(50));
+            match candidate.look().unwrap() {
+                Outlook::Active(tenure, handover) => Some((tenure, handover)),
+                Outlook::Waits(_) => None,
+            }
+        };
+        std::iter::repeat_with(look).take(100).flatten().next().expect("it becomes active")
     };
     let open = |tenure: &Tenure, handover| {
         let epoch = tenure.epoch().number;

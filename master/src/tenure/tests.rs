@@ -103,8 +103,10 @@ fn one_of_many_takes_the_next_epoch() {
     for round in 1..=5 {
         let mut candidates: Vec<_> = (0..8).map(|number| candidate(&root, &format!("node{number}"))).collect();
         // Those who look at one file in the same moment may all find it locked.
-        let mut taken = Vec::new();
+        let (mut taken, mut looks) = (Vec::new(), 0);
         while taken.is_empty() {
+            looks += 1;
+            assert!(looks < 100, "nobody becomes active");
             thread::scope(|scope| {
                 let looks: Vec<_> = candidates.iter_mut().map(|one| scope.spawn(move || one.look().unwrap())).collect();
                 for look in looks {
