@@ -1,32 +1,40 @@
-//! One connection to one master, and the calls on it. Every call has a deadline.
+//! The calls to the active master. Every call has a deadline.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures::{Stream, StreamExt};
 use hearth_common::{Backoff, JobId, JobSpec, JobStatus, WorkerId, WorkerStatus};
-use hearth_proto::convert::{FetchResult, ListJobs, LogPage, ReadLog, ResultFormat, SubmitJob};
+use hearth_proto::convert::{FetchResult, ListJobs, LogPage, NotActive, ReadLog, ResultFormat, SubmitJob};
 use hearth_proto::wire::{self, job_service_client::JobServiceClient};
 use tokio::time::Instant;
-use tonic::transport::{Channel, Endpoint};
-use tonic::{IntoRequest, Request, Status, Streaming};
+use tonic::transport::Channel;
+use tonic::{IntoRequest, Request, Response, Status, Streaming};
 
+use crate::masters::{CALL_TIMEOUT, Link, Masters, NotFound};
 use crate::watch::UNREACHABLE_MAX;
-use crate::{ClientError, JobWatch, MasterUrl};
+use crate::{ClientError, JobWatch, MasterList};
 
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-const CALL_TIMEOUT: Duration = Duration::from_secs(30);
-/// A master that does not answer pings for this long is taken for gone.
-const KEEP_ALIVE: Duration = Duration::from_secs(10);
-/// A listing of large jobs is larger than gRPC's default.
-const ANSWER_BYTES_MAX: usize = 64 << 20;
-const SUBMIT_BACKOFF: Backoff = Backoff { first: Duration::from_millis(200), max: Duration::from_secs(2) };
+type Service = JobServiceClient<Channel>;
 
-/// A client of one master. Cheap to clone: clones share the connection.
+const BACKOFF: Backoff = Backoff { first: Duration::from_millis(200), max: Duration::from_secs(2) };
+
+/// A client of one master, or of several that share a state directory. Cheap to clone: clones share the connection.
 #[derive(Debug, Clone)]
 pub struct Client {
-    service: JobServiceClient<Channel>,
-    address: String,
+    masters: Arc<Masters>,
+}
+
+/// What is done about a call that was not answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Repeat {
+    /// It may have been carried out, and must not be carried out twice.
+    Never,
+    /// It is asked of the next master, if there is one.
+    Elsewhere,
+    /// It is asked again, for up to [`UNREACHABLE_MAX`].
+    Patiently,
 }
 
 /// Answer to a submission.
@@ -48,27 +56,69 @@ pub struct JobPage {
 }
 
 impl Client {
-    /// Connects to a master.
+    /// Connects to the first of these masters that is active. Where only standbys answer, one of them is waited for, for up to
+    /// [`UNREACHABLE_MAX`].
     ///
     /// # Errors
     /// [`ClientError::Unreachable`] when nobody answers there.
-    pub async fn connect(master: &MasterUrl) -> Result<Self, ClientError> {
-        let address = master.address();
-        let endpoint = Endpoint::from_shared(format!("http://{address}"))
-            .map_err(|error| ClientError::unreachable(&address, &error))?
-            .connect_timeout(CONNECT_TIMEOUT)
-            .tcp_nodelay(true)
-            .http2_keep_alive_interval(KEEP_ALIVE)
-            .keep_alive_timeout(KEEP_ALIVE);
-        let channel = endpoint.connect().await.map_err(|error| ClientError::unreachable(&address, &error))?;
-        let service = JobServiceClient::new(channel).max_decoding_message_size(ANSWER_BYTES_MAX);
-        Ok(Self { service, address })
+    pub async fn connect(masters: &MasterList) -> Result<Self, ClientError> {
+        let client = Self { masters: Arc::new(Masters::new(masters)) };
+        let (began, mut failures) = (Instant::now(), 0);
+        while let Err(NotFound { error, has_standby }) = client.masters.link().await {
+            failures += 1;
+            if !has_standby || began.elapsed() >= UNREACHABLE_MAX {
+                return Err(error);
+            }
+            tokio::time::sleep(BACKOFF.delay_after(failures)).await;
+        }
+        Ok(client)
     }
 
-    /// `host:port` of the master.
+    /// `host:port` of the master in use, or of all.
     #[must_use]
-    pub fn address(&self) -> &str {
-        &self.address
+    pub fn address(&self) -> String {
+        self.masters.address()
+    }
+
+    pub(crate) fn masters(&self) -> &Masters {
+        &self.masters
+    }
+
+    /// Makes a call, where nobody is active to answer it again and again for as long as a standby may become active.
+    async fn call<M: Clone, T, F: Future<Output = Result<Response<T>, Status>>>(
+        &self,
+        repeat: Repeat,
+        message: M,
+        call: impl Fn(Service, M) -> F,
+    ) -> Result<T, ClientError> {
+        let (began, mut failures) = (Instant::now(), 0);
+        loop {
+            let (error, goes_on) = match self.masters.link().await {
+                Ok(link) => match call(link.service.clone(), message.clone()).await {
+                    Ok(answer) => match self.masters.check_answer(&link, answer.metadata()) {
+                        Ok(()) => return Ok(answer.into_inner()),
+                        // Whatever it was, that master could not carry it out any more.
+                        Err(error) => (error, true),
+                    },
+                    Err(status) => {
+                        let was_refused = NotActive::of(&status).is_some();
+                        let error = self.masters.on_failure(&link, &status);
+                        let goes_on = match repeat {
+                            Repeat::Never => was_refused,
+                            Repeat::Elsewhere => was_refused || self.masters.has_choice(),
+                            Repeat::Patiently => true,
+                        };
+                        (error, goes_on)
+                    }
+                },
+                Err(NotFound { error, has_standby }) => (error, has_standby || repeat == Repeat::Patiently),
+            };
+            failures += 1;
+            if !error.is_unreachable() || !goes_on || began.elapsed() >= UNREACHABLE_MAX {
+                return Err(error);
+            }
+            tokio::time::sleep(BACKOFF.delay_after(failures)).await;
+        }
     }
 
     /// Submits a job. With an idempotency key a submission whose answer was lost is sent again, for up to [`UNREACHABLE_MAX`],
@@ -77,22 +127,11 @@ impl Client {
     /// # Errors
     /// [`ClientError::Refused`] when the job is wrong, [`ClientError::Busy`] when the queue is full.
     pub async fn submit(&self, spec: JobSpec, idempotency_key: Option<String>) -> Result<Submitted, ClientError> {
-        let began = Instant::now();
-        let patience = if idempotency_key.is_some() { UNREACHABLE_MAX } else { Duration::ZERO };
+        let repeat = if idempotency_key.is_some() { Repeat::Patiently } else { Repeat::Never };
         let request = wire::SubmitRequest::from(SubmitJob { idempotency_key, spec });
-        let mut failures = 0;
-        loop {
-            let answer = self.service.clone().submit(timed(request.clone())).await;
-            let error = match answer {
-                Ok(answer) => return submitted(answer.into_inner()),
-                Err(status) => self.error(&status),
-            };
-            failures += 1;
-            if !error.is_unreachable() || began.elapsed() >= patience {
-                return Err(error);
-            }
-            tokio::time::sleep(SUBMIT_BACKOFF.delay_after(failures)).await;
-        }
+        let submit = |mut service: Service, request| async move { service.submit(timed(request)).await };
+        let answer = self.call(repeat, request, submit);
+        submitted(answer.await?)
     }
 
     /// A job as it is now.
@@ -100,8 +139,8 @@ impl Client {
     /// # Errors
     /// [`ClientError::NotFound`] when the master does not know it.
     pub async fn get(&self, job: JobId) -> Result<JobStatus, ClientError> {
-        let answer = self.service.clone().get_job(timed(job_request(job))).await;
-        Ok(answer.map_err(|status| self.error(&status))?.into_inner().try_into()?)
+        let get = |mut service: Service, request| async move { service.get_job(timed(request)).await };
+        Ok(self.call(Repeat::Elsewhere, job_request(job), get).await?.try_into()?)
     }
 
     /// One page of the jobs, newest first.
@@ -109,9 +148,9 @@ impl Client {
     /// # Errors
     /// Those of every call; a page token the master did not give is [`ClientError::Refused`].
     pub async fn list(&self, page: ListJobs) -> Result<JobPage, ClientError> {
-        let answer = self.service.clone().list_jobs(timed(wire::ListJobsRequest::from(page))).await;
-        let wire::ListJobsResponse { jobs, next_page_token } =
-            answer.map_err(|status| self.error(&status))?.into_inner();
+        let request = wire::ListJobsRequest::from(page);
+        let list = |mut service: Service, request| async move { service.list_jobs(timed(request)).await };
+        let wire::ListJobsResponse { jobs, next_page_token } = self.call(Repeat::Elsewhere, request, list).await?;
         let jobs = jobs.into_iter().map(JobStatus::try_from).collect::<Result<_, _>>()?;
         Ok(JobPage { jobs, next_page_token: (!next_page_token.is_empty()).then_some(next_page_token) })
     }
@@ -127,8 +166,8 @@ impl Client {
     /// # Errors
     /// [`ClientError::NotFound`] when the master does not know it.
     pub async fn cancel(&self, job: JobId) -> Result<JobStatus, ClientError> {
-        let answer = self.service.clone().cancel_job(timed(job_request(job))).await;
-        Ok(answer.map_err(|status| self.error(&status))?.into_inner().try_into()?)
+        let cancel = |mut service: Service, request| async move { service.cancel_job(timed(request)).await };
+        Ok(self.call(Repeat::Elsewhere, job_request(job), cancel).await?.try_into()?)
     }
 
     /// Asks a worker to leave once nothing runs on it and nobody needs what it holds, and answers with the worker as it then is.
@@ -137,8 +176,8 @@ impl Client {
     /// [`ClientError::NotFound`] when the master does not know it, or has lost it.
     pub async fn drain(&self, worker: WorkerId) -> Result<WorkerStatus, ClientError> {
         let request = wire::DrainWorkerRequest { worker_id: worker.to_string() };
-        let answer = self.service.clone().drain_worker(timed(request)).await;
-        Ok(answer.map_err(|status| self.error(&status))?.into_inner().try_into()?)
+        let drain = |mut service: Service, request| async move { service.drain_worker(timed(request)).await };
+        Ok(self.call(Repeat::Elsewhere, request, drain).await?.try_into()?)
     }
 
     /// The result of a job that has no output, in order, in pieces of any size.
@@ -151,9 +190,9 @@ impl Client {
         format: ResultFormat,
     ) -> Result<impl Stream<Item = Result<Bytes, ClientError>> + Unpin + use<>, ClientError> {
         let request = wire::FetchResultRequest::from(FetchResult { job, format });
-        let answer = self.service.clone().fetch_result(request).await;
-        let chunks = answer.map_err(|status| self.error(&status))?.into_inner();
-        let address = self.address.clone();
+        let fetch = |mut service: Service, request| async move { service.fetch_result(request).await };
+        let chunks = self.call(Repeat::Elsewhere, request, fetch).await?;
+        let address = self.address();
         Ok(chunks.map(move |chunk| match chunk {
             Ok(chunk) => Ok(chunk.data),
             Err(status) => Err(ClientError::from_status(&address, &status)),
@@ -165,8 +204,9 @@ impl Client {
     /// # Errors
     /// [`ClientError::NotFound`] when the master does not know the job.
     pub async fn read_log(&self, read: ReadLog) -> Result<LogPage, ClientError> {
-        let answer = self.service.clone().read_log(timed(wire::ReadLogRequest::from(read))).await;
-        Ok(answer.map_err(|status| self.error(&status))?.into_inner().try_into()?)
+        let request = wire::ReadLogRequest::from(read);
+        let read = |mut service: Service, request| async move { service.read_log(timed(request)).await };
+        Ok(self.call(Repeat::Elsewhere, request, read).await?.try_into()?)
     }
 
     /// The workers the master knows.
@@ -174,19 +214,19 @@ impl Client {
     /// # Errors
     /// Those of every call.
     pub async fn workers(&self) -> Result<Vec<WorkerStatus>, ClientError> {
-        let answer = self.service.clone().list_workers(timed(wire::ListWorkersRequest {})).await;
-        let workers = answer.map_err(|status| self.error(&status))?.into_inner().workers;
+        let list = |mut service: Service, request| async move { service.list_workers(timed(request)).await };
+        let workers = self.call(Repeat::Elsewhere, wire::ListWorkersRequest {}, list).await?.workers;
         Ok(workers.into_iter().map(WorkerStatus::try_from).collect::<Result<_, _>>()?)
     }
 
-    pub(crate) async fn open_watch(&self, job: JobId) -> Result<Streaming<wire::Job>, ClientError> {
-        let answer = tokio::time::timeout(CALL_TIMEOUT, self.service.clone().watch_job(job_request(job))).await;
+    /// Once: who watches has a patience of its own.
+    pub(crate) async fn open_watch(&self, job: JobId) -> Result<(Link, Streaming<wire::Job>), ClientError> {
+        let link = self.masters.link().await.map_err(|not_found| not_found.error)?;
+        let answer = tokio::time::timeout(CALL_TIMEOUT, link.service.clone().watch_job(job_request(job))).await;
         let answer = answer.unwrap_or_else(|_| Err(Status::deadline_exceeded("no answer in time")));
-        Ok(answer.map_err(|status| self.error(&status))?.into_inner())
-    }
-
-    pub(crate) fn error(&self, status: &Status) -> ClientError {
-        ClientError::from_status(&self.address, status)
+        let answer = answer.map_err(|status| self.masters.on_failure(&link, &status))?;
+        self.masters.check_answer(&link, answer.metadata())?;
+        Ok((link, answer.into_inner()))
     }
 }
 

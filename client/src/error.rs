@@ -89,7 +89,7 @@ impl ClientError {
 }
 
 /// The innermost cause: `Connection refused` says more than `transport error`.
-fn deepest(error: &dyn Error) -> String {
+pub(crate) fn deepest(error: &dyn Error) -> String {
     let mut innermost = error;
     while let Some(source) = innermost.source() {
         innermost = source;

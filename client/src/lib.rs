@@ -5,6 +5,7 @@
 mod connection;
 mod error;
 pub mod job_file;
+mod masters;
 mod nearest;
 mod url;
 mod watch;
@@ -13,5 +14,5 @@ pub use connection::{Client, JobPage, Submitted};
 pub use error::ClientError;
 pub use hearth_proto::convert::{ListJobs, LogPage, ReadLog, ResultFormat, SubmitJob};
 pub use nearest::nearest;
-pub use url::{MasterUrl, MasterUrlError};
+pub use url::{MasterList, MasterUrl, MasterUrlError};
 pub use watch::{JobWatch, UNREACHABLE_MAX, WatchEvent};

@@ -1,4 +1,4 @@
-//! Addresses of masters: `hearth://host:7077`, `spark://host:7077`, `host:7077`, `host`.
+//! Addresses of masters: `hearth://host:7077`, `spark://host:7077`, `host:7077`, `host`, and lists of them.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,6 +8,12 @@ use std::str::FromStr;
 pub struct MasterUrl {
     host: String,
     port: u16,
+}
+
+/// One master, or several that share a state directory: `hearth://a:7077,b:7077`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MasterList {
+    urls: Vec<MasterUrl>,
 }
 
 /// Why a text is not the address of a master.
@@ -55,6 +61,41 @@ impl FromStr for MasterUrl {
     }
 }
 
+impl MasterList {
+    /// Most masters in a list.
+    pub const MASTERS_MAX: usize = 16;
+
+    /// `host:port` of each.
+    #[must_use]
+    pub fn addresses(&self) -> Vec<String> {
+        self.urls.iter().map(MasterUrl::address).collect()
+    }
+}
+
+impl fmt::Display for MasterList {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "hearth://{}", self.addresses().join(","))
+    }
+}
+
+impl FromStr for MasterList {
+    type Err = MasterUrlError;
+
+    fn from_str(text: &str) -> Result<Self, MasterUrlError> {
+        let mut urls = Vec::new();
+        for part in text.split(',') {
+            let url = part.parse()?;
+            if !urls.contains(&url) {
+                urls.push(url);
+            }
+        }
+        match urls.len() <= Self::MASTERS_MAX {
+            true => Ok(Self { urls }),
+            false => Err(MasterUrlError { text: text.to_owned(), problem: "it names more than 16 masters" }),
+        }
+    }
+}
+
 fn parse(text: &str) -> Result<MasterUrl, &'static str> {
     let address = match text.split_once("://") {
         Some(("hearth" | "spark", address)) => address,
@@ -63,7 +104,7 @@ fn parse(text: &str) -> Result<MasterUrl, &'static str> {
     };
     let address = address.strip_suffix('/').unwrap_or(address);
     if address.contains(',') {
-        return Err("it names several masters, and there is one");
+        return Err("it names several masters, and one is meant");
     }
     if address.contains(['/', '?', '#', '@']) {
         return Err("it has more than host and port");
@@ -136,12 +177,25 @@ mod tests {
         check("hearth://node1:port", Err("its port is not a number from 1 to 65535"));
         check("hearth://node1:0", Err("its port is not a number from 1 to 65535"));
         check("hearth://node1:70777", Err("its port is not a number from 1 to 65535"));
-        check("spark://a:7077,b:7077", Err("it names several masters, and there is one"));
+        check("spark://a:7077,b:7077", Err("it names several masters, and one is meant"));
         check("hearth://node1:7077/jobs", Err("it has more than host and port"));
         check("::1", Err("an IPv6 address must stand in brackets"));
         check("[::g]", Err("what stands in brackets is not an IPv6 address"));
         check("[::1", Err("its `[` is never closed"));
         check("node 1", Err("its host has characters that no host name has"));
+    }
+
+    #[test]
+    fn reads_lists() {
+        let read = |text: &str| text.parse::<MasterList>().map(|list| list.to_string()).map_err(|error| error.problem);
+        assert_eq!(read("node1"), Ok("hearth://node1:7077".to_owned()));
+        for text in ["hearth://a:1,b:2", "spark://a:1,spark://b:2", "a:1, b:2", "a:1,b:2,a:1", "hearth://a:1,b:2/"] {
+            assert_eq!(read(text), Ok("hearth://a:1,b:2".to_owned()), "{text}");
+        }
+        assert_eq!(read("a,"), Err("it has no host"));
+        assert_eq!(read("a,b c"), Err("its host has characters that no host name has"));
+        let many: Vec<_> = (1..=17).map(|port| format!("a:{port}")).collect();
+        assert_eq!(read(&many.join(",")), Err("it names more than 16 masters"));
     }
 
     proptest::proptest! {

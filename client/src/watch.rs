@@ -6,8 +6,9 @@ use futures::Stream;
 use hearth_common::{Backoff, JobId, JobStatus};
 use hearth_proto::wire;
 use tokio::time::Instant;
-use tonic::Streaming;
+use tonic::{Status, Streaming};
 
+use crate::masters::Link;
 use crate::{Client, ClientError};
 
 /// How long a watch tries to reach a master that does not answer.
@@ -33,7 +34,7 @@ pub enum WatchEvent {
 pub struct JobWatch {
     client: Client,
     job: JobId,
-    answers: Option<Streaming<wire::Job>>,
+    answers: Option<(Link, Streaming<wire::Job>)>,
     trouble: Option<Trouble>,
     ended: bool,
 }
@@ -98,18 +99,18 @@ impl JobWatch {
     }
 
     async fn receive(&mut self) -> Result<JobStatus, ClientError> {
-        let answers = match &mut self.answers {
+        let (link, answers) = match &mut self.answers {
             Some(answers) => answers,
             None => self.answers.insert(self.client.open_watch(self.job).await?),
         };
         match answers.message().await {
             Ok(Some(job)) => Ok(job.try_into()?),
             // A master that stops ends its streams; the next one goes on with the job.
-            Ok(None) => Err(ClientError::Unreachable {
-                address: self.client.address().to_owned(),
-                reason: "the master closed the connection".into(),
-            }),
-            Err(status) => Err(self.client.error(&status)),
+            Ok(None) => {
+                let closed = Status::unavailable("the master closed the connection");
+                Err(self.client.masters().on_failure(link, &closed))
+            }
+            Err(status) => Err(self.client.masters().on_failure(link, &status)),
         }
     }
 

@@ -4,12 +4,13 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures::stream::{self, BoxStream, StreamExt};
 use hearth_client::{Client, ClientError, ListJobs, ResultFormat, WatchEvent};
-use hearth_common::{JobId, JobSettings, JobSpec, JobState};
+use hearth_common::{ClusterId, Epoch, JobId, JobSettings, JobSpec, JobState};
+use hearth_proto::convert::{EPOCH_KEY, NotActive, epoch_value};
 use hearth_proto::wire::job_service_server::{JobService, JobServiceServer};
 use hearth_proto::wire::{self, AttemptCounts, AttemptMetrics};
 use tonic::{Request, Response, Status};
@@ -27,6 +28,34 @@ struct Script {
 struct FakeMaster {
     submits: Arc<Script>,
     watches: Arc<Script>,
+    /// What it says of itself; 0 for nothing.
+    epoch: Arc<AtomicU64>,
+    /// Where it sends everybody, as a standby does.
+    active: Option<String>,
+}
+
+fn epoch(number: u64) -> Epoch {
+    Epoch { cluster: ClusterId::from_u128(1), number }
+}
+
+impl FakeMaster {
+    /// As every answer of a master is marked, or refused by a standby.
+    fn mark<T>(&self, answer: Result<T, Status>) -> Result<Response<T>, Status> {
+        if self.active.is_some() {
+            let told = NotActive { active: self.active.clone(), epoch: Some(epoch(1)) };
+            return Err(told.into_status("a standby"));
+        }
+        let number = self.epoch.load(Ordering::SeqCst);
+        let mut answer = answer.map(Response::new);
+        if number > 0 {
+            let metadata = match &mut answer {
+                Ok(answer) => answer.metadata_mut(),
+                Err(status) => status.metadata_mut(),
+            };
+            metadata.insert(EPOCH_KEY, epoch_value(epoch(number)).unwrap());
+        }
+        answer
+    }
 }
 
 impl Script {
@@ -47,6 +76,11 @@ fn job(state: JobState) -> wire::Job {
 
 #[tonic::async_trait]
 impl JobService for FakeMaster {
+    async fn get_master(&self, _: Request<wire::GetMasterRequest>) -> Result<Response<wire::Master>, Status> {
+        let epoch = epoch(self.epoch.load(Ordering::SeqCst).max(1));
+        self.mark(Ok(hearth_proto::convert::Master { version: "1".into(), epoch }.into()))
+    }
+
     async fn drain_worker(&self, _: Request<wire::DrainWorkerRequest>) -> Result<Response<wire::Worker>, Status> {
         Err(Status::unimplemented("no workers here"))
     }
@@ -68,8 +102,8 @@ impl JobService for FakeMaster {
 
     async fn get_job(&self, request: Request<wire::GetJobRequest>) -> Result<Response<wire::Job>, Status> {
         match request.into_inner().job_id == JOB.to_string() {
-            true => Ok(Response::new(job(JobState::Queued))),
-            false => Err(Status::not_found("no such job")),
+            true => self.mark(Ok(job(JobState::Queued))),
+            false => self.mark(Err(Status::not_found("no such job"))),
         }
     }
 
@@ -113,12 +147,27 @@ impl JobService for FakeMaster {
 }
 
 async fn start() -> Client {
+    connect(&[serve(FakeMaster::default()).await]).await.unwrap()
+}
+
+async fn connect(addresses: &[String]) -> Result<Client, ClientError> {
+    Client::connect(&addresses.join(",").parse().unwrap()).await
+}
+
+/// `host:port` of a master.
+async fn serve(master: FakeMaster) -> String {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address: SocketAddr = listener.local_addr().unwrap();
     let incoming = tokio_stream::wrappers::TcpListenerStream::new(listener);
-    let server = tonic::transport::Server::builder().add_service(JobServiceServer::new(FakeMaster::default()));
+    let server = tonic::transport::Server::builder().add_service(JobServiceServer::new(master));
     tokio::spawn(server.serve_with_incoming(incoming));
-    Client::connect(&address.to_string().parse().unwrap()).await.unwrap()
+    address.to_string()
+}
+
+/// `host:port` where nobody listens.
+fn nobody() -> String {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap().to_string()
 }
 
 fn spec() -> JobSpec {
@@ -186,14 +235,41 @@ async fn a_watch_goes_on_over_broken_connections() {
 
 #[tokio::test]
 async fn nobody_there_is_told_with_the_address() {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap().to_string();
-    drop(listener);
-    let url = address.parse().unwrap();
-    let connect = Client::connect(&url);
+    let address = nobody();
+    let connect = connect(std::slice::from_ref(&address));
     let error = tokio::time::timeout(Duration::from_secs(10), connect).await.unwrap().unwrap_err();
     assert!(
         error.to_string().starts_with(&format!("cannot reach a master at {address}: Connection refused")),
         "{error}"
     );
+}
+
+#[tokio::test]
+async fn the_first_active_master_of_a_list_is_used() {
+    let active = serve(FakeMaster::default()).await;
+    let standby = serve(FakeMaster { active: Some(active.clone()), ..FakeMaster::default() }).await;
+    for list in [vec![nobody(), active.clone()], vec![standby.clone(), active.clone()], vec![standby.clone()]] {
+        let client = connect(&list).await.unwrap();
+        assert_eq!(client.address(), active, "{list:?}");
+        assert_eq!(client.get(JOB).await.unwrap().id, JOB);
+    }
+    let error = connect(&[nobody(), nobody()]).await.unwrap_err();
+    assert!(error.is_unreachable() && error.to_string().matches("Connection refused").count() == 2, "{error}");
+}
+
+#[tokio::test]
+async fn a_master_of_an_older_epoch_is_not_believed() {
+    let number = Arc::new(AtomicU64::new(2));
+    let master = FakeMaster { epoch: Arc::clone(&number), ..FakeMaster::default() };
+    let client = connect(&[serve(master).await]).await.unwrap();
+    assert_eq!(client.get(JOB).await.unwrap().id, JOB);
+    let unknown = client.get(JobId::from_u128(8)).await.unwrap_err();
+    assert!(matches!(unknown, ClientError::NotFound { .. }), "{unknown}");
+    number.store(1, Ordering::SeqCst);
+    for job in [JOB, JobId::from_u128(8)] {
+        let error = client.get(job).await.unwrap_err();
+        assert!(error.is_unreachable() && error.to_string().contains("epoch 1, and epoch 2 has begun"), "{error}");
+    }
+    number.store(3, Ordering::SeqCst);
+    assert_eq!(client.get(JOB).await.unwrap().id, JOB);
 }

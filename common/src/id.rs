@@ -66,6 +66,11 @@ uuid_id!(
     ClaimId,
     "claim"
 );
+uuid_id!(
+    /// One state directory, with all masters that use it one after the other.
+    ClusterId,
+    "cluster"
+);
 
 /// Position of a stage in its job. A stage reads only stages with smaller ids.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

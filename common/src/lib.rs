@@ -9,6 +9,7 @@ mod compression;
 mod csv_options;
 mod details;
 pub mod duration;
+mod epoch;
 mod id;
 mod job;
 mod log_line;
@@ -29,7 +30,8 @@ pub use details::{
     Asked, AttemptDetails, AttemptOutcome, FailedAttempt, InputDetails, JobDetails, OutputEntry, PlanTexts, Spread,
     StageSpread, StateChange,
 };
-pub use id::{AttemptId, ClaimId, IdError, JobId, StageId, TaskId, WorkerId, stage_and_partition};
+pub use epoch::{Epoch, EpochError};
+pub use id::{AttemptId, ClaimId, ClusterId, IdError, JobId, StageId, TaskId, WorkerId, stage_and_partition};
 pub use job::{
     Compression, InputFormat, InputSpec, JobError, JobSettings, JobSpec, JobState, OnError, OutputFormat, OutputMode,
     OutputSpec, Priority,
@@ -49,7 +51,7 @@ pub use template::{TemplateError, fill_template};
 pub use value_type::{ColumnSpec, ValueType, ValueTypeError};
 
 /// Number of the wire protocol. Master and worker must have the same one; it grows with every incompatible change.
-pub const PROTOCOL: u32 = 2;
+pub const PROTOCOL: u32 = 3;
 
 /// Version of the engine. Stage plans are encoded by it, so master and worker must have the same one.
 pub const ENGINE_VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -10,6 +10,7 @@ use hearth_storage::HdfsSettings;
 use serde::{Deserialize, Serialize};
 
 use crate::job_logs::LogLimits;
+use crate::tenure::SILENCE_MIN;
 
 /// Settings of one master.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,6 +22,13 @@ pub struct MasterConfig {
     pub http: SocketAddr,
     /// Jobs, how far they have come, their final states and stored results. Only one master may use it.
     pub state_dir: PathBuf,
+    /// Host under which others reach it, where it is not that of `rpc` and `http`: standbys and their pages name it.
+    pub advertise: Option<String>,
+    /// Wait while another master uses the state directory, and take over when that one has died.
+    pub standby: bool,
+    /// How long a standby that sees no sign of life of the active master waits before it takes over.
+    #[serde(with = "duration")]
+    pub takeover_after: Duration,
     /// How often workers are told to send a heartbeat.
     #[serde(with = "duration")]
     pub heartbeat_interval: Duration,
@@ -69,6 +77,9 @@ impl Default for MasterConfig {
             rpc: SocketAddr::from((Ipv4Addr::LOCALHOST, 7077)),
             http: SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)),
             state_dir: PathBuf::from("hearth-state"),
+            advertise: None,
+            standby: false,
+            takeover_after: Duration::from_secs(10),
             heartbeat_interval: Duration::from_secs(2),
             lease: scheduler.lease,
             disconnect_grace: scheduler.disconnect_grace,
@@ -121,6 +132,12 @@ impl MasterConfig {
         }
         if self.lease < self.heartbeat_interval * 2 {
             return refuse("lease", "must be at least twice the heartbeat_interval, or healthy workers are lost");
+        }
+        if self.takeover_after < SILENCE_MIN {
+            return refuse("takeover_after", "must be at least 8s, or a master that is only slow is fenced");
+        }
+        if self.advertise.as_ref().is_some_and(|host| host.is_empty() || host.len() > 255) {
+            return refuse("advertise", "must be a host");
         }
         if self.running_jobs_max == 0 {
             return refuse("running_jobs_max", "must be at least 1");
@@ -182,6 +199,7 @@ mod tests {
     fn defaults_hold_and_contradictions_do_not() {
         check(|_| {}, None);
         check(|config| config.lease = Duration::from_secs(3), Some("lease"));
+        check(|config| config.takeover_after = Duration::from_secs(7), Some("takeover_after"));
         check(|config| config.heartbeat_interval = Duration::ZERO, Some("heartbeat_interval"));
         check(|config| config.running_jobs_max = 0, Some("running_jobs_max"));
         check(|config| config.http.set_port(7077), Some("http"));

@@ -11,6 +11,7 @@ use hearth_storage::Storage;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::DescriptorEncoder;
 use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
@@ -75,6 +76,8 @@ impl Metrics {
     fn register(&mut self) {
         let registry = &mut self.registry;
         registry.register("build", "Version of this master", Info::new([("version", ENGINE_VERSION)]));
+        let help = "This master waits while another one is active";
+        registry.register("standby", help, Gauge::<i64>::default());
         registry.register("jobs_submitted", "Jobs that were accepted", self.jobs_submitted.clone());
         registry.register("jobs_ended", "Jobs that reached a final state", self.jobs_ended.clone());
         registry.register("attempts_launched", "Attempts sent to workers", self.attempts_launched.clone());

@@ -12,6 +12,8 @@ use hearth_proto::wire;
 use hearth_proto::wire::shuffle_service_client::ShuffleServiceClient;
 use tonic::transport::Endpoint;
 
+use crate::tenure::Tenure;
+
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Longest silence of the worker while it sends.
 const CHUNK_TIMEOUT: Duration = Duration::from_secs(30);
@@ -34,6 +36,9 @@ pub(crate) struct ResultOrder {
     pub file: PathBuf,
 }
 
+/// Extension of what is not whole yet.
+const UNFINISHED: &str = "new";
+
 /// Why a result was not stored.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ResultError {
@@ -51,10 +56,10 @@ pub(crate) enum ResultError {
 }
 
 /// Fetches a result, verifies every frame, and stores it.
-pub(crate) async fn fetch_and_store(order: ResultOrder) -> Result<(), ResultError> {
+pub(crate) async fn fetch_and_store(order: ResultOrder, tenure: Tenure) -> Result<(), ResultError> {
     let frames = fetch(&order).await?;
     let file = order.file.clone();
-    let stored = tokio::task::spawn_blocking(move || store(&file, &frames)).await;
+    let stored = tokio::task::spawn_blocking(move || store(&file, &frames, &tenure)).await;
     let failed =
         |error: String| FailureCause::internal(format!("store the result in {}: {error}", order.file.display()));
     match stored {
@@ -121,12 +126,14 @@ fn chain(error: &dyn std::error::Error) -> String {
     text
 }
 
-/// Written beside its name first, so that a file under the name is always whole.
-fn store(file: &Path, frames: &[u8]) -> io::Result<()> {
-    let unfinished = file.with_extension("new");
+/// Written beside its name first, under one that no other master uses, so that a file under the name is always whole; and not put
+/// in the place of what a master has stored that took over.
+fn store(file: &Path, frames: &[u8], tenure: &Tenure) -> io::Result<()> {
+    let unfinished = file.with_extension(format!("{}.{UNFINISHED}", tenure.epoch().number));
     let mut writer = std::fs::File::create(&unfinished)?;
     writer.write_all(frames)?;
     writer.sync_all()?;
+    tenure.check().map_err(io::Error::other)?;
     std::fs::rename(&unfinished, file)?;
     match file.parent() {
         Some(directory) => std::fs::File::open(directory)?.sync_all(),
@@ -160,6 +167,17 @@ pub(crate) fn read(file: &Path) -> Result<(SchemaRef, Vec<RecordBatch>), ReadErr
     }
     splitter.finish()?;
     Ok((schema.ok_or(ReadError::Empty)?, batches))
+}
+
+/// Removes what masters before have not finished. Blocks.
+pub(crate) fn remove_unfinished(results: &Path) -> io::Result<()> {
+    for entry in std::fs::read_dir(results)? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|extension| extension == UNFINISHED) {
+            std::fs::remove_file(path)?;
+        }
+    }
+    Ok(())
 }
 
 /// Removes stored results of jobs that are forgotten. Blocks.

@@ -17,11 +17,12 @@ use crate::event_loop::{Owner, Start, Unfinished};
 use crate::http::{Addresses, HttpState};
 use crate::input::{INPUTS_MAX, Input, LoopHandle};
 use crate::job_logs::JobLogs;
-use crate::listen::{ListenError, listen};
+use crate::listen::{ListenError, Ports};
 use crate::metrics::Metrics;
 use crate::recovery::{self, Recovered};
 use crate::rpc::{self, ControlRpc, JobRpc, Terms};
 use crate::snapshot::Snapshot;
+use crate::standby::StandbyServers;
 use crate::state_dir::{StateDir, StateDirError};
 use crate::store::{Store, StoreError, Stored};
 
@@ -64,9 +65,21 @@ impl RunningMaster {
     /// Settings that cannot be, addresses in use, a state directory that another master uses or that is damaged.
     pub async fn start(config: MasterConfig) -> Result<Self, StartError> {
         config.validate()?;
-        let (rpc_listener, rpc) = listen(config.rpc, "--rpc").await?;
-        let (http_listener, http) = listen(config.http, "--http").await?;
-        let (state_dir, store, stored) = open_state(&config).await?;
+        let ports = Ports::listen(&config).await?;
+        let (path, silence_max) = (config.state_dir.clone(), config.takeover_after);
+        let reached = ports.reached(config.advertise.as_deref());
+        let opened = tokio::task::spawn_blocking(move || StateDir::open(&path, reached, silence_max));
+        let state_dir = opened.await.map_err(|error| StartError::Process(error.to_string()))??;
+        Self::start_on(config, state_dir, Opening { ports, standby: None }).await
+    }
+
+    /// Starts as the active master of a state directory.
+    pub(crate) async fn start_on(
+        config: MasterConfig,
+        state_dir: StateDir,
+        opening: Opening,
+    ) -> Result<Self, StartError> {
+        let (store, stored) = open_store(&state_dir).await?;
         let storage = Storage::new(config.hdfs.clone()).with_spool(state_dir.spool());
         let Recovered { history, resumed } = recovery::recover(&store, &storage, stored).await?;
         let stop = CancellationToken::new();
@@ -75,10 +88,11 @@ impl RunningMaster {
         let logs = JobLogs::start(state_dir.logs(), config.log_limits());
         let logs = logs.map_err(|error| StartError::Process(format!("keep the logs of jobs: {error}")))?;
         let handle = LoopHandle { inputs: inputs.clone(), snapshot: snapshot.clone(), logs: logs.clone() };
-        let (tasks, results) = (TaskTracker::new(), state_dir.results());
+        let (tasks, results, tenure) = (TaskTracker::new(), state_dir.results(), state_dir.tenure().clone());
         let metrics = Arc::new(Metrics::new(snapshot, (config.state_dir.clone(), storage.clone())));
         let observed = Arc::clone(&metrics);
-        let services = Services { store, storage, inputs, tasks, stop: stop.clone(), results, logs, metrics: observed };
+        let services =
+            Services { store, storage, inputs, tasks, stop: stop.clone(), results, logs, metrics: observed, tenure };
         let config = Arc::new(config);
         let start = Start {
             config: Arc::clone(&config),
@@ -88,9 +102,13 @@ impl RunningMaster {
             history,
             resumed,
         };
-        let http_state =
-            HttpState::new(handle.clone(), metrics, stop.clone(), Addresses { rpc, http, lease: config.lease });
-        let parts = Parts { config, state_dir, services, received, owner: Owner::new(start), handle, http_state };
+        let owner = Owner::new(start);
+        // The last moment: from here on this master answers itself.
+        let Ports { rpc: rpc_listener, http: http_listener, rpc_address: rpc, http_address: http } =
+            opening.open().await;
+        let addresses = Addresses { rpc, http, lease: config.lease };
+        let http_state = HttpState::new(handle.clone(), metrics, stop.clone(), addresses);
+        let parts = Parts { config, state_dir, services, received, owner, handle, http_state };
         let running = tokio::spawn(parts.run(rpc_listener, http_listener));
         tracing::info!(%rpc, %http, "master is ready");
         Ok(Self { rpc, http, stop, running })
@@ -127,12 +145,29 @@ impl Drop for RunningMaster {
     }
 }
 
-async fn open_state(config: &MasterConfig) -> Result<(StateDir, Store, Stored), StartError> {
-    let path = config.state_dir.clone();
+/// The addresses of a master, and who answers there before it does.
+#[derive(Debug)]
+pub(crate) struct Opening {
+    pub ports: Ports,
+    pub standby: Option<StandbyServers>,
+}
+
+impl Opening {
+    async fn open(self) -> Ports {
+        let Self { ports, standby } = self;
+        if let Some(standby) = standby {
+            standby.stop().await;
+        }
+        ports
+    }
+}
+
+async fn open_store(state_dir: &StateDir) -> Result<(Store, Stored), StartError> {
+    let state_dir = state_dir.clone();
     let opened = tokio::task::spawn_blocking(move || {
-        let state_dir = StateDir::open(&path)?;
-        let (store, stored) = Store::open(&state_dir.store())?;
-        Ok((state_dir, store, stored))
+        let opened = Store::open(&state_dir.store(), Some(state_dir.tenure().clone()))?;
+        state_dir.forget_earlier();
+        Ok(opened)
     });
     opened.await.map_err(|error| StartError::Process(error.to_string()))?
 }
@@ -152,21 +187,26 @@ impl Parts {
     async fn run(self, rpc: TcpListener, http: TcpListener) {
         let Self { config, state_dir, services, received, owner, handle, http_state } = self;
         let stop = services.stop.clone();
-        let terms = Terms { heartbeat_interval: config.heartbeat_interval, lease: config.lease };
+        let epoch = services.tenure.epoch();
+        let terms = Terms { heartbeat_interval: config.heartbeat_interval, lease: config.lease, epoch };
+        let tenure = services.tenure.clone();
         let control = ControlRpc::new(handle.clone(), stop.clone(), terms);
-        let jobs = JobRpc::new(handle, services.storage.clone(), state_dir.results(), config.request_bytes_max);
+        let (storage, results) = (services.storage.clone(), state_dir.results());
+        let jobs = JobRpc { handle, storage, results, request_bytes_max: config.request_bytes_max, epoch };
         let mut listeners = JoinSet::new();
         listeners.spawn({
-            let stop = stop.clone();
-            async move { rpc::serve(rpc, control, jobs, stop).await.map_err(|error| error.to_string()) }
+            let (stop, tenure) = (stop.clone(), tenure.clone());
+            async move { rpc::serve(rpc, (control, jobs), tenure, stop).await.map_err(|error| error.to_string()) }
         });
         listeners.spawn({
-            let stop = stop.clone();
-            async move { crate::http::serve(http, http_state, stop).await.map_err(|error| error.to_string()) }
+            let (stop, tenure) = (stop.clone(), tenure.clone());
+            async move { crate::http::serve(http, http_state, tenure, stop).await.map_err(|error| error.to_string()) }
         });
         let mut event_loop = tokio::spawn(owner.run(received));
+        let abort_loop = event_loop.abort_handle();
         let unfinished = tokio::select! {
             unfinished = &mut event_loop => unfinished,
+            () = tenure.lost().cancelled() => Ok(Vec::new()),
             ended = listeners.join_next() => {
                 if !stop.is_cancelled() {
                     tracing::error!(?ended, "a listener broke, the master stops");
@@ -177,6 +217,11 @@ impl Parts {
         };
         // Also when the event loop broke: without it, nothing here is of use.
         stop.cancel();
+        if tenure.lost().is_cancelled() {
+            // Everything that is left to do is another master's; what is under way meets its fences.
+            abort_loop.abort();
+            return;
+        }
         let unfinished = unfinished.unwrap_or_else(|error| {
             tracing::error!(%error, "the event loop broke, the master stops");
             Vec::new()
@@ -184,7 +229,7 @@ impl Parts {
         let _ = tokio::time::timeout(FAREWELL, async { while listeners.join_next().await.is_some() {} }).await;
         listeners.shutdown().await;
         settle(&config, &services, unfinished).await;
-        drop(state_dir);
+        let _ = tokio::task::spawn_blocking(move || state_dir.tenure().end()).await;
         tracing::info!("master has stopped");
     }
 }

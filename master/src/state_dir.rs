@@ -1,12 +1,14 @@
-//! The state directory: made when it is missing, and locked, so that two masters never share one.
+//! The state directory: made when it is missing, and had by one master at a time.
 
-use std::fs::{File, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use hearth_common::JobId;
-use rustix::fs::FlockOperation;
-use rustix::io::Errno;
+
+use crate::results::remove_unfinished;
+use crate::store::{forget_before, hand_over, store_file};
+use crate::tenure::{Candidate, Outlook, Reached, Tenure, Waiting};
 
 const SPOOL: &str = "spool";
 
@@ -22,41 +24,84 @@ pub enum StateDirError {
         source: io::Error,
     },
     /// Another master uses it.
-    #[error("use state directory {path}: another master uses it; stop that one, or choose another with --state-dir")]
+    #[error(
+        "use state directory {path}: another master uses it; stop that one, wait for its end with --standby, or choose another \
+         with --state-dir"
+    )]
     Locked {
         /// The directory.
         path: String,
     },
 }
 
-/// A locked state directory. The lock ends with the process, however it ends.
-#[derive(Debug)]
+/// The state directory of the active master. It stays so until another one takes over.
+#[derive(Debug, Clone)]
 pub(crate) struct StateDir {
     path: PathBuf,
-    _lock: File,
+    tenure: Tenure,
 }
 
 impl StateDir {
-    /// Makes and locks the directory. Blocks.
-    pub(crate) fn open(path: &Path) -> Result<Self, StateDirError> {
-        let unwritable = |source| StateDirError::Unwritable { path: path.display().to_string(), source };
-        for directory in ["results", SPOOL] {
-            std::fs::create_dir_all(path.join(directory)).map_err(unwritable)?;
-        }
-        let lock =
-            OpenOptions::new().create(true).truncate(false).write(true).open(path.join("lock")).map_err(unwritable)?;
-        match rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => {
-                remove_files(&path.join(SPOOL)).map_err(unwritable)?;
-                Ok(Self { path: path.to_owned(), _lock: lock })
+    /// Makes the directory, and becomes its active master, waiting where only time can tell that the one before is dead. Blocks.
+    pub(crate) fn open(path: &Path, reached: Reached, silence_max: Duration) -> Result<Self, StateDirError> {
+        let mut candidate = Self::candidate(path, reached, silence_max)?;
+        let mut has_told = false;
+        loop {
+            match Self::look(&mut candidate)? {
+                Found::Active(state_dir) => return Ok(state_dir),
+                Found::Waits(Waiting { lives: true, .. }) => {
+                    return Err(StateDirError::Locked { path: path.display().to_string() });
+                }
+                Found::Waits(Waiting { active, lives: false }) => {
+                    if !std::mem::replace(&mut has_told, true) {
+                        let host = active.map(|active| active.host);
+                        tracing::info!(?host, wait = ?silence_max, "the master before told no end; waiting to see whether it lives");
+                    }
+                }
             }
-            Err(Errno::WOULDBLOCK) => Err(StateDirError::Locked { path: path.display().to_string() }),
-            Err(error) => Err(unwritable(error.into())),
+            std::thread::sleep(Candidate::pause());
         }
     }
 
+    /// One that wants to be the active master of a directory, which is made.
+    pub(crate) fn candidate(path: &Path, reached: Reached, silence_max: Duration) -> Result<Candidate, StateDirError> {
+        let unwritable = |source| StateDirError::Unwritable { path: path.display().to_string(), source };
+        std::fs::create_dir_all(path.join("results")).map_err(unwritable)?;
+        Candidate::new(path, reached, silence_max).map_err(unwritable)
+    }
+
+    /// Becomes the active master where that may be. Blocks.
+    pub(crate) fn look(candidate: &mut Candidate) -> Result<Found, StateDirError> {
+        let path = candidate.state_dir().to_owned();
+        let unwritable = |source| StateDirError::Unwritable { path: path.display().to_string(), source };
+        let (tenure, handover) = match candidate.look().map_err(unwritable)? {
+            Outlook::Active(tenure, handover) => (tenure, handover),
+            Outlook::Waits(waiting) => return Ok(Found::Waits(waiting)),
+        };
+        let number = tenure.epoch().number;
+        hand_over(&path, number, handover).map_err(unwritable)?;
+        let state_dir = Self { path: path.clone(), tenure };
+        remove_all_but(&path.join(SPOOL), &state_dir.spool()).map_err(unwritable)?;
+        std::fs::create_dir_all(state_dir.spool()).map_err(unwritable)?;
+        remove_unfinished(&state_dir.results()).map_err(unwritable)?;
+        Ok(Found::Active(state_dir))
+    }
+
+    /// The right to act on it.
+    pub(crate) const fn tenure(&self) -> &Tenure {
+        &self.tenure
+    }
+
     pub(crate) fn store(&self) -> PathBuf {
-        self.path.join("jobs.redb")
+        store_file(&self.path, self.tenure.epoch().number)
+    }
+
+    /// The store was read, and has all that those before had. Blocks.
+    pub(crate) fn forget_earlier(&self) {
+        let number = self.tenure.epoch().number;
+        if let Err(error) = forget_before(&self.path, number).and_then(|()| self.tenure.forget_earlier()) {
+            tracing::warn!(%error, "could not remove what masters before have left; the next start will");
+        }
     }
 
     pub(crate) fn results(&self) -> PathBuf {
@@ -68,15 +113,30 @@ impl StateDir {
         self.path.join("logs")
     }
 
-    /// For files on their way to or from HDFS. Empty when the master starts.
+    /// For files on their way to or from HDFS, of this master alone.
     pub(crate) fn spool(&self) -> PathBuf {
-        self.path.join(SPOOL)
+        self.path.join(SPOOL).join(self.tenure.epoch().number.to_string())
     }
 }
 
-fn remove_files(directory: &Path) -> io::Result<()> {
+/// What a look at a state directory told.
+#[derive(Debug)]
+pub(crate) enum Found {
+    /// It is this master's now.
+    Active(StateDir),
+    /// It is another one's, or may be.
+    Waits(Waiting),
+}
+
+fn remove_all_but(directory: &Path, kept: &Path) -> io::Result<()> {
+    std::fs::create_dir_all(directory)?;
     for entry in std::fs::read_dir(directory)? {
-        std::fs::remove_file(entry?.path())?;
+        let path = entry?.path();
+        match path.is_dir() {
+            _ if path == kept => {}
+            true => std::fs::remove_dir_all(path)?,
+            false => std::fs::remove_file(path)?,
+        }
     }
     Ok(())
 }
@@ -90,24 +150,30 @@ pub(crate) fn result_file(results: &Path, job: JobId) -> PathBuf {
 mod tests {
     use super::*;
 
+    fn open(path: &Path) -> Result<StateDir, StateDirError> {
+        let reached = Reached { rpc: "node1:7077".to_owned(), http: "node1:8080".to_owned() };
+        StateDir::open(path, reached, Duration::from_secs(10))
+    }
+
     #[test]
     fn a_directory_has_one_master() {
         let root = tempfile::tempdir().unwrap();
         let path = root.path().join("a/b");
-        let first = StateDir::open(&path).unwrap();
-        assert!(matches!(StateDir::open(&path), Err(StateDirError::Locked { .. })));
+        let first = open(&path).unwrap();
+        assert!(matches!(open(&path), Err(StateDirError::Locked { .. })));
         let left = first.spool().join("left");
         std::fs::write(&left, "of a master that was killed").unwrap();
-        drop(first);
-        StateDir::open(&path).unwrap();
-        assert!(!left.exists());
+        first.tenure().end();
+        let second = open(&path).unwrap();
+        assert!(!left.exists() && second.spool().is_dir());
+        assert_eq!(second.tenure().epoch().number, 2);
     }
 
     #[test]
     fn says_what_cannot_be_written() {
         let root = tempfile::tempdir().unwrap();
         std::fs::write(root.path().join("file"), "").unwrap();
-        let error = StateDir::open(&root.path().join("file/state")).unwrap_err();
+        let error = open(&root.path().join("file/state")).unwrap_err();
         assert!(error.to_string().ends_with("choose a writable one with --state-dir"), "{error}");
     }
 }

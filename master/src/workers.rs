@@ -261,6 +261,7 @@ mod tests {
             shuffle_outputs: Vec::new(),
             token: String::new(),
             names: Vec::new(),
+            epoch: None,
         }
     }
 

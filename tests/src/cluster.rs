@@ -17,7 +17,7 @@ use crate::process::Process;
 use crate::wait::{Deadline, wait_for};
 
 /// Time for a process to say that it is ready, in seconds.
-const READY_SECONDS_MAX: u64 = 60;
+pub(crate) const READY_SECONDS_MAX: u64 = 60;
 /// Clusters that run at the same time in one test process.
 const CLUSTERS_MAX: u32 = 2;
 
@@ -356,7 +356,7 @@ impl Cluster {
 }
 
 #[expect(clippy::print_stderr, reason = "the test runner shows it beside the failure")]
-fn show(logs: &str) {
+pub(crate) fn show(logs: &str) {
     eprintln!("{logs}");
 }
 
@@ -384,10 +384,10 @@ fn field(line: &str, name: &str) -> Result<String> {
 }
 
 /// Room for one cluster among those that run at the same time.
-struct Permit;
+pub(crate) struct Permit;
 
 impl Permit {
-    fn take() -> Self {
+    pub(crate) fn take() -> Self {
         let running = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
         let mut running =
             ENDED.wait_while(running, |running| *running >= CLUSTERS_MAX).unwrap_or_else(PoisonError::into_inner);

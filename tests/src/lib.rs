@@ -18,6 +18,7 @@ pub mod cluster;
 pub mod corpus;
 pub mod data;
 pub mod hdfs_faults;
+pub mod pair;
 pub mod tpch;
 
 pub use binary::{hearth_binary, workspace_dir};

@@ -15,11 +15,14 @@ use crate::StartError;
 /// Below this much memory per slot no operator can even spill.
 const SLOT_MEMORY_MIN: ByteSize = ByteSize::mib(32);
 
+/// Most masters that share a state directory.
+const MASTERS_MAX: usize = 16;
+
 /// Configuration of a worker.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct WorkerConfig {
-    /// `host:port` of the master.
+    /// `host:port` of the master, or of several masters that share a state directory, with commas between them.
     pub master: String,
     /// Room for attempts.
     pub slots: u32,
@@ -87,16 +90,27 @@ impl WorkerConfig {
             let problem = format!("memory must be at least {least} for {} slots, found {}", self.slots, self.memory);
             return Err(StartError::Config(problem));
         }
-        let (host, port) = self.master.rsplit_once(':').unwrap_or_default();
-        if host.is_empty() || !port.parse::<u16>().is_ok_and(|port| port > 0) {
-            let problem = format!("master must be host:port, such as node1:7077, found `{}`", self.master);
-            return Err(StartError::Config(problem));
+        let masters = self.masters();
+        if masters.len() > MASTERS_MAX {
+            return Err(StartError::Config(format!("master must name at most {MASTERS_MAX} masters")));
+        }
+        for master in masters {
+            let (host, port) = master.rsplit_once(':').unwrap_or_default();
+            if host.is_empty() || !port.parse::<u16>().is_ok_and(|port| port > 0) {
+                let problem = format!("master must be host:port, such as node1:7077, found `{master}`");
+                return Err(StartError::Config(problem));
+            }
         }
         if self.names.len() > NAMES_MAX || self.names.iter().any(|name| name.is_empty() || name.len() > 255) {
             let problem = format!("names must be at most {NAMES_MAX} names of this host, none of them empty");
             return Err(StartError::Config(problem));
         }
         self.hdfs.validate().map_err(|error| StartError::Config(error.to_string()))
+    }
+
+    /// `host:port` of each master.
+    pub(crate) fn masters(&self) -> Vec<&str> {
+        self.master.split(',').map(str::trim).collect()
     }
 
     /// The memory of one attempt, in bytes.
@@ -126,6 +140,11 @@ mod tests {
         check(
             |config| config.master = "node1".into(),
             Some("start the worker: master must be host:port, such as node1:7077, found `node1`"),
+        );
+        check(|config| config.master = "node1:7077, node2:7077".into(), None);
+        check(
+            |config| config.master = "node1:7077,".into(),
+            Some("start the worker: master must be host:port, such as node1:7077, found ``"),
         );
         check(
             |config| config.names = vec![String::new()],

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use hearth_common::WorkerId;
+use hearth_common::{Epoch, WorkerId};
 use hearth_proto::convert::control::{Heartbeat, Hello};
 use hearth_storage::Storage;
 use tokio::runtime::Handle;
@@ -69,7 +69,7 @@ impl Workshop {
         Ok(Life { worker, slots, directory, store: self.store.clone() })
     }
 
-    pub(crate) fn hello(&self, life: &Life) -> Hello {
+    pub(crate) fn hello(&self, life: &Life, epoch: Option<Epoch>) -> Hello {
         Hello {
             protocol: hearth_common::PROTOCOL,
             engine_version: hearth_common::ENGINE_VERSION.to_owned(),
@@ -82,6 +82,7 @@ impl Workshop {
             shuffle_outputs: life.slots.shuffle_outputs(),
             token: String::new(),
             names: self.names.clone(),
+            epoch,
         }
     }
 }

@@ -3,6 +3,7 @@
 //! Nothing is decided here. Reports are kept until they are acknowledged, and repeated on every new connection.
 
 mod connection;
+mod masters;
 #[cfg(test)]
 mod tests;
 
@@ -16,7 +17,8 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 use xxhash_rust::xxh3::xxh3_64;
 
-use self::connection::Connection;
+use self::connection::{Connection, NotOpened};
+pub(crate) use self::masters::Masters;
 use crate::life::{Life, Workshop};
 
 const BACKOFF: Backoff = Backoff { first: Duration::from_millis(100), max: Duration::from_secs(2) };
@@ -54,8 +56,9 @@ enum ConnectionEnd {
 }
 
 /// Lives one life: connected, or trying to be.
-pub(crate) async fn live(workshop: &Workshop, life: &mut Life, wishes: &Wishes) -> LifeEnd {
-    let mut link = Link { workshop, life, wishes, drain_deadline: None, may_leave: false, failures: 0, welcomed: None };
+pub(crate) async fn live(workshop: &Workshop, life: &mut Life, (masters, wishes): (&mut Masters, &Wishes)) -> LifeEnd {
+    let mut link =
+        Link { workshop, life, masters, wishes, drain_deadline: None, may_leave: false, failures: 0, welcomed: None };
     let mut complaint = None;
     // Workers that lost their master together do not come back together.
     let mut jitter = Pcg64Mcg::seed_from_u64(xxh3_64(link.life.worker.to_string().as_bytes()));
@@ -83,6 +86,7 @@ pub(crate) async fn live(workshop: &Workshop, life: &mut Life, wishes: &Wishes) 
 struct Link<'a> {
     workshop: &'a Workshop,
     life: &'a mut Life,
+    masters: &'a mut Masters,
     wishes: &'a Wishes,
     /// Set once draining began.
     drain_deadline: Option<Instant>,
@@ -113,29 +117,41 @@ impl Link<'_> {
     }
 
     async fn connect_and_serve(&mut self) -> ConnectionEnd {
-        let hello = self.workshop.hello(self.life);
+        let hello = self.workshop.hello(self.life, self.masters.newest());
+        let master = self.masters.dialed().to_owned();
         // Once connected, stopping is a message to the master too.
         let opened = tokio::select! {
             () = self.wishes.stop.cancelled() => return ConnectionEnd::Life(LifeEnd::Stopped),
-            opened = Connection::open(&self.workshop.config.master, hello) => opened,
+            opened = Connection::open(&master, hello) => opened,
         };
         let (mut connection, answer) = match opened {
             Ok(opened) => opened,
-            Err(problem) => return ConnectionEnd::Broken(problem),
+            Err(NotOpened::Broken(problem)) => return self.broken(problem),
+            Err(NotOpened::Standby(told)) => {
+                let problem = format!("{master} is a standby");
+                self.masters.on_standby(told);
+                return ConnectionEnd::Broken(problem);
+            }
         };
         match answer {
-            MasterMessage::Welcome { heartbeat_interval, lease } => {
+            MasterMessage::Welcome { heartbeat_interval, lease, epoch } => {
+                if let Err(problem) = self.masters.on_welcome(epoch) {
+                    return self.broken(problem);
+                }
                 let worker = self.life.worker;
-                tracing::info!(%worker, ?heartbeat_interval, ?lease, "connected to the master");
+                tracing::info!(%worker, master, epoch = epoch.number, ?heartbeat_interval, ?lease, "connected to the master");
                 self.failures = 0;
                 self.workshop.registered.send_replace(Some(worker));
                 self.workshop.metrics.count_connection();
                 let end = self.serve(&mut connection, heartbeat_interval).await;
                 self.workshop.metrics.connected.set(0);
                 self.welcomed = Some(Instant::now());
+                if matches!(end, ConnectionEnd::Broken(_)) {
+                    self.masters.on_failure();
+                }
                 end
             }
-            MasterMessage::Refused { reason, retry: true } => ConnectionEnd::Broken(reason),
+            MasterMessage::Refused { reason, retry: true } => self.broken(reason),
             MasterMessage::Refused { reason, retry: false } => ConnectionEnd::Life(LifeEnd::Refused(reason)),
             MasterMessage::Fenced => self.on_fenced(),
             MasterMessage::Launch(_)
@@ -148,6 +164,12 @@ impl Link<'_> {
                 ConnectionEnd::Broken("the master did not answer the hello first".into())
             }
         }
+    }
+
+    /// This master is of no use now; another one may be.
+    fn broken(&mut self, problem: String) -> ConnectionEnd {
+        self.masters.on_failure();
+        ConnectionEnd::Broken(problem)
     }
 
     fn on_fenced(&self) -> ConnectionEnd {

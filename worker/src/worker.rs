@@ -15,7 +15,7 @@ use crate::host_names::{further_names, host_name};
 use crate::http::{HttpState, serve_http};
 use crate::life::Workshop;
 use crate::log_book::LogBook;
-use crate::master_link::{LifeEnd, Wishes, live};
+use crate::master_link::{LifeEnd, Masters, Wishes, live};
 use crate::metrics::Metrics;
 use crate::shuffle::{CurrentStore, serve};
 use crate::work_dir::StartError;
@@ -142,9 +142,10 @@ struct Run {
 
 impl Run {
     async fn all_lives(self, mut life: crate::life::Life) -> ExitReason {
+        let mut masters = Masters::new(&self.workshop.config);
         loop {
             tracing::info!(worker = %life.worker, shuffle_address = self.workshop.shuffle_address, "worker ready");
-            let end = live(&self.workshop, &mut life, &self.wishes).await;
+            let end = live(&self.workshop, &mut life, (&mut masters, &self.wishes)).await;
             life.end().await;
             match end {
                 LifeEnd::Discard => {}
@@ -172,7 +173,8 @@ async fn listen(address: SocketAddr, purpose: &'static str) -> Result<(TcpListen
 
 /// The master may not be resolved yet: then its address tells nothing of this host's.
 async fn names_of(config: &WorkerConfig) -> Vec<String> {
-    let master = tokio::net::lookup_host(&config.master).await.ok().and_then(|mut found| found.next());
+    let first = config.masters().first().copied().unwrap_or_default();
+    let master = tokio::net::lookup_host(first).await.ok().and_then(|mut found| found.next());
     further_names(config, master)
 }
 

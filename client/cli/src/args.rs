@@ -30,7 +30,8 @@ Exit codes: 0 done, 1 job failed, 2 usage or job file, 3 cancelled, 4 master not
 #[derive(Debug, Parser)]
 #[command(name = "hearth", version, after_help = AFTER_HELP, propagate_version = true, arg_required_else_help = true)]
 pub(crate) struct Cli {
-    /// The master: hearth://HOST:7077, spark://HOST:7077, or `local[N]` for one inside this process
+    /// The master: hearth://HOST:7077, spark://HOST:7077, several that share a state directory with commas between them
+    /// (hearth://node1:7077,node2:7077), or `local[N]` for one inside this process
     /// [default: hearth://127.0.0.1:7077; of check: `local[*]`].
     #[arg(long, global = true, env = "HEARTH_MASTER", value_name = "URL")]
     pub(crate) master: Option<MasterPlace>,

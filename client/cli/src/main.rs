@@ -66,6 +66,6 @@ async fn dispatch(cli: Cli) -> Result<Exit, CliError> {
         #[cfg(feature = "cluster")]
         Command::Master(args) => cluster::master::run(args).await,
         #[cfg(feature = "cluster")]
-        Command::Worker(args) => cluster::worker::run(&master, args).await,
+        Command::Worker(args) => cluster::worker::run((&master, cli.master.is_some()), args).await,
     }
 }

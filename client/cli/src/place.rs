@@ -3,15 +3,15 @@
 use std::num::NonZeroU32;
 use std::str::FromStr;
 
-use hearth_client::{Client, MasterUrl};
+use hearth_client::{Client, MasterList};
 
 use crate::exit::CliError;
 
 /// The value of `--master`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum MasterPlace {
-    /// Somewhere on the network.
-    Remote(MasterUrl),
+    /// Somewhere on the network; several share a state directory.
+    Remote(MasterList),
     /// Inside this process.
     Local {
         /// Slots of its worker.
@@ -58,8 +58,8 @@ pub(crate) fn cores() -> u32 {
 }
 
 impl MasterPlace {
-    /// The address of a master on the network.
-    pub(crate) fn remote(&self) -> Result<&MasterUrl, CliError> {
+    /// The addresses of masters on the network.
+    pub(crate) fn remote(&self) -> Result<&MasterList, CliError> {
         match self {
             Self::Remote(url) => Ok(url),
             Self::Local { .. } => Err(CliError::usage(

@@ -140,9 +140,9 @@ async fn discard(fs: &dyn CommitFs, intent: &CommitIntent) {
 
 pub(super) async fn commit_result(services: &Services, order: ResultOrder) -> CommitEnd {
     let (job, attempt, worker) = (order.attempt.task.job, order.attempt, order.worker);
-    let store = services.store.clone();
+    let (store, tenure) = (services.store.clone(), services.tenure.clone());
     let stored = guarded(async move {
-        match fetch_and_store(order).await {
+        match fetch_and_store(order, tenure).await {
             Ok(()) => {}
             Err(ResultError::Failed(cause)) => return Err(cause),
             Err(lost @ ResultError::Lost { .. }) => {

@@ -20,6 +20,7 @@ use crate::planner::PlanRequest;
 use crate::results::{self, ResultOrder};
 use crate::state_dir::result_file;
 use crate::store::{AcceptedJob, Store, Write, record};
+use crate::tenure::Tenure;
 
 /// When staging that was removed is looked at again, for files of attempts that did not hear of the end at once.
 const SECOND_SWEEP: Duration = Duration::from_secs(15);
@@ -39,6 +40,8 @@ pub(crate) struct Services {
     /// What is told of jobs.
     pub logs: JobLogs,
     pub metrics: Arc<Metrics>,
+    /// The right to act.
+    pub tenure: Tenure,
 }
 
 impl Services {
@@ -120,7 +123,9 @@ impl Services {
         let files: Vec<PathBuf> = jobs.iter().map(|job| self.result_file(*job)).collect();
         self.tasks.spawn(async move {
             if let Err(error) = store.write(writes).await {
+                // The next master, or the one that is active now, still knows them.
                 tracing::error!(%error, "could not forget old jobs");
+                return;
             }
             logs.forget(jobs).await;
             let _ = tokio::task::spawn_blocking(move || results::remove(&files)).await;

@@ -127,6 +127,11 @@ impl Owner {
                 _ = inputs.recv_many(&mut batch, BATCH_MAX) => {}
                 () = tokio::time::sleep_until(wake) => {}
             }
+            // Held up for long, it may have been fenced: then nobody is to hear of it again.
+            if let Err(error) = self.services.tenure.confirm().await {
+                tracing::error!(%error, "this master does not go on");
+                stop.cancel();
+            }
             // Work that the stop itself ended answers as if somebody had cancelled it: that is nobody's wish.
             if stop.is_cancelled() {
                 break;
@@ -142,8 +147,8 @@ impl Owner {
             self.send_replies();
         }
         match self.config.on_stop {
-            OnStop::Keep => Vec::new(),
-            OnStop::Fail => self.unfinished(),
+            OnStop::Fail if !self.services.tenure.lost().is_cancelled() => self.unfinished(),
+            OnStop::Keep | OnStop::Fail => Vec::new(),
         }
     }
 

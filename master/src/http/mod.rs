@@ -8,6 +8,7 @@ mod described;
 mod json;
 mod openapi;
 mod spark;
+mod standby;
 #[cfg(test)]
 mod tests;
 
@@ -29,7 +30,9 @@ use tokio_util::sync::CancellationToken;
 use crate::event_loop::wall_ms;
 use crate::input::LoopHandle;
 use crate::metrics::Metrics;
+use crate::tenure::Tenure;
 use answers::Problem;
+pub(crate) use standby::serve_standby;
 
 /// Pages that follow events at the same time.
 const FOLLOWERS_MAX: usize = 256;
@@ -82,8 +85,14 @@ impl HttpState {
 }
 
 /// Serves until it is told to stop.
-pub(crate) async fn serve(listener: TcpListener, state: HttpState, stop: CancellationToken) -> std::io::Result<()> {
-    axum::serve(listener, routes(state)).with_graceful_shutdown(stop.cancelled_owned()).await
+pub(crate) async fn serve(
+    listener: TcpListener,
+    state: HttpState,
+    tenure: Tenure,
+    stop: CancellationToken,
+) -> std::io::Result<()> {
+    let routes = routes(state).layer(middleware::from_fn_with_state(tenure, standby::answer_as_active));
+    axum::serve(listener, routes).with_graceful_shutdown(stop.cancelled_owned()).await
 }
 
 fn routes(state: HttpState) -> Router {

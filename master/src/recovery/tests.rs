@@ -43,7 +43,7 @@ impl Scene {
     async fn new() -> Self {
         let root = tempfile::tempdir().unwrap();
         let accepted = accepted(&root.path().join("out"));
-        let (store, _) = Store::open(&root.path().join("jobs.redb")).unwrap();
+        let (store, _) = Store::open(&root.path().join("jobs.redb"), None).unwrap();
         store.accept(&accepted).await.unwrap();
         let file = OutputFile {
             staged: "attempt".to_owned(),
@@ -74,7 +74,7 @@ impl Scene {
         for _ in 0..2 {
             store.close().await;
             let stored;
-            (store, stored) = Store::open(&path).unwrap();
+            (store, stored) = Store::open(&path, None).unwrap();
             let Recovered { history, resumed } = recover(&store, &Storage::default(), stored).await.unwrap();
             assert!(resumed.jobs.is_empty());
             assert_eq!(history.len(), 1);
@@ -95,7 +95,7 @@ impl Scene {
 async fn a_job_that_was_not_planned_goes_on() {
     let Scene { root, store, accepted, .. } = Scene::new().await;
     store.close().await;
-    let (store, stored) = Store::open(&root.path().join("jobs.redb")).unwrap();
+    let (store, stored) = Store::open(&root.path().join("jobs.redb"), None).unwrap();
     let Recovered { history, resumed } = recover(&store, &Storage::default(), stored).await.unwrap();
     assert!(history.is_empty());
     let [job] = &resumed.jobs[..] else { panic!("{resumed:?}") };

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures::StreamExt;
-use hearth_common::{AttemptId, ENGINE_VERSION, FailureCause, PROTOCOL, WorkerId};
+use hearth_common::{AttemptId, ENGINE_VERSION, Epoch, FailureCause, PROTOCOL, WorkerId};
 use hearth_proto::convert::control::{CONTROL_MESSAGE_BYTES_MAX, Hello, MasterMessage, WorkerMessage};
 use hearth_proto::wire;
 use hearth_proto::wire::control_service_server::ControlService;
@@ -35,6 +35,7 @@ pub(crate) struct ControlRpc {
 pub(crate) struct Terms {
     pub heartbeat_interval: Duration,
     pub lease: Duration,
+    pub epoch: Epoch,
 }
 
 /// One connection, before and after its hello.
@@ -89,8 +90,8 @@ impl Connection {
                 return;
             }
         };
-        let Terms { heartbeat_interval, lease } = self.terms;
-        let welcome = Outgoing::Message(MasterMessage::Welcome { heartbeat_interval, lease });
+        let Terms { heartbeat_interval, lease, epoch } = self.terms;
+        let welcome = Outgoing::Message(MasterMessage::Welcome { heartbeat_interval, lease, epoch });
         if outbox.send(welcome).await.is_err() {
             return;
         }
@@ -117,7 +118,13 @@ impl Connection {
             check_version(hello.protocol, &hello.engine_version)?;
         }
         match WorkerMessage::try_from(first) {
-            Ok(WorkerMessage::Hello(hello)) => Ok(hello),
+            Ok(WorkerMessage::Hello(hello)) => match hello.epoch {
+                Some(seen) if self.terms.epoch.is_older_than(seen) => Err(Refusal::again(format!(
+                    "this worker has a newer master, of epoch {}, and this one is of epoch {}",
+                    seen.number, self.terms.epoch.number
+                ))),
+                Some(_) | None => Ok(hello),
+            },
             Ok(_) => Err(Refusal::never("the first message is not a hello")),
             Err(error) => Err(Refusal::never(error)),
         }

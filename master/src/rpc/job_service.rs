@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use hearth_common::{JobId, JobStatus};
-use hearth_proto::convert::{FetchResult, ListJobs, ReadLog, SubmitJob, job_id_of, worker_id_of};
+use hearth_common::{ENGINE_VERSION, Epoch, JobId, JobStatus};
+use hearth_proto::convert::{FetchResult, ListJobs, Master, ReadLog, SubmitJob, job_id_of, worker_id_of};
 use hearth_proto::wire;
 use hearth_proto::wire::job_service_server::JobService;
 use hearth_storage::Storage;
@@ -24,21 +24,16 @@ const STATES_MAX: usize = 2;
 /// What the job service stands on.
 #[derive(Debug)]
 pub(crate) struct JobRpc {
-    handle: LoopHandle,
-    storage: Storage,
-    results: PathBuf,
-    request_bytes_max: usize,
+    pub handle: LoopHandle,
+    pub storage: Storage,
+    /// Where results are stored.
+    pub results: PathBuf,
+    pub request_bytes_max: usize,
+    /// Of this master.
+    pub epoch: Epoch,
 }
 
 impl JobRpc {
-    pub(crate) const fn new(handle: LoopHandle, storage: Storage, results: PathBuf, request_bytes_max: usize) -> Self {
-        Self { handle, storage, results, request_bytes_max }
-    }
-
-    pub(super) const fn request_bytes_max(&self) -> usize {
-        self.request_bytes_max
-    }
-
     fn status(&self, job: JobId) -> Result<Arc<JobStatus>, Status> {
         self.handle.snapshot().job(job).cloned().ok_or_else(|| unknown(job))
     }
@@ -50,6 +45,11 @@ pub(super) fn unknown(job: JobId) -> Status {
 
 #[tonic::async_trait]
 impl JobService for JobRpc {
+    async fn get_master(&self, _request: Request<wire::GetMasterRequest>) -> Result<Response<wire::Master>, Status> {
+        let master = Master { version: ENGINE_VERSION.to_owned(), epoch: self.epoch };
+        Ok(Response::new(master.into()))
+    }
+
     async fn submit(&self, request: Request<wire::SubmitRequest>) -> Result<Response<wire::SubmitResponse>, Status> {
         let request = SubmitJob::try_from(request.into_inner()).map_err(invalid)?;
         let submitted = submit::submit(&self.handle, &self.storage, request).await?;

@@ -5,6 +5,7 @@
 //! so a thousand submissions cost a few syncs. It must not decide anything, and nothing reads it but the start of a master.
 
 mod file;
+mod handover;
 mod load;
 pub(crate) mod record;
 
@@ -15,8 +16,10 @@ use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::commit::CommitIntent;
+use crate::tenure::Tenure;
 pub(crate) use file::Write;
 use file::{StoreFile, Table};
+pub(crate) use handover::{forget_before, hand_over, store_file};
 pub(crate) use record::{AcceptedJob, Committed, Stored, StoredJob};
 
 /// Requests that wait for the writing thread at most; a sender beyond it waits.
@@ -62,6 +65,9 @@ pub enum StoreError {
         /// What went wrong.
         message: String,
     },
+    /// Another master has taken over, or may have: nothing that was asked for counts.
+    #[error("write to the store: {0}")]
+    Fenced(String),
     /// The writing thread has ended.
     #[error("write to the store: it is closed")]
     Closed,
@@ -80,14 +86,15 @@ enum Request {
 }
 
 impl Store {
-    /// Opens or makes the file, and reads what it holds, oldest job first. Blocks.
-    pub(crate) fn open(path: &Path) -> Result<(Self, Stored), StoreError> {
+    /// Opens or makes the file, and reads what it holds, oldest job first. Nothing is told to be written once another master has
+    /// taken over. Blocks.
+    pub(crate) fn open(path: &Path, tenure: Option<Tenure>) -> Result<(Self, Stored), StoreError> {
         let file = StoreFile::open(path)?;
         let stored = load::load(&file)?;
         let (requests, receiver) = mpsc::channel(REQUESTS_MAX);
         std::thread::Builder::new()
             .name("hearth-store".to_owned())
-            .spawn(move || write_requests(file, receiver))
+            .spawn(move || write_requests(file, tenure.as_ref(), receiver))
             .map_err(|error| StoreError::Io { action: "start the thread of", message: error.to_string() })?;
         Ok((Self { requests }, stored))
     }
@@ -160,7 +167,7 @@ impl Writing {
     }
 }
 
-fn write_requests(file: StoreFile, mut requests: mpsc::Receiver<Request>) {
+fn write_requests(file: StoreFile, tenure: Option<&Tenure>, mut requests: mpsc::Receiver<Request>) {
     let mut closing = None;
     while closing.is_none()
         && let Some(first) = requests.blocking_recv()
@@ -178,7 +185,7 @@ fn write_requests(file: StoreFile, mut requests: mpsc::Receiver<Request>) {
             let goes_on = closing.is_none() && waiting.len() < BATCH_MAX;
             next = if goes_on { requests.try_recv().ok() } else { None };
         }
-        let outcome = file.write(&writes);
+        let outcome = write_fenced(&file, tenure, &writes);
         if let Err(error) = &outcome {
             tracing::error!(%error, "could not write to the store");
         }
@@ -191,6 +198,14 @@ fn write_requests(file: StoreFile, mut requests: mpsc::Receiver<Request>) {
     if let Some(done) = closing {
         let _ = done.send(());
     }
+}
+
+/// What is answered after the second look was on the disk before it, so that whoever takes over later finds it there.
+fn write_fenced(file: &StoreFile, tenure: Option<&Tenure>, writes: &[Write]) -> Result<(), StoreError> {
+    let look = || tenure.map_or(Ok(()), Tenure::check).map_err(|lost| StoreError::Fenced(lost.to_string()));
+    look()?;
+    file.write(writes)?;
+    look()
 }
 
 #[cfg(test)]

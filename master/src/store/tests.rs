@@ -1,6 +1,7 @@
 //! What is written comes back after the file was closed, however it was closed.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use hearth_common::{
     ByteSize, Compression, CsvOptions, InputFormat, InputSpec, JobSettings, JobSpec, JobState, OnError, OutputFormat,
@@ -10,6 +11,7 @@ use hearth_common::{
 use super::*;
 use crate::commit::IntendedFile;
 use crate::snapshot::tests::job;
+use crate::tenure::{Candidate, Outlook, Reached};
 
 fn spec() -> JobSpec {
     let compression = hearth_common::InputCompression::Auto;
@@ -67,7 +69,7 @@ fn stored(id: u128) -> StoredJob {
 async fn everything_comes_back() {
     let root = tempfile::tempdir().unwrap();
     let path = root.path().join("jobs.redb");
-    let (store, found) = Store::open(&path).unwrap();
+    let (store, found) = Store::open(&path, None).unwrap();
     assert!(found.jobs.is_empty());
     for id in 1..=5 {
         store.accept(&accepted(id)).await.unwrap();
@@ -83,7 +85,7 @@ async fn everything_comes_back() {
     store.close().await;
     assert_eq!(store.accept(&accepted(9)).await, Err(StoreError::Closed));
 
-    let (_store, found) = Store::open(&path).unwrap();
+    let (_store, found) = Store::open(&path, None).unwrap();
     let expected = [
         stored(1),
         StoredJob { intent: Some(intent(2)), ..stored(2) },
@@ -97,7 +99,7 @@ async fn everything_comes_back() {
 async fn many_writers_share_few_transactions() {
     let root = tempfile::tempdir().unwrap();
     let path = root.path().join("jobs.redb");
-    let (store, _) = Store::open(&path).unwrap();
+    let (store, _) = Store::open(&path, None).unwrap();
     let writers: Vec<_> = (0..500)
         .map(|id| {
             let store = store.clone();
@@ -108,15 +110,15 @@ async fn many_writers_share_few_transactions() {
         writer.await.unwrap().unwrap();
     }
     store.close().await;
-    assert_eq!(Store::open(&path).unwrap().1.jobs.len(), 500);
+    assert_eq!(Store::open(&path, None).unwrap().1.jobs.len(), 500);
 }
 
 #[tokio::test]
 async fn a_file_in_use_is_refused() {
     let root = tempfile::tempdir().unwrap();
     let path = root.path().join("jobs.redb");
-    let (store, _) = Store::open(&path).unwrap();
-    assert!(matches!(Store::open(&path), Err(StoreError::InUse(_))));
+    let (store, _) = Store::open(&path, None).unwrap();
+    assert!(matches!(Store::open(&path, None), Err(StoreError::InUse(_))));
     store.close().await;
 }
 
@@ -125,4 +127,44 @@ fn the_same_job_has_the_same_hash() {
     assert_eq!(AcceptedJob::hash_of(&spec()), AcceptedJob::hash_of(&spec()));
     let other = JobSpec { query: "SELECT 2".to_owned(), ..spec() };
     assert_ne!(AcceptedJob::hash_of(&spec()), AcceptedJob::hash_of(&other));
+}
+
+#[tokio::test]
+async fn a_fenced_master_is_told_that_nothing_counts_and_its_successor_has_what_did() {
+    let root = tempfile::tempdir().unwrap();
+    let candidate = |name: &str| {
+        let reached = Reached { rpc: format!("{name}:7077"), http: format!("{name}:8080") };
+        Candidate::new(root.path(), reached, Duration::from_millis(300)).unwrap()
+    };
+    let active = |candidate: &mut Candidate| {
+        let look = || {
+            std::thread::sleep(Duration::from_millis(50));
+            match candidate.look().unwrap() {
+                Outlook::Active(tenure, handover) => Some((tenure, handover)),
+                Outlook::Waits(_) => None,
+            }
+        };
+        std::iter::repeat_with(look).take(100).flatten().next().expect("it becomes active")
+    };
+    let open = |tenure: &Tenure, handover| {
+        let epoch = tenure.epoch().number;
+        hand_over(root.path(), epoch, handover).unwrap();
+        Store::open(&store_file(root.path(), epoch), Some(tenure.clone())).unwrap()
+    };
+    let (first, handover) = active(&mut candidate("one"));
+    let (store, _) = open(&first, handover);
+    store.accept(&accepted(1)).await.unwrap();
+
+    // It does not know yet that it was fenced, and still has its file.
+    let (second, handover) = active(&mut candidate("two"));
+    let (next, found) = open(&second, handover);
+    assert_eq!(found.jobs.len(), 1);
+    assert!(matches!(store.accept(&accepted(2)).await, Err(StoreError::Fenced(_))));
+    next.accept(&accepted(3)).await.unwrap();
+    next.close().await;
+    let (_, found) = Store::open(&store_file(root.path(), 2), None).unwrap();
+    let ids: Vec<JobId> = found.jobs.iter().map(|job| job.accepted.id).collect();
+    assert_eq!(ids, [JobId::from_u128(1), JobId::from_u128(3)]);
+    forget_before(root.path(), 2).unwrap();
+    assert!(matches!(store.accept(&accepted(4)).await, Err(StoreError::Fenced(_))), "also without its file");
 }

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use hearth_common::{
-    AttemptId, AttemptMetrics, AttemptRecords, FailureCause, JobId, LinkScan, LogLine, OutputFile, TaskInputs, WorkerId,
+    AttemptId, AttemptMetrics, AttemptRecords, Epoch, FailureCause, JobId, LinkScan, LogLine, OutputFile, TaskInputs,
+    WorkerId,
 };
 
 use super::ConvertError;
@@ -18,6 +19,8 @@ mod links;
 mod records;
 #[cfg(test)]
 mod tests;
+
+pub(super) use from_worker::check_address;
 
 /// Largest message of the control stream, in bytes. A launch carries a whole stage program and all its shuffle sources.
 pub const CONTROL_MESSAGE_BYTES_MAX: usize = 64 << 20;
@@ -79,6 +82,8 @@ pub struct Hello {
     pub token: String,
     /// Further names and addresses of the host, to compare with those of hosts that hold data; at most [`NAMES_MAX`].
     pub names: Vec<String>,
+    /// The newest that it was welcomed in; `None` before the first.
+    pub epoch: Option<Epoch>,
 }
 
 /// That the worker lives, and how far its attempts are.
@@ -144,6 +149,8 @@ pub enum MasterMessage {
         heartbeat_interval: Duration,
         /// How long the master believes in a silent worker.
         lease: Duration,
+        /// The master's.
+        epoch: Epoch,
     },
     /// The answer to hello: it does not.
     Refused {

@@ -59,6 +59,8 @@ mod recovery;
 #[cfg(test)]
 mod rejects;
 #[cfg(test)]
+mod standby;
+#[cfg(test)]
 mod tpch;
 #[cfg(test)]
 mod two_nodes;

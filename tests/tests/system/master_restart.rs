@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 use hearth_client::job_file::read_job;
-use hearth_client::{Client, MasterUrl};
+use hearth_client::{Client, MasterList};
 use hearth_tests::data::UserActions;
 use hearth_tests::{Background, Cluster, ClusterOptions, Deadline, JobFile, read_parquet_dir, wait_for};
 use rustix::process::Signal;
@@ -231,7 +231,7 @@ fn a_thousand_submissions_with_one_key_make_one_job() -> Result<()> {
         let output = cluster.directory().join("report");
         let file = long_job(&output)?.write(cluster.directory())?;
         let spec = read_job(&file, &BTreeMap::new())?;
-        let url: MasterUrl = cluster.url().parse()?;
+        let url: MasterList = cluster.url().parse()?;
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
         // A few connections, as gateways have them: what matters is how many requests are under way.
         let clients: Vec<Client> =

@@ -2,14 +2,15 @@
 
 use std::time::Duration;
 
+use hearth_proto::convert::NotActive;
 use hearth_proto::convert::control::{CONTROL_MESSAGE_BYTES_MAX, Hello, MasterMessage, WorkerMessage};
 use hearth_proto::wire;
 use hearth_proto::wire::control_service_client::ControlServiceClient;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::Streaming;
 use tonic::transport::Endpoint;
+use tonic::{Status, Streaming};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// Longest wait for the answer to hello.
@@ -19,6 +20,20 @@ const SEND_TIMEOUT: Duration = Duration::from_secs(5);
 /// Messages that wait for the network.
 const MESSAGES_AHEAD: usize = 64;
 
+/// Why there is no connection.
+pub(super) enum NotOpened {
+    /// What is wrong, for people.
+    Broken(String),
+    /// Somebody answers, and is not the active master.
+    Standby(NotActive),
+}
+
+impl From<String> for NotOpened {
+    fn from(problem: String) -> Self {
+        Self::Broken(problem)
+    }
+}
+
 pub(super) struct Connection {
     outgoing: mpsc::Sender<wire::FromWorker>,
     incoming: Streaming<wire::FromMaster>,
@@ -26,12 +41,12 @@ pub(super) struct Connection {
 
 impl Connection {
     /// Dials, says hello and waits for the answer.
-    pub(super) async fn open(master: &str, hello: Hello) -> Result<(Self, MasterMessage), String> {
+    pub(super) async fn open(master: &str, hello: Hello) -> Result<(Self, MasterMessage), NotOpened> {
         let endpoint = Endpoint::from_shared(format!("http://{master}")).map_err(|error| error.to_string())?;
         let channel = endpoint
             .connect_timeout(CONNECT_TIMEOUT)
             .tcp_nodelay(true)
-            .http2_keep_alive_interval(Duration::from_secs(10))
+            .http2_keep_alive_interval(Duration::from_secs(5))
             .keep_alive_timeout(Duration::from_secs(5))
             .keep_alive_while_idle(true);
         let channel = timeout(CONNECT_TIMEOUT + CONNECT_TIMEOUT, channel.connect())
@@ -43,13 +58,10 @@ impl Connection {
             .max_encoding_message_size(CONTROL_MESSAGE_BYTES_MAX);
         let (outgoing, messages) = mpsc::channel(MESSAGES_AHEAD);
         if outgoing.try_send(WorkerMessage::Hello(hello).into()).is_err() {
-            return Err("cannot send the hello".into());
+            return Err("cannot send the hello".to_owned().into());
         }
         let opened = timeout(ANSWER_TIMEOUT, client.attach(ReceiverStream::new(messages))).await;
-        let incoming = opened
-            .map_err(|_| "the master does not answer".to_owned())?
-            .map_err(|status| format!("{}: {}", status.code().description(), status.message()))?
-            .into_inner();
+        let incoming = opened.map_err(|_| "the master does not answer".to_owned())?.map_err(refusal)?.into_inner();
         let mut connection = Self { outgoing, incoming };
         let answer = timeout(ANSWER_TIMEOUT, connection.next()).await;
         let answer = answer.map_err(|_| "the master does not answer the hello".to_owned())??;
@@ -76,6 +88,13 @@ impl Connection {
         let (closed, _) = mpsc::channel(1);
         drop(std::mem::replace(&mut self.outgoing, closed));
         while self.next().await.is_ok() {}
+    }
+}
+
+fn refusal(status: Status) -> NotOpened {
+    match NotActive::of(&status) {
+        Some(told) => NotOpened::Standby(told),
+        None => NotOpened::Broken(format!("{}: {}", status.code().description(), status.message())),
     }
 }
 

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use bytes::Bytes;
-use hearth_common::{AttemptId, ByteSize, JobId, StageId, TaskId, TaskInputs, WorkerId};
+use hearth_common::{AttemptId, ByteSize, ClusterId, Epoch, JobId, StageId, TaskId, TaskInputs, WorkerId};
 use hearth_proto::convert::control::{Hello, LaunchOrder, MasterMessage, ReportOutcome, WorkerMessage};
 use hearth_proto::wire;
 use hearth_proto::wire::control_service_server::{ControlService, ControlServiceServer};
@@ -34,7 +34,12 @@ fn launch(partition: u32) -> MasterMessage {
 }
 
 fn welcome() -> MasterMessage {
-    MasterMessage::Welcome { heartbeat_interval: Duration::from_millis(50), lease: Duration::from_secs(10) }
+    welcome_in(1)
+}
+
+fn welcome_in(number: u64) -> MasterMessage {
+    let epoch = Epoch { cluster: ClusterId::from_u128(1), number };
+    MasterMessage::Welcome { heartbeat_interval: Duration::from_millis(50), lease: Duration::from_secs(10), epoch }
 }
 
 /// One connection as the master sees it.
@@ -190,6 +195,31 @@ async fn a_fenced_worker_comes_back_as_another() {
     assert!(second.attempts.is_empty(), "nothing of the old life is left");
     assert!(matches!(connection.next_beside_logs().await, Some(WorkerMessage::Heartbeat(_))));
     assert_eq!(fixture.lives(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_older_master_that_wakes_up_is_refused() {
+    let mut fixture = Fixture::start().await;
+    let (mut connection, first) = fixture.welcomed().await;
+    assert_eq!(first.epoch, None);
+    assert!(matches!(connection.next_beside_logs().await, Some(WorkerMessage::Heartbeat(_))));
+    drop(connection);
+    let mut newer = fixture.connection().await;
+    assert_eq!(newer.hello().await.epoch.unwrap().number, 1);
+    newer.send(welcome_in(2)).await;
+    newer.send(launch(0)).await;
+    newer.failed_report().await;
+    drop(newer);
+    let mut older = fixture.connection().await;
+    let hello = older.hello().await;
+    assert_eq!((hello.epoch.unwrap().number, hello.worker), (2, first.worker));
+    older.send(welcome_in(1)).await;
+    older.send(MasterMessage::Fenced).await;
+    assert_eq!(older.next().await, None, "not even a heartbeat, and no report");
+    let mut newer = fixture.connection().await;
+    assert_eq!(newer.hello().await.worker, first.worker, "and what it was told is not believed");
+    newer.send(welcome_in(2)).await;
+    assert_eq!(newer.failed_report().await, attempt(0));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,6 +1,6 @@
 //! A master and a worker inside this process, on free loopback ports, for one `submit`. It leaves nothing behind.
 
-use hearth_client::{Client, MasterUrl};
+use hearth_client::{Client, MasterList};
 use hearth_master::{MasterConfig, OnStop, RunningMaster};
 use hearth_worker::{RunningWorker, WorkerConfig};
 use tempfile::TempDir;
@@ -47,8 +47,8 @@ impl LocalCluster {
     /// A client of its master.
     pub(crate) async fn connect(&self) -> Result<Client, CliError> {
         let address = self.master.rpc_address().to_string();
-        let url: MasterUrl = address.parse().map_err(CliError::failed)?;
-        Ok(Client::connect(&url).await?)
+        let masters: MasterList = address.parse().map_err(CliError::failed)?;
+        Ok(Client::connect(&masters).await?)
     }
 
     /// Stops both and removes what they wrote.

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::Args;
-use hearth_master::{MasterConfig, RunningMaster, StartError};
+use hearth_master::{MasterConfig, RunningMaster, StandbyMaster, StartError};
 
 use super::config::{dump, load};
 use super::signals::Signals;
@@ -16,9 +16,11 @@ const EXAMPLES: &str = "\
 Examples:
   hearth master --state-dir /var/lib/hearth
   hearth master --rpc 0.0.0.0:7077 --http 0.0.0.0:8080 --state-dir /var/lib/hearth
+  hearth master --rpc 0.0.0.0:7077 --http 0.0.0.0:8080 --state-dir /shared/hearth --advertise node2 --standby
   hearth master --dump-config > master.toml
 
-When it is ready, one line `hearth master ready rpc=ADDRESS http=ADDRESS` is written to standard output.
+When it is ready, one line `hearth master ready rpc=ADDRESS http=ADDRESS` is written to standard output. With --standby
+a master whose state directory another one uses writes `hearth master standby ...` first, and is ready when it takes over.
 SIGTERM and Ctrl-C stop it; a second signal ends it at once.";
 
 /// How to run a master.
@@ -36,6 +38,14 @@ pub(crate) struct MasterArgs {
     /// Directory for accepted jobs and kept results [default: hearth-state].
     #[arg(long, value_name = "DIRECTORY")]
     state_dir: Option<PathBuf>,
+
+    /// Waits while another master uses the state directory, and takes over when that one dies. Both masters may be started so.
+    #[arg(long)]
+    standby: bool,
+
+    /// Host under which others reach it, when it is another than that of --rpc; a standby sends them there.
+    #[arg(long, value_name = "HOST")]
+    advertise: Option<String>,
 
     /// Configuration file (TOML), for these and for the limits; flags override it.
     #[arg(long, value_name = "FILE")]
@@ -65,12 +75,24 @@ pub(crate) async fn run(args: MasterArgs) -> Result<Exit, CliError> {
     config.rpc = args.rpc.unwrap_or(config.rpc);
     config.http = args.http.unwrap_or(config.http);
     config.state_dir = args.state_dir.unwrap_or(config.state_dir);
+    config.advertise = args.advertise.or(config.advertise);
+    config.standby |= args.standby;
     if args.dump_config {
         dump(&config)?;
         return Ok(Exit::Done);
     }
     let mut signals = Signals::listen()?;
-    let mut master = RunningMaster::start(config).await.map_err(not_started)?;
+    let mut master = if config.standby {
+        let standby = StandbyMaster::start(config).await.map_err(not_started)?;
+        say(&format!("hearth master standby rpc={} http={}", standby.rpc_address(), standby.http_address()))?;
+        tokio::select! {
+            // It has nothing to end.
+            _ = signals.next() => return Ok(Exit::Done),
+            master = standby.become_active() => master.map_err(not_started)?,
+        }
+    } else {
+        RunningMaster::start(config).await.map_err(not_started)?
+    };
     say(&format!("hearth master ready rpc={} http={}", master.rpc_address(), master.http_address()))?;
     tokio::select! {
         _ = signals.next() => {}

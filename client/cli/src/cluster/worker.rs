@@ -19,6 +19,7 @@ const EXAMPLES: &str = "\
 Examples:
   hearth worker --master hearth://node1:7077 --slots 4 --memory 4GiB --work-dir /var/lib/hearth-worker
   hearth worker --master hearth://node1:7077 --bind 0.0.0.0:7078 --advertise node2
+  hearth worker --master hearth://node1:7077,node2:7077
   hearth worker drain 019b2c3d-0000-7000-8000-000000000002
 
 When the master has taken it, one line `hearth worker ready id=ID shuffle=ADDRESS [http=ADDRESS]` is written to standard output.
@@ -98,11 +99,11 @@ pub(super) fn not_started(error: StartError) -> CliError {
     }
 }
 
-pub(crate) async fn run(master: &MasterPlace, args: WorkerArgs) -> Result<Exit, CliError> {
+pub(crate) async fn run((master, is_given): (&MasterPlace, bool), args: WorkerArgs) -> Result<Exit, CliError> {
     if let Some(WorkerAction::Drain(args)) = &args.action {
         return drain(master, args).await;
     }
-    let config = config_of(master, &args)?;
+    let config = config_of(is_given.then_some(master), &args)?;
     if args.dump_config {
         dump(&config)?;
         return Ok(Exit::Done);
@@ -150,12 +151,14 @@ async fn serve(worker: &RunningWorker) -> Result<Exit, CliError> {
     }
 }
 
-fn config_of(master: &MasterPlace, args: &WorkerArgs) -> Result<WorkerConfig, CliError> {
+fn config_of(master: Option<&MasterPlace>, args: &WorkerArgs) -> Result<WorkerConfig, CliError> {
     let mut config: WorkerConfig = match &args.config {
         Some(file) => load(Some(file))?,
         None => WorkerConfig { slots: cores(), memory: default_memory(), ..WorkerConfig::default() },
     };
-    config.master = master.remote()?.address();
+    if let Some(master) = master {
+        config.master = master.remote()?.addresses().join(",");
+    }
     config.slots = args.slots.unwrap_or(config.slots);
     config.memory = args.memory.unwrap_or(config.memory);
     config.bind = args.bind.unwrap_or(config.bind);

@@ -25,6 +25,8 @@ use crate::load::Load;
 use crate::metrics::Metrics;
 use crate::snapshot::tests::job;
 use crate::snapshot::{LiveDetails, Snapshot};
+use crate::state_dir::StateDir;
+use crate::tenure::Reached;
 
 /// The job that runs.
 pub(super) const RUNNING: JobId = JobId::from_u128(0x0100);
@@ -73,7 +75,9 @@ impl Scene {
         let handle = LoopHandle { inputs, snapshot: shown, logs };
         let addresses = Addresses { rpc: "127.0.0.1:7077".parse().unwrap(), http, lease: Duration::from_secs(10) };
         let state = HttpState::new(handle, metrics, stop.clone(), addresses);
-        tokio::spawn(serve(listener, state, stop.clone()));
+        let reached = Reached { rpc: addresses.rpc.to_string(), http: http.to_string() };
+        let opened = StateDir::open(&directory.path().join("state"), reached, Duration::from_secs(10)).unwrap();
+        tokio::spawn(serve(listener, state, opened.tenure().clone(), stop.clone()));
         let inputs = tokio::spawn(async move {
             while let Some(input) = received.recv().await {
                 answer(input);

@@ -13,7 +13,7 @@ impl TryFrom<wire::FromMaster> for MasterMessage {
     fn try_from(message: wire::FromMaster) -> Result<Self, ConvertError> {
         use wire::from_master::Message;
         Ok(match required("message", message.message)? {
-            Message::Welcome(wire::Welcome { heartbeat_interval_ms, lease_ms }) => {
+            Message::Welcome(wire::Welcome { heartbeat_interval_ms, lease_ms, epoch }) => {
                 if heartbeat_interval_ms == 0 || lease_ms <= heartbeat_interval_ms {
                     let problem = format!("{lease_ms} ms do not outlast heartbeats every {heartbeat_interval_ms} ms");
                     return Err(ConvertError::new("lease_ms", problem));
@@ -21,6 +21,7 @@ impl TryFrom<wire::FromMaster> for MasterMessage {
                 Self::Welcome {
                     heartbeat_interval: Duration::from_millis(heartbeat_interval_ms),
                     lease: Duration::from_millis(lease_ms),
+                    epoch: required("epoch", epoch)?.try_into()?,
                 }
             }
             Message::Refused(wire::Refused { reason, retry }) => Self::Refused { reason, retry },
@@ -55,9 +56,10 @@ impl From<MasterMessage> for wire::FromMaster {
     fn from(message: MasterMessage) -> Self {
         use wire::from_master::Message;
         let message = match message {
-            MasterMessage::Welcome { heartbeat_interval, lease } => Message::Welcome(wire::Welcome {
+            MasterMessage::Welcome { heartbeat_interval, lease, epoch } => Message::Welcome(wire::Welcome {
                 heartbeat_interval_ms: millis(heartbeat_interval),
                 lease_ms: millis(lease),
+                epoch: Some(epoch.into()),
             }),
             MasterMessage::Refused { reason, retry } => Message::Refused(wire::Refused { reason, retry }),
             MasterMessage::Launch(launch) => Message::Launch(launch.into()),

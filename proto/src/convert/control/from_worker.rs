@@ -1,6 +1,6 @@
 //! Worker to master: conversions in both ways.
 
-use hearth_common::{AttemptId, AttemptMetrics, FailureCause, JobSpec, LogLine, OutputFile};
+use hearth_common::{AttemptId, AttemptMetrics, Epoch, FailureCause, JobSpec, LogLine, OutputFile};
 
 use super::links::scans;
 use super::records::records;
@@ -76,6 +76,7 @@ impl TryFrom<wire::Hello> for Hello {
             shuffle_outputs: attempts(hello.shuffle_outputs)?,
             token: hello.token,
             names: hello.names,
+            epoch: hello.epoch.map(Epoch::try_from).transpose()?,
         })
     }
 }
@@ -85,7 +86,7 @@ fn attempts(ids: Vec<wire::AttemptId>) -> Result<Vec<AttemptId>, ConvertError> {
 }
 
 /// `host:port`, where the host may be an IPv6 address in brackets.
-pub(super) fn check_address(field: &'static str, address: &str) -> Result<(), ConvertError> {
+pub(in crate::convert) fn check_address(field: &'static str, address: &str) -> Result<(), ConvertError> {
     check_length(field, address.len(), 300)?;
     let (host, port) = address.rsplit_once(':').unwrap_or_default();
     let host_fits = !host.is_empty() && host.chars().all(|c| c.is_alphanumeric() || "-._[]:%".contains(c));
@@ -110,6 +111,7 @@ impl From<Hello> for wire::Hello {
             shuffle_outputs: hello.shuffle_outputs.into_iter().map(Into::into).collect(),
             token: hello.token,
             names: hello.names,
+            epoch: hello.epoch.map(Into::into),
         }
     }
 }

@@ -9,6 +9,7 @@ use super::*;
 use crate::wire;
 
 const JOB: JobId = JobId::from_u128(7);
+const EPOCH: Epoch = Epoch { cluster: hearth_common::ClusterId::from_u128(3), number: 12 };
 const WORKER: WorkerId = WorkerId::from_u128(9);
 const ATTEMPT: AttemptId = AttemptId { task: TaskId { job: JOB, stage: StageId(2), partition: 3 }, attempt: 4 };
 
@@ -35,6 +36,7 @@ fn hello() -> Hello {
         shuffle_outputs: vec![ATTEMPT, ATTEMPT],
         token: String::new(),
         names: vec!["node1.example".into(), "10.0.0.1".into()],
+        epoch: Some(EPOCH),
     }
 }
 
@@ -116,7 +118,11 @@ fn worker_messages_round_trip() {
 #[test]
 fn master_messages_round_trip() {
     let messages = [
-        MasterMessage::Welcome { heartbeat_interval: Duration::from_secs(2), lease: Duration::from_secs(10) },
+        MasterMessage::Welcome {
+            heartbeat_interval: Duration::from_secs(2),
+            lease: Duration::from_secs(10),
+            epoch: EPOCH,
+        },
         MasterMessage::Refused { reason: "another version".into(), retry: false },
         MasterMessage::Launch(launch()),
         MasterMessage::Cancel(ATTEMPT),
@@ -165,7 +171,7 @@ fn refuses_what_must_not_come_in() {
     for extension in ["", "a/b", ".x", "é"] {
         check_refused::<_, OutputFile>(wire::OutputFile { extension: extension.into(), ..file().into() }, "extension");
     }
-    let welcome = wire::Welcome { heartbeat_interval_ms: 10, lease_ms: 10 };
+    let welcome = wire::Welcome { heartbeat_interval_ms: 10, lease_ms: 10, epoch: Some(EPOCH.into()) };
     let message = wire::FromMaster { message: Some(wire::from_master::Message::Welcome(welcome)) };
     check_refused::<_, MasterMessage>(message, "lease_ms");
     let other = wire::RemoveShuffle { job_id: JobId::from_u128(1).to_string(), attempt: Some(ATTEMPT.into()) };

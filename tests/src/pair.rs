@@ -1,0 +1,185 @@
+//! Two masters on one state directory, and workers that know both, as real processes.
+
+use std::net::TcpListener;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result};
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::binary::hearth_binary;
+use crate::cluster::{Permit, READY_SECONDS_MAX, show};
+use crate::command::{Background, Outcome, run_hearth};
+use crate::job_file::JobFile;
+use crate::process::Process;
+use crate::wait::{Deadline, wait_for};
+
+/// One of the two.
+#[derive(Debug)]
+pub struct PairMaster {
+    /// The process, while there is one; its logs stay.
+    pub process: Process,
+    /// `host:port` for clients and workers.
+    pub rpc: String,
+    /// `host:port` of its pages.
+    pub http: String,
+}
+
+/// Two masters and some workers.
+#[derive(Debug)]
+pub struct Pair {
+    /// Both were started as standbys; the first one first.
+    pub masters: [PairMaster; 2],
+    workers: Vec<Process>,
+    directory: TempDir,
+}
+
+impl Pair {
+    /// Starts both masters and some workers with one slot each, runs a test on them, and shows all logs when it fails.
+    ///
+    /// # Errors
+    /// What the test fails with, or a process that does not start.
+    pub fn run(workers: usize, test: impl FnOnce(&mut Self) -> Result<()>) -> Result<()> {
+        let _permit = Permit::take();
+        let mut pair = Self::start(workers)?;
+        let result = catch_unwind(AssertUnwindSafe(|| test(&mut pair)));
+        if !matches!(result, Ok(Ok(()))) {
+            let masters = pair.masters.iter().map(|master| &master.process);
+            show(&masters.chain(&pair.workers).map(Process::log_tails).collect::<Vec<_>>().join("\n"));
+        }
+        result.unwrap_or_else(|panic| resume_unwind(panic))
+    }
+
+    fn start(workers: usize) -> Result<Self> {
+        let directory = tempfile::Builder::new().prefix("hearth-pair-").tempdir()?;
+        let start = |name: &str, ready: &str| {
+            let (rpc, http) = (free_address()?, free_address()?);
+            let mut process = start_master(name, directory.path(), (&rpc, &http))?;
+            process.wait_for_line(ready, Deadline::after_seconds(READY_SECONDS_MAX))?;
+            Ok::<_, anyhow::Error>(PairMaster { process, rpc, http })
+        };
+        let masters = [start("master-0", "hearth master ready")?, start("master-1", "hearth master standby")?];
+        let mut pair = Self { masters, workers: Vec::new(), directory };
+        for _ in 0..workers {
+            pair.start_worker(&pair.url())?;
+        }
+        Ok(pair)
+    }
+
+    /// Starts one more worker, of these masters.
+    ///
+    /// # Errors
+    /// No master takes it.
+    pub fn start_worker(&mut self, masters: &str) -> Result<()> {
+        let name = format!("worker-{}", self.workers.len());
+        let mut command = Command::new(hearth_binary()?);
+        command.args(["worker", "--master", masters, "--slots", "1", "--memory", "1GiB", "--work-dir"]);
+        command.arg(self.directory().join(&name));
+        let mut worker = Process::start(&name, &mut command, self.directory())?;
+        worker.wait_for_line("hearth worker ready", Deadline::after_seconds(READY_SECONDS_MAX))?;
+        self.workers.push(worker);
+        Ok(())
+    }
+
+    /// Starts a master again that has ended, on its addresses, as a standby.
+    ///
+    /// # Errors
+    /// It does not start.
+    pub fn start_again(&mut self, index: usize) -> Result<()> {
+        let name = format!("master-{index}-again");
+        let addresses = (self.masters[index].rpc.clone(), self.masters[index].http.clone());
+        let mut process = start_master(&name, self.directory(), (&addresses.0, &addresses.1))?;
+        process.wait_for_line("hearth master standby", Deadline::after_seconds(READY_SECONDS_MAX))?;
+        self.masters[index].process = process;
+        Ok(())
+    }
+
+    /// Waits until a master is active that was a standby.
+    ///
+    /// # Errors
+    /// The deadline passes, or the master ends.
+    pub fn wait_for_takeover(&mut self, index: usize, deadline: Deadline) -> Result<()> {
+        self.masters[index].process.wait_for_line("hearth master ready", deadline)?;
+        Ok(())
+    }
+
+    /// What to pass as `--master`: both.
+    #[must_use]
+    pub fn url(&self) -> String {
+        let [first, second] = &self.masters;
+        format!("hearth://{},{}", first.rpc, second.rpc)
+    }
+
+    /// Of the masters, the workers, and the test's own files.
+    #[must_use]
+    pub fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// The work directories of all workers.
+    #[must_use]
+    pub fn work_dirs(&self) -> Vec<PathBuf> {
+        (0..self.workers.len()).map(|index| self.directory().join(format!("worker-{index}"))).collect()
+    }
+
+    /// Runs a `hearth` command that knows both masters.
+    ///
+    /// # Errors
+    /// It cannot be started or does not end in time.
+    pub fn hearth(&self, arguments: &[&str]) -> Result<Outcome> {
+        let url = self.url();
+        run_hearth(&[arguments, &["--master", url.as_str()]].concat())
+    }
+
+    /// Starts a `hearth` command that knows both masters.
+    ///
+    /// # Errors
+    /// The command cannot be started.
+    pub fn in_background(&self, arguments: &[&str]) -> Result<Background> {
+        let url = self.url();
+        Background::start(&[arguments, &["--master", url.as_str()]].concat())
+    }
+
+    /// Submits a job and keeps the waiting command in the background.
+    ///
+    /// # Errors
+    /// The command cannot be started.
+    pub fn submit_in_background(&self, job: &JobFile) -> Result<Background> {
+        let file = job.write(self.directory())?;
+        self.in_background(&["submit", &file.to_string_lossy()])
+    }
+
+    /// JSON from the web address of a master.
+    ///
+    /// # Errors
+    /// It does not answer with JSON.
+    pub fn api(&self, index: usize, path: &str) -> Result<Value> {
+        crate::http::http_get(&self.masters[index].http, path)?.json()
+    }
+
+    /// Waits until a master tells a status of a job that fulfils a condition.
+    ///
+    /// # Errors
+    /// The deadline passes; the message has the last status.
+    pub fn wait_for_status(&self, index: usize, job: &str, fulfils: impl Fn(&Value) -> bool) -> Result<Value> {
+        let mut last = Value::Null;
+        let found = wait_for("a job's status", Deadline::after_seconds(150), || {
+            last = self.api(index, &format!("/api/v1/jobs/{job}"))?;
+            Ok(fulfils(&last).then(|| last.clone()))
+        });
+        found.with_context(|| format!("last status: {last:#}"))
+    }
+}
+
+fn start_master(name: &str, directory: &Path, (rpc, http): (&str, &str)) -> Result<Process> {
+    let mut command = Command::new(hearth_binary()?);
+    command.args(["master", "--standby", "--rpc", rpc, "--http", http, "--state-dir"]).arg(directory.join("state"));
+    Process::start(name, &mut command, directory)
+}
+
+/// An address that nobody listens on: masters are started again on theirs.
+fn free_address() -> Result<String> {
+    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string())
+}
