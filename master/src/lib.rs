@@ -16,6 +16,7 @@ mod ledger;
 mod listen;
 mod load;
 mod metrics;
+mod operators;
 pub mod planner;
 mod reconcile;
 mod recovery;

@@ -119,6 +119,7 @@ fn api_routes() -> Router<HttpState> {
         .route("/jobs", get(api::jobs::list_jobs))
         .route("/jobs/{job}", get(api::jobs::get_job))
         .route("/jobs/{job}/plan", get(api::jobs::get_plan))
+        .route("/jobs/{job}/operators", get(api::jobs::get_operators))
         .route("/jobs/{job}/attempts", get(api::attempts::list_attempts))
         .route("/jobs/{job}/spreads", get(api::attempts::get_spreads))
         .route("/jobs/{job}/timeline", get(api::attempts::get_timeline))

@@ -6,8 +6,8 @@ use serde_json::{Map, Value, json};
 use super::answers::ProblemJson;
 use super::described::{Described, Schemas};
 use super::json::{
-    AttemptsJson, ClusterJson, JobJson, JobsJson, LoadJson, LogsJson, PlanJson, SpreadsJson, TasksJson, TimelineJson,
-    TokenJson, WorkerJson, WorkersJson,
+    AttemptsJson, ClusterJson, JobJson, JobsJson, LoadJson, LogsJson, OperatorsJson, PlanJson, SpreadsJson, TasksJson,
+    TimelineJson, TokenJson, WorkerJson, WorkersJson,
 };
 
 /// One request of the API.
@@ -76,7 +76,7 @@ const fn of<T: Described>() -> Option<fn(&mut Schemas) -> Value> {
 }
 
 /// Every request.
-pub(super) fn operations() -> [Operation; 19] {
+pub(super) fn operations() -> [Operation; 20] {
     let events = "What changes, as server-sent events: `cluster`, `load`, `tick`, and what the query names";
     [
         operation(("get", "/openapi.json"), "This document", &[], None),
@@ -87,6 +87,7 @@ pub(super) fn operations() -> [Operation; 19] {
         operation(("get", "/jobs"), "Jobs, newest first", JOBS, of::<JobsJson>()),
         operation(("get", "/jobs/{job}"), "A job", &[], of::<JobJson>()),
         operation(("get", "/jobs/{job}/plan"), "How a job is carried out", &[], of::<PlanJson>()),
+        operation(("get", "/jobs/{job}/operators"), "What the operators of each stage did", &[], of::<OperatorsJson>()),
         operation(("get", "/jobs/{job}/attempts"), "Attempts of a job", ATTEMPTS, of::<AttemptsJson>()),
         operation(("get", "/jobs/{job}/spreads"), "How attempts of each stage compare", &[], of::<SpreadsJson>()),
         operation(("get", "/jobs/{job}/timeline"), "When attempts ran where", &[], of::<TimelineJson>()),

@@ -51,6 +51,8 @@ mod master_restart;
 #[cfg(test)]
 mod metrics;
 #[cfg(test)]
+mod operators;
+#[cfg(test)]
 mod processes;
 #[cfg(test)]
 mod queries;
