@@ -26,6 +26,7 @@ mod server;
 mod snapshot;
 mod state_dir;
 mod store;
+mod traces;
 mod workers;
 
 pub use config::{ConfigError, MasterConfig, OnStop};
@@ -33,3 +34,4 @@ pub use listen::ListenError;
 pub use server::{RunningMaster, StartError};
 pub use state_dir::StateDirError;
 pub use store::StoreError;
+pub use traces::TracingConfig;

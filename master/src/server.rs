@@ -24,6 +24,7 @@ use crate::rpc::{self, ControlRpc, JobRpc, Terms};
 use crate::snapshot::Snapshot;
 use crate::state_dir::{StateDir, StateDirError};
 use crate::store::{Store, StoreError, Stored};
+use crate::traces::Traces;
 
 /// How long clients and workers get to hear that the master stops.
 const FAREWELL: Duration = Duration::from_secs(2);
@@ -78,7 +79,10 @@ impl RunningMaster {
         let (tasks, results) = (TaskTracker::new(), state_dir.results());
         let metrics = Arc::new(Metrics::new(snapshot, (config.state_dir.clone(), storage.clone())));
         let observed = Arc::clone(&metrics);
-        let services = Services { store, storage, inputs, tasks, stop: stop.clone(), results, logs, metrics: observed };
+        let (traces, sending) = Traces::new(config.otlp_endpoint()?, Arc::clone(&metrics), (rpc, stop.clone()));
+        sending.into_iter().for_each(|sending| drop(tasks.spawn(sending)));
+        let services =
+            Services { store, storage, inputs, tasks, stop: stop.clone(), results, logs, metrics: observed, traces };
         let config = Arc::new(config);
         let start = Start {
             config: Arc::clone(&config),

@@ -20,6 +20,7 @@ use crate::planner::PlanRequest;
 use crate::results::{self, ResultOrder};
 use crate::state_dir::result_file;
 use crate::store::{AcceptedJob, Store, Write, record};
+use crate::traces::Traces;
 
 /// When staging that was removed is looked at again, for files of attempts that did not hear of the end at once.
 const SECOND_SWEEP: Duration = Duration::from_secs(15);
@@ -39,6 +40,8 @@ pub(crate) struct Services {
     /// What is told of jobs.
     pub logs: JobLogs,
     pub metrics: Arc<Metrics>,
+    /// Traces of ended jobs.
+    pub traces: Traces,
 }
 
 impl Services {

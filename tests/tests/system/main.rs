@@ -63,4 +63,6 @@ mod rejects;
 #[cfg(test)]
 mod tpch;
 #[cfg(test)]
+mod traces;
+#[cfg(test)]
 mod two_nodes;
