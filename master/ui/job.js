@@ -7,6 +7,7 @@ import { attemptsTable } from "/ui/attempts.js";
 import { drawGraph } from "/ui/graph.js";
 import { drawTimeline } from "/ui/timeline.js";
 import { drawOperators } from "/ui/operators.js";
+import { growing } from "/ui/log.js";
 import { Rates } from "/ui/rates.js";
 import { brief, bytes, count, duration, percent, plural, time } from "/ui/format.js";
 
@@ -179,18 +180,10 @@ const refreshAttempts = calm(async () => {
 });
 const refreshPlan = calm(drawPlan);
 
-/** A line of the log as text. */
-function told({ at, level, stage, partition, attempt, message, fields }) {
-  const subject = stage === null ? "" : `${[stage, partition, attempt].filter((part) => part !== null).join(".")} `;
-  return `${at} ${level} ${subject}${message}${fields.map(({ name, value }) => ` ${name}=${value}`).join("")}\n`;
-}
-
-/** Lines of the log, where the master gives them. */
+const readLog = growing(the("log"), the("log-more"), (cursor) => get(`/jobs/${id}/logs?cursor=${cursor}`));
 const refreshLog = calm(async () => {
-  const logs = await get(`/jobs/${id}/logs`).catch(() => null);
-  const lines = logs?.lines ?? [];
-  the("log-section").hidden = !lines.length;
-  put(the("log"), lines.map(told));
+  await readLog();
+  the("log-section").hidden = !the("log").hasChildNodes();
 }, 3000);
 
 async function refresh() {
@@ -221,7 +214,7 @@ follow(
       if (!plan?.physical && job.stages?.length) refreshPlan();
       if (job.finished_at && !before?.finished_at) { refreshAttempts(); refreshLog(); }
     },
-    attempts: refreshAttempts,
+    attempts: () => { refreshAttempts(); refreshLog(); },
   },
   refresh,
 );

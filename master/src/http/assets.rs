@@ -18,7 +18,7 @@ macro_rules! asset {
 }
 
 /// Every file, with its type.
-pub(super) const ASSETS: [(&str, &str, &str); 21] = [
+pub(super) const ASSETS: [(&str, &str, &str); 22] = [
     asset!("cluster.html", HTML),
     asset!("job.html", HTML),
     asset!("worker.html", HTML),
@@ -37,6 +37,7 @@ pub(super) const ASSETS: [(&str, &str, &str); 21] = [
     asset!("graph.js", SCRIPT),
     asset!("timeline.js", SCRIPT),
     asset!("operators.js", SCRIPT),
+    asset!("log.js", SCRIPT),
     asset!("cluster.js", SCRIPT),
     asset!("job.js", SCRIPT),
     asset!("worker.js", SCRIPT),

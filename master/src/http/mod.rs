@@ -130,6 +130,7 @@ fn api_routes() -> Router<HttpState> {
         .route("/workers/{worker}", get(api::workers::get_worker))
         .route("/workers/{worker}/load", get(api::workers::get_load))
         .route("/workers/{worker}/attempts", get(api::attempts::list_on_worker))
+        .route("/workers/{worker}/logs", get(api::logs::list_recent))
         .route("/workers/{worker}/drain", post(api::actions::drain_worker))
 }
 

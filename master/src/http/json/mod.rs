@@ -15,7 +15,7 @@ pub(super) use attempts::{AttemptJson, AttemptsJson, BarJson, LaneJson, SpreadsJ
 pub(super) use cluster::{ClusterJson, LoadJson, TokenJson};
 pub(super) use details::PlanJson;
 pub(super) use jobs::{Detail, JobJson, JobsJson, TasksJson};
-pub(super) use logs::LogsJson;
+pub(super) use logs::{LogsJson, RecentJson};
 pub(super) use operators::OperatorsJson;
 pub(super) use workers::{WorkerJson, WorkersJson};
 
