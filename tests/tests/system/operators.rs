@@ -76,6 +76,15 @@ fn operators_tell_what_they_did() -> Result<()> {
         ensure!(lines.iter().any(|line| line.contains("run as TextCountExec")), "{shown}");
         let scan = lines.iter().find(|line| line.starts_with("ScanExec")).context("find the scan")?;
         ensure!(scan.contains("actions, csv") && scan.contains("300K"), "{scan}");
+        for stage in status["stages"].as_array().context("find the stages")? {
+            let graph = format!("document.querySelector('#graph [aria-label^=\"Stage {}, \"]').ariaLabel", stage["id"]);
+            let said = page.text_of(&graph)?.replace(',', "");
+            let wrote = format!("wrote {} rows", stage["metrics"]["output_rows"]);
+            ensure!(said.contains(&wrote), "`{wrote}` is not what the graph says: {said}");
+            let title = format!("document.querySelectorAll('#plan summary')[{}].textContent", stage["id"]);
+            let title = page.text_of(&title)?;
+            ensure!(title.ends_with(stage["label"].as_str().unwrap_or_default()), "{title} is not of {stage:#}");
+        }
         ensure!(page.problems()?.is_empty(), "the page has problems");
         drop(page);
 

@@ -90,8 +90,11 @@ fn a_tab_that_nobody_sees_gives_its_connection_up() -> Result<()> {
         page.wait_for(&shows("#workers", "No workers yet"), SHOWS_WITHIN)?;
         page.value_of(&hide(true))?;
         cluster.start_worker()?;
+        // Nothing tells of a job again that ended before.
+        cluster.run_job(&JobFile::new("unseen", "SELECT 1 AS one"))?;
         page.value_of(&hide(false))?;
         page.wait_for(&shows("#workers", "alive"), SHOWS_WITHIN)?;
+        page.wait_for(&shows("#finished", "unseen"), SHOWS_WITHIN)?;
         check_calm(&mut page)
     })
 }
