@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{AttemptMetrics, InputSpec, JobSettings, JobState, OutputSpec, StageId, WorkerId};
+use crate::{AttemptMetrics, InputSpec, JobSettings, JobState, OutputSpec, StageId, StageOperators, WorkerId};
 
 /// The details of a job. Times are milliseconds since 1970.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -22,6 +22,8 @@ pub struct JobDetails {
     pub plan: PlanTexts,
     /// How the attempts of its stages compare; of an ended job.
     pub stages: Vec<StageSpread>,
+    /// What the operators of its stages did; of an ended job.
+    pub operators: Vec<StageOperators>,
     /// Its attempts, of an ended job: all of a small one, of a large one those that failed, then the slowest.
     pub attempts: Vec<AttemptDetails>,
     /// Attempts that are not in [`Self::attempts`].

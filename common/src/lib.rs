@@ -13,6 +13,7 @@ mod epoch;
 mod id;
 mod job;
 mod log_line;
+mod operators;
 mod printable;
 mod rejects;
 mod size;
@@ -37,6 +38,7 @@ pub use job::{
     OutputSpec, Priority,
 };
 pub use log_line::{LogField, LogLevel, LogLine, LogSubject};
+pub use operators::{OPERATOR_NAME_BYTES_MAX, OPERATORS_MAX, OperatorRun, OperatorTotal, OperatorWork, StageOperators};
 pub use printable::{printable, printable_json, printable_lines};
 pub use rejects::{AttemptRecords, FoundReject, InputRecords, Reject, RejectLimit, RejectLimitError, RejectsFile};
 pub use size::{ByteSize, ByteSizeError};

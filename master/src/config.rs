@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::job_logs::LogLimits;
 use crate::tenure::SILENCE_MIN;
+use crate::traces::{Endpoint, TracingConfig};
 
 /// Settings of one master.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -68,6 +69,8 @@ pub struct MasterConfig {
     pub stop_timeout: Duration,
     /// How HDFS is listed, and how output is committed there.
     pub hdfs: HdfsSettings,
+    /// Where traces of ended jobs go.
+    pub tracing: TracingConfig,
 }
 
 impl Default for MasterConfig {
@@ -96,6 +99,7 @@ impl Default for MasterConfig {
             restart_grace: scheduler.restart_grace,
             stop_timeout: Duration::from_secs(20),
             hdfs: HdfsSettings::default(),
+            tracing: TracingConfig::default(),
         }
     }
 }
@@ -164,7 +168,15 @@ impl MasterConfig {
             return refuse("http", "must have another port than rpc");
         }
         let hdfs = self.hdfs.validate();
-        hdfs.map_err(|error| ConfigError { setting: "hdfs", problem: error.to_string() })
+        hdfs.map_err(|error| ConfigError { setting: "hdfs", problem: error.to_string() })?;
+        self.otlp_endpoint().map(|_| ())
+    }
+
+    /// Where traces go, if anywhere.
+    pub(crate) fn otlp_endpoint(&self) -> Result<Option<Endpoint>, ConfigError> {
+        let setting = "tracing.otlp_endpoint";
+        let endpoint = self.tracing.otlp_endpoint.as_deref().map(Endpoint::parse).transpose();
+        endpoint.map_err(|problem| ConfigError { setting, problem })
     }
 
     pub(crate) const fn log_limits(&self) -> LogLimits {
@@ -204,6 +216,9 @@ mod tests {
         check(|config| config.running_jobs_max = 0, Some("running_jobs_max"));
         check(|config| config.http.set_port(7077), Some("http"));
         check(|config| config.hdfs.rpc_tries = 0, Some("hdfs"));
+        let endpoint = |text: &str| Some(text.to_owned());
+        check(|config| config.tracing.otlp_endpoint = endpoint("node1:4318"), Some("tracing.otlp_endpoint"));
+        check(|config| config.tracing.otlp_endpoint = endpoint("http://node1:4318"), None);
         check(
             |config| {
                 config.rpc.set_port(0);

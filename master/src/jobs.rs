@@ -13,6 +13,7 @@ use hearth_scheduler::{FinalOutput, JobGraph, Launch, ShuffleInputs, Winner};
 use crate::event_loop::Told;
 use crate::figures::Figures;
 use crate::ledger::Ledger;
+use crate::operators::Operators;
 use crate::planner::PlannedStage;
 use crate::store::{AcceptedJob, Committed};
 use crate::workers::{LaunchParts, Sources, WorkerRegistry};
@@ -26,6 +27,8 @@ pub(crate) struct Job {
     pub started_ms: Option<u64>,
     pub plan: Option<Plan>,
     pub figures: Figures,
+    /// What the operators of its plan did, for people.
+    pub operators: Operators,
     /// Its attempts, for people.
     pub ledger: Ledger,
     /// What pages tell besides.
@@ -77,6 +80,7 @@ impl Job {
             started_ms: None,
             plan: None,
             figures: Figures::default(),
+            operators: Operators::default(),
             attempts: AttemptCounts::default(),
             locality: LocalityCounts::default(),
             waits_because: None,
@@ -139,6 +143,7 @@ impl Job {
         let mut details = Arc::unwrap_or_clone(self.details);
         details.states.push(StateChange { state, since_ms: now_ms });
         details.failed_in = failed_in;
+        details.operators = self.operators.to_kept();
         if state != JobState::Done {
             details.output_files.clear();
         }

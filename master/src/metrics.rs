@@ -37,6 +37,8 @@ pub(crate) struct Metrics {
     written_bytes: Counter,
     spilled_bytes: Counter,
     log_lines_dropped: Counter,
+    traces_sent: Counter,
+    traces_lost: Counter,
     attempts_finished: Counter,
     first_launch_delay: Histogram,
     store_write: Histogram,
@@ -62,6 +64,8 @@ impl Metrics {
             written_bytes: Counter::default(),
             spilled_bytes: Counter::default(),
             log_lines_dropped: Counter::default(),
+            traces_sent: Counter::default(),
+            traces_lost: Counter::default(),
             attempts_finished: Counter::default(),
             first_launch_delay: seconds(0.01),
             store_write: seconds(0.0005),
@@ -103,6 +107,9 @@ impl Metrics {
         registry.register("spilled_bytes", "Bytes that finished attempts spilled", self.spilled_bytes.clone());
         let help = "Lines about jobs for which there was no room";
         registry.register("log_lines_dropped", help, self.log_lines_dropped.clone());
+        registry.register("traces_sent", "Traces of jobs that the collector took", self.traces_sent.clone());
+        let help = "Traces of jobs that the collector did not take, or for which there was no room";
+        registry.register("traces_lost", help, self.traces_lost.clone());
     }
 
     /// The text that Prometheus reads.
@@ -116,6 +123,14 @@ impl Metrics {
 
     pub(crate) fn count_log_lines_dropped(&self, lines: u64) {
         self.log_lines_dropped.inc_by(lines);
+    }
+
+    pub(crate) fn count_traces_sent(&self, jobs: usize) {
+        self.traces_sent.inc_by(jobs as u64);
+    }
+
+    pub(crate) fn count_traces_lost(&self, jobs: usize) {
+        self.traces_lost.inc_by(jobs as u64);
     }
 
     pub(crate) fn count_submission(&self) {

@@ -25,6 +25,7 @@ use crate::snapshot::Snapshot;
 use crate::standby::StandbyServers;
 use crate::state_dir::{StateDir, StateDirError};
 use crate::store::{Store, StoreError, Stored};
+use crate::traces::Traces;
 
 /// How long clients and workers get to hear that the master stops.
 const FAREWELL: Duration = Duration::from_secs(2);
@@ -91,8 +92,20 @@ impl RunningMaster {
         let (tasks, results, tenure) = (TaskTracker::new(), state_dir.results(), state_dir.tenure().clone());
         let metrics = Arc::new(Metrics::new(snapshot, (config.state_dir.clone(), storage.clone())));
         let observed = Arc::clone(&metrics);
-        let services =
-            Services { store, storage, inputs, tasks, stop: stop.clone(), results, logs, metrics: observed, tenure };
+        let (traces, sending) = Traces::new(config.otlp_endpoint()?, Arc::clone(&metrics), (rpc, stop.clone()));
+        sending.into_iter().for_each(|sending| drop(tasks.spawn(sending)));
+        let services = Services {
+            store,
+            storage,
+            inputs,
+            tasks,
+            stop: stop.clone(),
+            results,
+            logs,
+            metrics: observed,
+            tenure,
+            traces,
+        };
         let config = Arc::new(config);
         let start = Start {
             config: Arc::clone(&config),

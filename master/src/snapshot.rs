@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use hearth_common::{AttemptId, JobDetails, JobId, JobState, JobStatus, WorkerId, WorkerState, WorkerStatus};
+use hearth_common::{
+    AttemptId, JobDetails, JobId, JobState, JobStatus, StageOperators, WorkerId, WorkerState, WorkerStatus,
+};
 
 use crate::ledger::Attempts;
 use crate::load::Hour;
@@ -34,6 +36,8 @@ pub(crate) struct LiveDetails {
     pub details: Arc<JobDetails>,
     /// Its attempts.
     pub attempts: Attempts,
+    /// What the operators of its stages did.
+    pub operators: Vec<Arc<StageOperators>>,
 }
 
 /// Which jobs a listing is about.
@@ -85,6 +89,15 @@ impl JobAccount {
     /// Its details; `None` for jobs that ended long ago.
     pub(crate) fn details(&self) -> Option<&JobDetails> {
         self.live.as_ref().map(|live| &*live.details).or(self.status.details.as_deref())
+    }
+
+    /// What the operators of its stages did, as far as it is known.
+    pub(crate) fn operators(&self) -> Vec<&StageOperators> {
+        match (&self.live, self.status.details.as_deref()) {
+            (Some(live), _) => live.operators.iter().map(AsRef::as_ref).collect(),
+            (None, Some(details)) => details.operators.iter().collect(),
+            (None, None) => Vec::new(),
+        }
     }
 
     /// Its attempts, as far as they are known.

@@ -6,6 +6,8 @@ import { follow } from "/ui/live.js";
 import { attemptsTable } from "/ui/attempts.js";
 import { drawGraph } from "/ui/graph.js";
 import { drawTimeline } from "/ui/timeline.js";
+import { drawOperators } from "/ui/operators.js";
+import { growing } from "/ui/log.js";
 import { Rates } from "/ui/rates.js";
 import { brief, bytes, count, duration, percent, plural, time } from "/ui/format.js";
 
@@ -14,7 +16,9 @@ const rates = new Rates();
 let job = null;
 let spreads = [];
 let timeline = null;
-let hasPlan = false;
+let plan = null;
+let operators = [];
+const panels = new Map();
 
 function drawHead() {
   document.title = clean(`${job.state} · ${job.name || "job"} – Hearth`);
@@ -109,16 +113,24 @@ function drawOutput() {
 }
 
 async function drawPlan() {
-  const plan = await get(`/jobs/${id}/plan`).catch(() => null);
+  plan = await get(`/jobs/${id}/plan`).catch(() => null);
   if (!plan) return put(the("plan"), el("p", { class: "quiet" }, "The plan of this job is not kept any more."));
-  hasPlan = Boolean(plan.physical);
-  const part = (title, text, isOpen) => (text ? el("details", { open: isOpen }, el("summary", {}, title), el("pre", { tabindex: 0 }, text)) : null);
+  const part = (title, text) => (text ? el("details", {}, el("summary", {}, title), el("pre", { tabindex: 0 }, text)) : null);
   const label = (stage) => job.stages?.[stage]?.label ?? "";
-  return put(the("plan"),
+  const panel = (text, stage) => {
+    panels.set(stage, el("div"));
+    return el("details", { open: plan.stages.length <= 4 }, el("summary", {}, `Stage ${stage}: ${label(stage)}`), panels.get(stage));
+  };
+  put(the("plan"),
+    plan.stages.map(panel),
     part("Logical plan", plan.logical), part("Physical plan", plan.physical),
-    plan.stages.map((text, stage) => part(`Stage ${stage}: ${label(stage)}`, text)),
-    hasPlan ? null : el("p", { class: "quiet" }, "There is no plan yet."),
+    plan.physical ? null : el("p", { class: "quiet" }, "There is no plan yet."),
     part("Configuration", JSON.stringify(plan.configuration, null, 2)));
+  return drawPanels();
+}
+
+function drawPanels() {
+  panels.forEach((node, stage) => drawOperators(node, operators.find((known) => known.stage === stage), plan.stages[stage]));
 }
 
 function pick(stage) {
@@ -163,21 +175,15 @@ const refreshAttempts = calm(async () => {
   drawStages();
   timeline = await get(`/jobs/${id}/timeline`);
   drawTimeline(the("timeline"), timeline);
+  operators = (await get(`/jobs/${id}/operators`)).stages;
+  drawPanels();
 });
 const refreshPlan = calm(drawPlan);
 
-/** A line of the log as text. */
-function told({ at, level, stage, partition, attempt, message, fields }) {
-  const subject = stage === null ? "" : `${[stage, partition, attempt].filter((part) => part !== null).join(".")} `;
-  return `${at} ${level} ${subject}${message}${fields.map(({ name, value }) => ` ${name}=${value}`).join("")}\n`;
-}
-
-/** Lines of the log, where the master gives them. */
+const readLog = growing(the("log"), the("log-more"), (cursor) => get(`/jobs/${id}/logs?cursor=${cursor}`));
 const refreshLog = calm(async () => {
-  const logs = await get(`/jobs/${id}/logs`).catch(() => null);
-  const lines = logs?.lines ?? [];
-  the("log-section").hidden = !lines.length;
-  put(the("log"), lines.map(told));
+  await readLog();
+  the("log-section").hidden = !the("log").hasChildNodes();
 }, 3000);
 
 async function refresh() {
@@ -205,10 +211,10 @@ follow(
       job = { ...event, query: job?.query };
       rates.note(job);
       draw();
-      if (!hasPlan && job.stages?.length) refreshPlan();
+      if (!plan?.physical && job.stages?.length) refreshPlan();
       if (job.finished_at && !before?.finished_at) { refreshAttempts(); refreshLog(); }
     },
-    attempts: refreshAttempts,
+    attempts: () => { refreshAttempts(); refreshLog(); },
   },
   refresh,
 );

@@ -5,6 +5,7 @@ import { confirmed } from "/ui/confirm.js";
 import { follow } from "/ui/live.js";
 import { attemptsTable } from "/ui/attempts.js";
 import { chart, Hour } from "/ui/charts.js";
+import { told } from "/ui/log.js";
 import { bytes, count, duration, percent, time } from "/ui/format.js";
 
 const id = ownId();
@@ -36,6 +37,13 @@ function drawCharts() {
 
 const refreshAttempts = calm(attemptsTable((asked) => get(`/workers/${id}/attempts?${query(asked)}`), true));
 
+/** The last lines that it told, newest first. */
+const refreshLog = calm(async () => {
+  const { lines } = await get(`/workers/${id}/logs?page_size=100`);
+  the("log-section").hidden = !lines.length;
+  say(the("log"), lines.reverse().map((line) => told(line, true)).join(""));
+}, 3000);
+
 async function refresh() {
   try {
     worker = await get(`/workers/${id}`);
@@ -50,6 +58,7 @@ async function refresh() {
   draw();
   drawCharts();
   refreshAttempts();
+  refreshLog();
 }
 
 follow(
@@ -59,8 +68,9 @@ follow(
       worker = event;
       draw();
       refreshAttempts();
+      refreshLog();
     },
-    load: (event) => { hour.add(event); drawCharts(); refreshAttempts(); },
+    load: (event) => { hour.add(event); drawCharts(); refreshAttempts(); refreshLog(); },
   },
   refresh,
 );

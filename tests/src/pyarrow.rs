@@ -1,12 +1,12 @@
-//! An independent reader of outputs: pyarrow, in Python. It is installed once, into the user's cache directory.
+//! An independent reader of outputs: pyarrow, in Python.
 
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
-use std::sync::{Mutex, PoisonError};
+use std::path::Path;
+use std::process::Command;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result};
 
 use crate::binary::workspace_dir;
+use crate::python::{python_modules, succeeded};
 
 /// Has pyarrow count the actions in the CSV files of `input`, and compare the Parquet files of `output` with that. Answers with
 /// the number of rows.
@@ -14,56 +14,10 @@ use crate::binary::workspace_dir;
 /// # Errors
 /// They differ, `output` is not committed, or this machine lacks Python.
 pub fn check_counted_actions(input: &Path, output: &Path) -> Result<u64> {
-    let modules = install()?;
+    let modules = python_modules("pyarrow")?;
     let script = workspace_dir().join("tests/readers/count_actions.py");
     let mut command = Command::new("python3");
     let ended = command.arg(script).args([input, output]).env("PYTHONPATH", modules).output()?;
     let said = String::from_utf8_lossy(&succeeded("count with pyarrow", ended)?.stdout).into_owned();
     said.trim().parse().with_context(|| format!("read a number of rows from `{said}`"))
-}
-
-/// The directory that has the module. One that exists is complete: it gets its name when all is there.
-fn install() -> Result<PathBuf> {
-    static TURN: Mutex<()> = Mutex::new(());
-    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
-    let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache"));
-    let cache =
-        std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from).or_else(home).context("find a cache directory")?;
-    let tag = Command::new("python3").args(["-c", "import sys; print(sys.implementation.cache_tag)"]).output();
-    let tag = succeeded("run python3; type: sudo apt-get install python3 python3-pip", tag?)?;
-    let modules = cache.join("hearth").join(format!("pyarrow-{}", String::from_utf8_lossy(&tag.stdout).trim()));
-    if modules.is_dir() {
-        return Ok(modules);
-    }
-    std::fs::create_dir_all(cache.join("hearth"))?;
-    need_pip()?;
-    let partial = tempfile::tempdir_in(cache.join("hearth"))?;
-    let mut pip = Command::new("python3");
-    pip.args(["-m", "pip", "install", "--quiet", "--target"]).arg(partial.path()).arg("pyarrow");
-    succeeded("install pyarrow", pip.output()?)?;
-    match std::fs::rename(partial.path(), &modules) {
-        // Another process was faster.
-        Err(_) if modules.is_dir() => Ok(modules),
-        Err(error) => Err(error).with_context(|| format!("create {}", modules.display())),
-        Ok(()) => Ok(modules),
-    }
-}
-
-fn need_pip() -> Result<()> {
-    let has_pip =
-        || Command::new("python3").args(["-m", "pip", "--version"]).output().is_ok_and(|it| it.status.success());
-    if has_pip() {
-        return Ok(());
-    }
-    let install = "apt-get update -q && apt-get install -q -y --no-install-recommends python3-pip";
-    let installed = Command::new("sh").args(["-c", install]).env("DEBIAN_FRONTEND", "noninteractive").output();
-    if !installed.is_ok_and(|installed| installed.status.success() && has_pip()) {
-        bail!("pyarrow needs pip; type: sudo apt-get install python3-pip");
-    }
-    Ok(())
-}
-
-fn succeeded(what: &str, ended: Output) -> Result<Output> {
-    ensure!(ended.status.success(), "{what}: {}", String::from_utf8_lossy(&ended.stderr).trim());
-    Ok(ended)
 }

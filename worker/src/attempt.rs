@@ -22,6 +22,7 @@ use crate::attempt_log::AttemptLog;
 use crate::log_book::LogBook;
 use crate::memory::AttemptMemory;
 use crate::metrics::Metrics;
+use crate::operators::sink_name;
 use crate::output::OutputWriter;
 use crate::progress::Progress;
 use crate::shuffle::{AttemptReader, Fetcher, ShuffleSpec, ShuffleStore, ShuffleWriter};
@@ -61,7 +62,11 @@ pub(crate) async fn run_attempt(
     let Ended { outcome, scans, records } = ended.unwrap_or_else(panicked);
     let metrics = progress.metrics();
     log.ended(&outcome, &metrics, (&scans, &records));
-    Report { attempt, metrics, outcome, scans, records }
+    let operators = match &outcome {
+        ReportOutcome::Shuffle { .. } | ReportOutcome::Output { .. } => progress.operators(),
+        ReportOutcome::Failed(_) => Vec::new(),
+    };
+    Report { attempt, metrics, outcome, scans, records, operators }
 }
 
 fn panic_text(panic: &(dyn Any + Send)) -> String {
@@ -126,7 +131,7 @@ fn prepare(
     let context = task_context(TaskContextParts { runtime, binding, name: attempt.to_string() });
     let StageProgram { plan, sink } = decode_stage(&order.program, &context)?;
     let program = StageProgram { plan: specialize(plan).map_err(|error| cause_of(&error))?, sink };
-    progress.follow(Arc::clone(&program.plan), pool);
+    progress.follow((Arc::clone(&program.plan), sink_name(&program.sink)), pool);
     Ok((program, context))
 }
 
@@ -143,7 +148,7 @@ async fn run_program(
     let mut batches = plan.execute(partition, Arc::clone(context)).map_err(|error| cause_of(&error))?;
     while let Some(batch) = batches.next().await {
         let batch = batch.map_err(|error| cause_of(&error))?;
-        rows.push(&batch).await?;
+        progress.sink_times.measure(rows.push(&batch)).await?;
         progress.add_output_rows(batch.num_rows());
         progress.set_output_bytes(rows.bytes_written());
         // Plans whose operators never wait would keep their thread from everything else, cancellation included.
@@ -156,7 +161,7 @@ async fn run_program(
         Some(log) => log.finish().await?,
         None => AttemptRecords::default(),
     };
-    let (outcome, bytes) = rows.finish().await?;
+    let (outcome, bytes) = progress.sink_times.measure(rows.finish()).await?;
     log.iter().for_each(RecordLog::keep);
     progress.set_output_bytes(bytes);
     Ok(Ended { outcome, scans, records })

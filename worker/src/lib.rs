@@ -14,6 +14,7 @@ mod log_book;
 mod master_link;
 mod memory;
 mod metrics;
+mod operators;
 mod output;
 mod progress;
 mod shuffle;

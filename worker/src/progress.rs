@@ -6,9 +6,11 @@ use std::time::Instant;
 
 use datafusion::execution::memory_pool::MemoryPool;
 use datafusion::physical_plan::ExecutionPlan;
-use hearth_common::AttemptMetrics;
+use hearth_common::{AttemptMetrics, OperatorRun};
 use hearth_plan::ScanExec;
 use hearth_storage::Waits;
+
+use crate::operators::{SinkTimes, operators_of};
 
 /// What an attempt has read of shuffle outputs.
 #[derive(Debug, Default)]
@@ -23,6 +25,9 @@ pub(crate) struct ReadCounters {
 pub(crate) struct Progress {
     started: Instant,
     plan: OnceLock<Arc<dyn ExecutionPlan>>,
+    /// What becomes of its rows.
+    sink: OnceLock<&'static str>,
+    pub(crate) sink_times: SinkTimes,
     pool: OnceLock<Arc<dyn MemoryPool>>,
     pub(crate) reads: Arc<ReadCounters>,
     /// Its waits for HDFS.
@@ -38,6 +43,8 @@ impl Progress {
         Self {
             started: Instant::now(),
             plan: OnceLock::new(),
+            sink: OnceLock::new(),
+            sink_times: SinkTimes::default(),
             pool: OnceLock::new(),
             reads: Arc::default(),
             waits: Waits::default(),
@@ -48,10 +55,11 @@ impl Progress {
     }
 
     /// From now on the figures of the plan's operators are told.
-    pub(crate) fn follow(&self, plan: Arc<dyn ExecutionPlan>, pool: Arc<dyn MemoryPool>) {
+    pub(crate) fn follow(&self, (plan, sink): (Arc<dyn ExecutionPlan>, &'static str), pool: Arc<dyn MemoryPool>) {
         // Set once per attempt; a second plan would be a fault, and the first one's figures stay right.
         let _ = self.plan.set(plan);
         let _ = self.pool.set(pool);
+        let _ = self.sink.set(sink);
     }
 
     pub(crate) fn add_output_rows(&self, rows: usize) {
@@ -70,6 +78,13 @@ impl Progress {
     /// Memory that the attempt's operators have reserved, in bytes.
     pub(crate) fn memory_bytes(&self) -> u64 {
         self.pool.get().map_or(0, |pool| pool.reserved() as u64)
+    }
+
+    /// What the operators of its plan did. Complete once their streams are dropped.
+    pub(crate) fn operators(&self) -> Vec<OperatorRun> {
+        let rows = self.output_rows.load(Ordering::Relaxed);
+        let sink = self.sink.get().copied().unwrap_or_default();
+        self.plan.get().map(|plan| operators_of(plan, (sink, &self.sink_times, rows))).unwrap_or_default()
     }
 
     pub(crate) fn metrics(&self) -> AttemptMetrics {

@@ -95,8 +95,8 @@ impl Slots {
     /// Keeps the report of an attempt that is not run.
     pub(crate) fn refuse(&mut self, attempt: AttemptId, cause: FailureCause) -> Report {
         let outcome = ReportOutcome::Failed(cause);
-        let (metrics, scans, records) = Default::default();
-        let report = Report { attempt, metrics, outcome, scans, records };
+        let (metrics, scans, records, operators) = Default::default();
+        let report = Report { attempt, metrics, outcome, scans, records, operators };
         self.reports.insert(attempt, report.clone());
         report
     }

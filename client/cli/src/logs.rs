@@ -18,6 +18,7 @@ Examples:
   hearth logs 019b2c3d-0000-7000-8000-000000000001 --follow --task 0.3
   hearth logs 019b2c3d-0000-7000-8000-000000000001 --json --worker 019b2c3d-0000-7000-8000-000000000002
 
+Lines come in the order of their times; with --follow, in that in which the master hears of them.
 A line tells when, how much it matters, STAGE.PARTITION#ATTEMPT, what happened, and its values. Characters that a terminal would obey
 are escaped. With --json every line is a JSON document of its own, with the values as they are.";
 
@@ -74,22 +75,31 @@ pub(crate) async fn run(master: &MasterPlace, args: &LogsArgs) -> Result<Exit, C
         wait: if args.follow { WAIT } else { Duration::ZERO },
         ..ReadLog::of(args.job)
     };
-    let mut lines = 0;
+    let (mut count, mut kept) = (0, Vec::new());
     loop {
         let page = next_page(&client, &read, args.follow).await?;
-        lines += page.lines.len();
-        for line in &page.lines {
-            if args.json { say_json_text(&as_json(line)?)? } else { say(&as_text(line))? }
+        count += page.lines.len();
+        if args.follow {
+            print(&page.lines, args.json)?;
+        } else {
+            kept.extend(page.lines);
         }
         read.cursor = page.next_cursor;
         if page.complete || (!args.follow && !page.more) {
             break;
         }
     }
-    if lines == 0 {
+    // Lines of workers come to the master a little after its own. A log is bounded, and so is what is sorted.
+    kept.sort_by_key(|line| line.at_ms);
+    print(&kept, args.json)?;
+    if count == 0 {
         note("no lines");
     }
     Ok(Exit::Done)
+}
+
+fn print(lines: &[LogLine], json: bool) -> Result<(), CliError> {
+    lines.iter().try_for_each(|line| if json { say_json_text(&as_json(line)?) } else { say(&as_text(line)) })
 }
 
 /// The next page. Who follows sits out a restart of the master.

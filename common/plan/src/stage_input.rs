@@ -11,13 +11,16 @@ use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::{EquivalenceProperties, LexOrdering, Partitioning, PhysicalExpr};
 use datafusion::physical_plan::coop::cooperative;
 use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType, SchedulingType};
+use datafusion::physical_plan::metrics::{ExecutionPlanMetricsSet, MetricsSet};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, EmptyRecordBatchStream, ExecutionPlan, PlanProperties, ReplaceChildrenOptions,
 };
+use futures::StreamExt;
 use hearth_common::{FailureCause, LeafInput, ShuffleInput};
 
 use crate::TaskBinding;
+use crate::measured::LeafFigures;
 
 /// Parts of a partition at most, and reads that all of them together may take, one for each source.
 const PARTS_MAX: u32 = 16;
@@ -29,6 +32,7 @@ pub struct StageInputExec {
     leaf: u32,
     ordering: Option<LexOrdering>,
     properties: Arc<PlanProperties>,
+    metrics: ExecutionPlanMetricsSet,
 }
 
 impl StageInputExec {
@@ -39,7 +43,7 @@ impl StageInputExec {
         let properties =
             PlanProperties::new(equivalence, partitioning, EmissionType::Incremental, Boundedness::Bounded)
                 .with_scheduling_type(SchedulingType::Cooperative);
-        Self { leaf, ordering, properties: Arc::new(properties) }
+        Self { leaf, ordering, properties: Arc::new(properties), metrics: ExecutionPlanMetricsSet::new() }
     }
 
     /// Number of the leaf in its stage's plan.
@@ -62,8 +66,11 @@ impl StageInputExec {
         let Some(input) = input.filter(|input| input.first < input.end) else {
             return Ok(vec![Box::pin(EmptyRecordBatchStream::new(self.schema()))]);
         };
-        let read =
-            |part: Range<u32>| self.read(&binding, &ShuffleInput { first: part.start, end: part.end, ..input.clone() });
+        let figures = LeafFigures::new(&self.metrics, partition);
+        let read = |part: Range<u32>| {
+            let input = ShuffleInput { first: part.start, end: part.end, ..input.clone() };
+            self.read(&binding, &input, figures.clone())
+        };
         divide(input.first..input.end, input.sources.len()).map(read).collect()
     }
 
@@ -84,8 +91,13 @@ impl StageInputExec {
         Ok((binding, input))
     }
 
-    fn read(&self, binding: &TaskBinding, input: &ShuffleInput) -> Result<SendableRecordBatchStream> {
-        let rows = binding.shuffle.read(input, self.schema())?;
+    fn read(
+        &self,
+        binding: &TaskBinding,
+        input: &ShuffleInput,
+        figures: LeafFigures,
+    ) -> Result<SendableRecordBatchStream> {
+        let rows = figures.measure(binding.shuffle.read(input, self.schema())?.boxed());
         Ok(Box::pin(cooperative(RecordBatchStreamAdapter::new(self.schema(), rows))))
     }
 
@@ -151,8 +163,12 @@ impl ExecutionPlan for StageInputExec {
     fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
         match self.input(partition, &context)? {
             (_, None) => Ok(Box::pin(EmptyRecordBatchStream::new(self.schema()))),
-            (binding, Some(input)) => self.read(&binding, &input),
+            (binding, Some(input)) => self.read(&binding, &input, LeafFigures::new(&self.metrics, partition)),
         }
+    }
+
+    fn metrics(&self) -> Option<MetricsSet> {
+        Some(self.metrics.clone_inner())
     }
 }
 

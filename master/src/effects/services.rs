@@ -21,6 +21,7 @@ use crate::results::{self, ResultOrder};
 use crate::state_dir::result_file;
 use crate::store::{AcceptedJob, Store, Write, record};
 use crate::tenure::Tenure;
+use crate::traces::Traces;
 
 /// When staging that was removed is looked at again, for files of attempts that did not hear of the end at once.
 const SECOND_SWEEP: Duration = Duration::from_secs(15);
@@ -42,6 +43,8 @@ pub(crate) struct Services {
     pub metrics: Arc<Metrics>,
     /// The right to act.
     pub tenure: Tenure,
+    /// Traces of ended jobs.
+    pub traces: Traces,
 }
 
 impl Services {

@@ -112,7 +112,8 @@ impl Owner {
     /// Records how a job ends if the commit that is about to begin gets through: its master may not live to see it.
     pub(crate) fn record_closing(&mut self, id: JobId) {
         let Some(job) = self.jobs.get(&id) else { return };
-        let details = Some(Box::new(JobDetails::clone(&job.details)));
+        let operators = job.operators.to_kept();
+        let details = Some(Box::new(JobDetails { operators, ..JobDetails::clone(&job.details) }));
         let closing = record::closing(&JobStatus { details, ..self.final_status(job, None) });
         self.record(closing.map(Some));
     }

@@ -107,7 +107,10 @@ impl Owner {
             Held::Commit(order) => self.queue_commit(order),
             Held::Fetch(order) => self.services.fetch_result(order),
             Held::Discard(staging) => self.services.discard(staging),
-            Held::Ended(status) => self.keep(status),
+            Held::Ended(status) => {
+                self.services.traces.tell(&status);
+                self.keep(status);
+            }
             Held::Reply(reply) => self.replies.push(reply),
         }
     }

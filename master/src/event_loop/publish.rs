@@ -124,7 +124,11 @@ impl Owner {
     pub(super) fn show(&mut self, id: JobId) {
         let (Some(job), Some(view)) = (self.jobs.get(&id), self.scheduler.job(id)) else { return };
         self.publisher.current.active.insert(id, Arc::new(status_of(job, &view)));
-        let live = LiveDetails { details: Arc::clone(&job.details), attempts: job.ledger.attempts() };
+        let live = LiveDetails {
+            details: Arc::clone(&job.details),
+            attempts: job.ledger.attempts(),
+            operators: job.operators.stages(),
+        };
         self.publisher.current.live.insert(id, live);
     }
 

@@ -106,8 +106,9 @@ impl Owner {
             let details = Arc::make_mut(&mut job.details);
             (details.inputs, details.plan) = (inputs, texts);
             job.plan = Some(Plan::new(&graph, programs));
-            for (attempt, ReportRecord { metrics, records, files }) in reports {
+            for (attempt, ReportRecord { metrics, records, files, operators }) in reports {
                 job.figures.note_finished(attempt, metrics);
+                job.operators.note_finished(attempt, &operators);
                 job.records.insert(attempt, records);
                 job.files.insert(attempt, files);
             }

@@ -93,14 +93,14 @@ impl Owner {
 
     /// Takes a report in, then acknowledges it: from then on the worker forgets it.
     fn on_report(&mut self, worker: WorkerId, report: Report) {
-        let Report { attempt, metrics, outcome, scans, records } = report;
+        let Report { attempt, metrics, outcome, scans, records, operators } = report;
         let on = Winner { attempt, worker };
         let ran = self.is_running(on);
         if ran {
             self.note_report(on, metrics, &outcome);
         }
         let is_finished = !matches!(outcome, ReportOutcome::Failed(_));
-        let mut told = ReportRecord { metrics, records: records.clone(), files: Vec::new() };
+        let mut told = ReportRecord { metrics, records: records.clone(), files: Vec::new(), operators };
         if let Some(job) = self.jobs.get_mut(&attempt.task.job)
             && ran
             && is_finished
@@ -140,6 +140,7 @@ impl Owner {
             && let Some(job) = self.jobs.get_mut(&attempt.task.job)
         {
             job.figures.note_finished(attempt, metrics);
+            job.operators.note_finished(attempt, &told.operators);
             self.metrics.count_finished(&metrics);
             self.publisher.mark_changed(attempt.task.job);
             self.record(record::report(attempt, &told).map(Some));

@@ -18,7 +18,7 @@ macro_rules! asset {
 }
 
 /// Every file, with its type.
-pub(super) const ASSETS: [(&str, &str, &str); 20] = [
+pub(super) const ASSETS: [(&str, &str, &str); 22] = [
     asset!("cluster.html", HTML),
     asset!("job.html", HTML),
     asset!("worker.html", HTML),
@@ -36,6 +36,8 @@ pub(super) const ASSETS: [(&str, &str, &str); 20] = [
     asset!("attempts.js", SCRIPT),
     asset!("graph.js", SCRIPT),
     asset!("timeline.js", SCRIPT),
+    asset!("operators.js", SCRIPT),
+    asset!("log.js", SCRIPT),
     asset!("cluster.js", SCRIPT),
     asset!("job.js", SCRIPT),
     asset!("worker.js", SCRIPT),

@@ -100,6 +100,7 @@ macro_rules! plain {
 plain!(json!({ "type": "string" }) => String, &'static str);
 plain!(json!({ "type": "boolean" }) => bool);
 plain!(json!({ "type": "integer", "minimum": 0 }) => u16, u32, u64, usize);
+plain!(json!({ "type": "number", "minimum": 0 }) => f64);
 plain!(json!({}) => Value);
 
 impl<T: Described> Described for Vec<T> {

@@ -128,6 +128,7 @@ fn api_routes() -> Router<HttpState> {
         .route("/jobs", get(api::jobs::list_jobs))
         .route("/jobs/{job}", get(api::jobs::get_job))
         .route("/jobs/{job}/plan", get(api::jobs::get_plan))
+        .route("/jobs/{job}/operators", get(api::jobs::get_operators))
         .route("/jobs/{job}/attempts", get(api::attempts::list_attempts))
         .route("/jobs/{job}/spreads", get(api::attempts::get_spreads))
         .route("/jobs/{job}/timeline", get(api::attempts::get_timeline))
@@ -138,6 +139,7 @@ fn api_routes() -> Router<HttpState> {
         .route("/workers/{worker}", get(api::workers::get_worker))
         .route("/workers/{worker}/load", get(api::workers::get_load))
         .route("/workers/{worker}/attempts", get(api::attempts::list_on_worker))
+        .route("/workers/{worker}/logs", get(api::logs::list_recent))
         .route("/workers/{worker}/drain", post(api::actions::drain_worker))
 }
 

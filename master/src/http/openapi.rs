@@ -6,8 +6,8 @@ use serde_json::{Map, Value, json};
 use super::answers::ProblemJson;
 use super::described::{Described, Schemas};
 use super::json::{
-    AttemptsJson, ClusterJson, JobJson, JobsJson, LoadJson, LogsJson, PlanJson, SpreadsJson, TasksJson, TimelineJson,
-    TokenJson, WorkerJson, WorkersJson,
+    AttemptsJson, ClusterJson, JobJson, JobsJson, LoadJson, LogsJson, OperatorsJson, PlanJson, RecentJson, SpreadsJson,
+    TasksJson, TimelineJson, TokenJson, WorkerJson, WorkersJson,
 };
 
 /// One request of the API.
@@ -45,6 +45,7 @@ const LOGS: &[(&str, &str, &str)] = &[
     ("task", "string", "only lines about this task: STAGE.PARTITION"),
     ("worker", "string", "only lines that this worker told"),
 ];
+const RECENT: &[(&str, &str, &str)] = &[PAGE[1]];
 const WORKERS: &[(&str, &str, &str)] = &[
     ("state", "string", "one state, or several with commas"),
     ("search", "string", "in host or address, or the beginning of the id"),
@@ -76,7 +77,7 @@ const fn of<T: Described>() -> Option<fn(&mut Schemas) -> Value> {
 }
 
 /// Every request.
-pub(super) fn operations() -> [Operation; 19] {
+pub(super) fn operations() -> [Operation; 21] {
     let events = "What changes, as server-sent events: `cluster`, `load`, `tick`, and what the query names";
     [
         operation(("get", "/openapi.json"), "This document", &[], None),
@@ -87,6 +88,7 @@ pub(super) fn operations() -> [Operation; 19] {
         operation(("get", "/jobs"), "Jobs, newest first", JOBS, of::<JobsJson>()),
         operation(("get", "/jobs/{job}"), "A job", &[], of::<JobJson>()),
         operation(("get", "/jobs/{job}/plan"), "How a job is carried out", &[], of::<PlanJson>()),
+        operation(("get", "/jobs/{job}/operators"), "What the operators of each stage did", &[], of::<OperatorsJson>()),
         operation(("get", "/jobs/{job}/attempts"), "Attempts of a job", ATTEMPTS, of::<AttemptsJson>()),
         operation(("get", "/jobs/{job}/spreads"), "How attempts of each stage compare", &[], of::<SpreadsJson>()),
         operation(("get", "/jobs/{job}/timeline"), "When attempts ran where", &[], of::<TimelineJson>()),
@@ -102,6 +104,7 @@ pub(super) fn operations() -> [Operation; 19] {
         operation(("get", "/workers/{worker}"), "A worker", &[], of::<WorkerJson>()),
         operation(("get", "/workers/{worker}/load"), "The last hour of a worker", &[], of::<LoadJson>()),
         operation(("get", "/workers/{worker}/attempts"), "Attempts on a worker", ATTEMPTS, of::<AttemptsJson>()),
+        operation(("get", "/workers/{worker}/logs"), "The last lines that a worker told", RECENT, of::<RecentJson>()),
         operation(("post", "/workers/{worker}/drain"), "Let a worker leave", &[], of::<WorkerJson>()),
     ]
 }

@@ -1,17 +1,20 @@
 //! The directory of all logs: which files are open, how large each is, and which go when there is too much.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::PathBuf;
 
-use hearth_common::{JobId, LogLine};
+use hearth_common::{JobId, LogLine, WorkerId};
 use hearth_proto::convert::ReadLog;
 
 use super::LogLimits;
 use super::job_file::{JobFile, LinesRead, LogError, read_page};
+use super::recent::read_recent;
 
 /// Files that are kept open.
 const OPEN_MAX: usize = 64;
+/// Youngest logs in which lines of a worker are looked for, besides those that are open.
+const YOUNGEST_MAX: usize = 64;
 const EXTENSION: &str = "jsonl";
 
 #[derive(Debug)]
@@ -102,6 +105,13 @@ impl LogFiles {
         read_page(&self.path(read.job), read)
     }
 
+    /// The last lines of a worker, oldest first.
+    pub(super) fn read_recent(&self, worker: WorkerId, lines_max: usize) -> Vec<LogLine> {
+        let youngest = self.sizes.keys().rev().take(YOUNGEST_MAX);
+        let jobs: BTreeSet<&JobId> = self.open.keys().chain(youngest).collect();
+        read_recent(jobs.into_iter().map(|job| self.path(*job)), worker, lines_max)
+    }
+
     pub(super) fn forget(&mut self, jobs: &[JobId]) {
         for job in jobs {
             self.open.remove(job);
@@ -167,6 +177,25 @@ mod tests {
         assert_eq!(numbers(ReadLog { worker: Some(WorkerId::from_u128(2)), ..ReadLog::of(JOB) }), [1]);
         assert_eq!(numbers(ReadLog { task: Some((StageId(1), 3)), ..ReadLog::of(JOB) }), [3]);
         assert_eq!(all(&files, ReadLog::of(JOB))[0], line(JOB, 1, 1), "as it was told");
+    }
+
+    #[test]
+    fn the_last_lines_of_a_worker_are_found_in_all_logs() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut files = LogFiles::open(directory.path().to_owned(), limits(1 << 20, 1 << 24)).unwrap();
+        let worker = WorkerId::from_u128(1);
+        let numbers = |files: &LogFiles, lines_max: usize| -> Vec<u64> {
+            files.read_recent(worker, lines_max).iter().map(|line| line.number).collect()
+        };
+        assert!(numbers(&files, 5).is_empty());
+        let at = |number: u64, job: u128| LogLine { at_ms: number, ..line(JobId::from_u128(job), 1, number) };
+        files.append(&[at(1, 7), at(2, 8), line(JOB, 2, 9), at(3, 7), at(4, 9)]);
+        assert_eq!(numbers(&files, 5), [1, 2, 3, 4]);
+        assert_eq!(numbers(&files, 3), [2, 3, 4], "the last ones");
+        let many: Vec<LogLine> = (5..4000).map(|number| at(number, 7)).collect();
+        files.append(&many);
+        let files = LogFiles::open(directory.path().to_owned(), limits(1 << 20, 1 << 24)).unwrap();
+        assert_eq!(numbers(&files, 2), [3998, 3999], "also by the next master, and in a long log");
     }
 
     #[test]

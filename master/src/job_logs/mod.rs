@@ -5,12 +5,13 @@
 
 mod files;
 mod job_file;
+mod recent;
 
 use std::io;
 use std::path::PathBuf;
 use std::thread;
 
-use hearth_common::{ByteSize, JobId, LogLine};
+use hearth_common::{ByteSize, JobId, LogLine, WorkerId};
 use hearth_proto::convert::ReadLog;
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -32,6 +33,7 @@ pub(crate) struct LogLimits {
 enum Command {
     Append(Vec<LogLine>),
     Read(ReadLog, oneshot::Sender<Result<LinesRead, LogError>>),
+    ReadRecent { worker: WorkerId, lines_max: usize, reply: oneshot::Sender<Vec<LogLine>> },
     Forget(Vec<JobId>),
 }
 
@@ -61,6 +63,9 @@ impl JobLogs {
                     }
                     // Whoever asked may have left.
                     Command::Read(read, reply) => drop(reply.send(files.read(&read))),
+                    Command::ReadRecent { worker, lines_max, reply } => {
+                        drop(reply.send(files.read_recent(worker, lines_max)));
+                    }
                     Command::Forget(jobs) => files.forget(&jobs),
                 }
             }
@@ -78,6 +83,15 @@ impl JobLogs {
         let (reply, answer) = oneshot::channel();
         self.commands.send(Command::Read(read, reply)).await.map_err(|_| LogError::Stopping)?;
         answer.await.unwrap_or(Err(LogError::Stopping))
+    }
+
+    /// The last lines that a worker told, of whatever job, oldest first: as many of them as stand in the ends of the logs that were
+    /// written to last.
+    pub(crate) async fn read_recent(&self, worker: WorkerId, lines_max: usize) -> Result<Vec<LogLine>, LogError> {
+        let (reply, answer) = oneshot::channel();
+        let read = Command::ReadRecent { worker, lines_max, reply };
+        self.commands.send(read).await.map_err(|_| LogError::Stopping)?;
+        answer.await.map_err(|_| LogError::Stopping)
     }
 
     /// Hears of lines that are appended after this call.

@@ -1,8 +1,8 @@
 //! The records of the store and their encoding (JSON, so that a person can read them in an emergency).
 
 use hearth_common::{
-    AttemptId, AttemptMetrics, AttemptRecords, JobId, JobSpec, JobStatus, OutputFile, OutputStatus, StageId, TaskId,
-    WorkerId, WorkerStatus,
+    AttemptId, AttemptMetrics, AttemptRecords, JobId, JobSpec, JobStatus, OperatorRun, OutputFile, OutputStatus,
+    StageId, TaskId, WorkerId, WorkerStatus,
 };
 use hearth_scheduler::{Changes, JobFacts, StageFacts, TaskFacts};
 use serde::{Deserialize, Serialize};
@@ -52,6 +52,9 @@ pub(crate) struct ReportRecord {
     pub records: AttemptRecords,
     /// The output files that it left; empty for a shuffle output.
     pub files: Vec<OutputFile>,
+    /// What the operators of its plan did.
+    #[serde(default)]
+    pub operators: Vec<OperatorRun>,
 }
 
 /// A worker as it said hello.

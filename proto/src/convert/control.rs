@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use hearth_common::{
-    AttemptId, AttemptMetrics, AttemptRecords, Epoch, FailureCause, JobId, LinkScan, LogLine, OutputFile, TaskInputs,
-    WorkerId,
+    AttemptId, AttemptMetrics, AttemptRecords, Epoch, FailureCause, JobId, LinkScan, LogLine, OperatorRun, OutputFile,
+    TaskInputs, WorkerId,
 };
 
 use super::ConvertError;
@@ -16,6 +16,7 @@ mod from_master;
 mod from_worker;
 mod inputs;
 mod links;
+mod operators;
 mod records;
 #[cfg(test)]
 mod tests;
@@ -121,6 +122,9 @@ pub struct Report {
     pub scans: Vec<LinkScan>,
     /// What became of the records that it read; empty where it failed.
     pub records: AttemptRecords,
+    /// What the operators of its plan did, parents before their children; empty where it failed, and at most
+    /// [`hearth_common::OPERATORS_MAX`].
+    pub operators: Vec<OperatorRun>,
 }
 
 /// What an attempt left behind, or why it failed.

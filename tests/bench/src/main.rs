@@ -6,6 +6,7 @@ mod contender;
 mod digest;
 mod hdfs;
 mod measure;
+mod pages;
 mod peers;
 mod plain;
 mod proc;
@@ -63,6 +64,8 @@ enum Workload {
     Adversarial,
     /// CPU time of the pieces of the main job: read, scan, decode, group, shuffle, write.
     Stages,
+    /// The web pages: CPU of the master with 100 running jobs, time from a change to the pixel, weight. Needs Chromium.
+    Pages,
     /// The main job from HDFS to HDFS, beside the same job on local files.
     Hdfs,
     /// A job from HDFS to HDFS while seeded faults strike. Fails with the seeds that gave a wrong result, an unclear error or a
@@ -92,6 +95,10 @@ fn main() -> Result<()> {
         Workload::Plain(plain) => return plain::run(&plain),
         Workload::Stages => {
             print(&stages::run(arguments.rows.unwrap_or(ACTIONS), arguments.rounds)?);
+            return Ok(());
+        }
+        Workload::Pages => {
+            print(&pages::run()?);
             return Ok(());
         }
         Workload::Hdfs => {
@@ -146,6 +153,7 @@ fn run(workload: &Workload, arguments: &Arguments, peers: &peers::Peers) -> Resu
         Workload::Tpch
         | Workload::All
         | Workload::Stages
+        | Workload::Pages
         | Workload::Hdfs
         | Workload::HdfsFaults { .. }
         | Workload::Scale

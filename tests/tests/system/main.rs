@@ -51,6 +51,8 @@ mod master_restart;
 #[cfg(test)]
 mod metrics;
 #[cfg(test)]
+mod operators;
+#[cfg(test)]
 mod processes;
 #[cfg(test)]
 mod queries;
@@ -62,5 +64,7 @@ mod rejects;
 mod standby;
 #[cfg(test)]
 mod tpch;
+#[cfg(test)]
+mod traces;
 #[cfg(test)]
 mod two_nodes;

@@ -41,7 +41,15 @@ const MAY_NAME: [(&str, &[&str]); 18] = [
     ("hearth-test-hdfs", &[]),
     (
         "hearth-bench",
-        &["hearth-common", "hearth-plan", "hearth-scan", "hearth-storage", "hearth-test-hdfs", "hearth-tests"],
+        &[
+            "hearth-common",
+            "hearth-plan",
+            "hearth-scan",
+            "hearth-storage",
+            "hearth-test-browser",
+            "hearth-test-hdfs",
+            "hearth-tests",
+        ],
     ),
 ];
 

@@ -19,7 +19,7 @@ const NOT_USED: [(&str, &str); 10] = [
 ];
 
 /// Names that other crates gave, as code has them.
-const FOREIGN: [&str; 10] = [
+const FOREIGN: [&str; 12] = [
     "::utils::",
     "::util::",
     "DiskManagerBuilder",
@@ -28,6 +28,8 @@ const FOREIGN: [&str; 10] = [
     "disk_manager::",
     "futures::executor::",
     "hash_utils",
+    "http_body_util",
+    "hyper_util",
     "tokio_util",
     "with_disk_manager_builder",
 ];

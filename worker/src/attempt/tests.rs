@@ -117,6 +117,14 @@ async fn a_sort_beyond_memory_spills() {
     assert!(matches!(report.outcome, ReportOutcome::Shuffle { .. }), "{report:?}");
     assert!(report.metrics.spilled_bytes > 0, "{:?}", report.metrics);
     assert_eq!(report.metrics.output_rows, 600_000);
+    let told: Vec<(&str, u32, u64)> =
+        report.operators.iter().map(|operator| (operator.name.as_str(), operator.depth, operator.work.rows)).collect();
+    let expected = [("ShuffleWrite", 0), ("SortExec", 1), ("StageInputExec", 2)];
+    assert_eq!(told, expected.map(|(name, depth)| (name, depth, 600_000)));
+    let sort = report.operators[1].work;
+    assert_eq!(sort.spilled_bytes, report.metrics.spilled_bytes);
+    assert!(sort.spills > 0, "{sort:?}");
+    assert!(report.operators.iter().all(|operator| operator.work.compute_us > 0), "{:?}", report.operators);
     assert_eq!(files_below(&directory.path().join("spill")), 0, "spilled data is removed");
 }
 

@@ -17,6 +17,7 @@ Examples:
   hearth master --state-dir /var/lib/hearth
   hearth master --rpc 0.0.0.0:7077 --http 0.0.0.0:8080 --state-dir /var/lib/hearth
   hearth master --rpc 0.0.0.0:7077 --http 0.0.0.0:8080 --state-dir /shared/hearth --advertise node2 --standby
+  hearth master --state-dir /var/lib/hearth --otlp-endpoint http://127.0.0.1:4318
   hearth master --dump-config > master.toml
 
 When it is ready, one line `hearth master ready rpc=ADDRESS http=ADDRESS` is written to standard output. With --standby
@@ -46,6 +47,10 @@ pub(crate) struct MasterArgs {
     /// Host under which others reach it, when it is another than that of --rpc; a standby sends them there.
     #[arg(long, value_name = "HOST")]
     advertise: Option<String>,
+    /// Where a collector takes traces of ended jobs, as OTLP over HTTP [default: of the configuration file, else
+    /// OTEL_EXPORTER_OTLP_ENDPOINT, else none].
+    #[arg(long, value_name = "URL")]
+    otlp_endpoint: Option<String>,
 
     /// Configuration file (TOML), for these and for the limits; flags override it.
     #[arg(long, value_name = "FILE")]
@@ -77,6 +82,9 @@ pub(crate) async fn run(args: MasterArgs) -> Result<Exit, CliError> {
     config.state_dir = args.state_dir.unwrap_or(config.state_dir);
     config.advertise = args.advertise.or(config.advertise);
     config.standby |= args.standby;
+    let of_environment = || std::env::var("OTEL_EXPORTER_OTLP_ENDPOINT").ok().filter(|endpoint| !endpoint.is_empty());
+    let endpoint = args.otlp_endpoint.or(config.tracing.otlp_endpoint).or_else(of_environment);
+    config.tracing.otlp_endpoint = endpoint;
     if args.dump_config {
         dump(&config)?;
         return Ok(Exit::Done);

@@ -73,6 +73,7 @@ impl Merging {
     async fn next(&mut self) -> Result<Option<RecordBatch>> {
         loop {
             if let Some(groups) = &mut self.groups {
+                let _timer = self.work.figures.compute.timer();
                 if let Some(columns) = groups.next() {
                     return self.work.batch(columns?).map(Some);
                 }
@@ -95,6 +96,8 @@ impl Merging {
                 }
             }
         }
+        let compute = self.work.figures.compute.clone();
+        let _timer = compute.timer();
         if self.parts.is_empty() {
             self.groups = self.table.take(self.work.batch_rows);
             return Ok(());
@@ -107,7 +110,10 @@ impl Merging {
 
     async fn take_in_all(&mut self, mut rows: SendableRecordBatchStream, depth: u32) -> Result<()> {
         while let Some(batch) = rows.try_next().await? {
+            let compute = self.work.figures.compute.clone();
+            let _timer = compute.timer();
             self.take_in(&batch)?;
+            self.work.figures.memory.set_max(self.table.bytes());
             let grown = self.memory.try_resize(self.table.bytes());
             if grown.is_err() && depth >= DEPTH_MAX {
                 return grown;

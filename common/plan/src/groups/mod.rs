@@ -33,6 +33,7 @@ use datafusion::physical_plan::{
 };
 
 use crate::StageInputExec;
+use crate::measured::OperatorFigures;
 use keys::Keys;
 pub(crate) use partial::PROBE_ROWS;
 use table::{Amounts, GroupTable};
@@ -219,6 +220,7 @@ impl ExecutionPlan for TextCountExec {
             counted: self.counted.clone(),
             schema: Arc::clone(&self.schema),
             batch_rows: context.session_config().batch_size(),
+            figures: OperatorFigures::new(&self.metrics, partition),
         };
         let memory = MemoryConsumer::new(format!("TextCountExec[{partition}]")).with_can_spill(self.is_final());
         let memory = memory.register(context.memory_pool());
@@ -246,6 +248,7 @@ struct Work {
     /// Of the rows that come out.
     schema: SchemaRef,
     batch_rows: usize,
+    figures: OperatorFigures,
 }
 
 impl Work {
@@ -268,7 +271,9 @@ impl Work {
     /// Columns of a table as a batch.
     fn batch(&self, mut columns: Vec<ArrayRef>) -> Result<RecordBatch> {
         columns.truncate(self.schema.fields().len());
-        Ok(RecordBatch::try_new(Arc::clone(&self.schema), columns)?)
+        let batch = RecordBatch::try_new(Arc::clone(&self.schema), columns)?;
+        self.figures.rows.add(batch.num_rows());
+        Ok(batch)
     }
 }
 

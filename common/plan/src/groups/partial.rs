@@ -31,7 +31,10 @@ pub(super) fn stream(
     let counting = Counting { table: work.table(), work, memory, window: Window::default(), hands_through: false };
     let batches = stream::try_unfold((input, Some(counting)), |(mut input, counting)| async move {
         let Some(mut counting) = counting else { return Ok(None) };
-        let next = match input.try_next().await? {
+        let batch = input.try_next().await?;
+        let compute = counting.work.figures.compute.clone();
+        let _timer = compute.timer();
+        let next = match batch {
             Some(batch) => (counting.take_in(&batch)?, (input, Some(counting))),
             None => (counting.hand_out()?, (input, None)),
         };
@@ -89,6 +92,7 @@ impl Counting {
             }
             handed_out.extend(self.hand_out()?);
         }
+        self.work.figures.memory.set_max(self.table.bytes());
         let is_hopeless = self.window.is_hopeless(batch.num_rows(), new_groups);
         if is_hopeless || self.table.is_full() || self.memory.try_resize(self.table.bytes()).is_err() {
             handed_out.extend(self.hand_out()?);

@@ -18,6 +18,7 @@ use hearth_csv::{CsvTable, SplitRecords};
 use super::json::JsonTable;
 use super::{ScanExec, ScanSpec, parquet};
 use crate::TaskBinding;
+use crate::measured::LeafFigures;
 use crate::records::ReadRecords;
 
 /// Reads the input splits of one partition.
@@ -27,6 +28,7 @@ pub(super) struct SplitReader {
     context: Arc<TaskContext>,
     input_rows: Count,
     input_bytes: Count,
+    figures: LeafFigures,
 }
 
 impl SplitReader {
@@ -38,6 +40,7 @@ impl SplitReader {
             context,
             input_rows: MetricBuilder::new(&scan.metrics).counter("input_rows", partition),
             input_bytes: MetricBuilder::new(&scan.metrics).counter("input_bytes", partition),
+            figures: LeafFigures::new(&scan.metrics, partition),
         }
     }
 
@@ -47,6 +50,7 @@ impl SplitReader {
         let limit = self.spec.limit.unwrap_or(usize::MAX);
         let input_bytes = self.input_bytes.clone();
         let input_rows = self.input_rows.clone();
+        let figures = self.figures.clone();
         let open = self.opener();
         let rows = stream::iter(splits).flat_map(move |split| {
             let bytes = usize::try_from(split.end.saturating_sub(split.start)).unwrap_or(usize::MAX);
@@ -58,7 +62,7 @@ impl SplitReader {
             open(split).map(Some).chain(finished).filter_map(futures::future::ready)
         });
         let rows = rows.inspect_ok(move |batch| input_rows.add(batch.num_rows()));
-        let rows = take_rows(rows.boxed(), limit);
+        let rows = figures.measure(take_rows(rows.boxed(), limit));
         Box::pin(cooperative(RecordBatchStreamAdapter::new(schema, rows)))
     }
 

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use super::{QueryOf, account_of, job_id, page_size, query_of, stopping};
 use crate::http::HttpState;
 use crate::http::answers::Problem;
-use crate::http::json::{Detail, JobJson, JobsJson, PlanJson, TasksJson};
+use crate::http::json::{Detail, JobJson, JobsJson, OperatorsJson, PlanJson, TasksJson};
 use crate::input::{Input, TaskQuery};
 use crate::snapshot::{JobAccount, Page};
 
@@ -75,6 +75,13 @@ pub(in crate::http) async fn get_plan(
     let account = account_of(&state, &job)?;
     let missing = || Problem::not_found("the plan of this job is not kept any more");
     Ok(Json(PlanJson::new(account.details().ok_or_else(missing)?)))
+}
+
+pub(in crate::http) async fn get_operators(
+    State(state): State<HttpState>,
+    Path(job): Path<String>,
+) -> Result<Json<OperatorsJson>, Problem> {
+    Ok(Json(OperatorsJson::new(&account_of(&state, &job)?)))
 }
 
 /// What a listing of tasks may ask for.

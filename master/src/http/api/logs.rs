@@ -7,10 +7,10 @@ use hearth_common::{JobId, stage_and_partition};
 use hearth_proto::convert::ReadLog;
 use serde::Deserialize;
 
-use super::{QueryOf, job_id, page_size, query_of, worker_id};
+use super::{QueryOf, job_id, page_size, query_of, unknown_worker, worker_id};
 use crate::http::HttpState;
 use crate::http::answers::Problem;
-use crate::http::json::LogsJson;
+use crate::http::json::{LogsJson, RecentJson};
 use crate::job_logs::LogError;
 use crate::rpc::read_log::{read_log, unknown};
 
@@ -38,6 +38,29 @@ pub(in crate::http) async fn list_lines(
     let job = job_id(&job)?;
     let page = read_log(&state.handle, read_of(job, query)?).await.map_err(problem)?;
     Ok(Json(page.ok_or_else(|| Problem::not_found(unknown(job)))?.into()))
+}
+
+/// How many lines.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(in crate::http) struct RecentQuery {
+    page_size: Option<u32>,
+}
+
+/// The last lines that a worker told, also one that is gone.
+pub(in crate::http) async fn list_recent(
+    State(state): State<HttpState>,
+    Path(worker): Path<String>,
+    query: QueryOf<RecentQuery>,
+) -> Result<Json<RecentJson>, Problem> {
+    let query = query_of(query)?;
+    let worker = worker_id(&worker)?;
+    if state.handle.snapshot().worker(worker).is_none() {
+        return Err(unknown_worker(worker));
+    }
+    let lines_max = page_size(query.page_size, PAGE_SIZE, ReadLog::PAGE_SIZE_MAX);
+    let lines = state.handle.logs.read_recent(worker, lines_max).await.map_err(problem)?;
+    Ok(Json(lines.into()))
 }
 
 fn read_of(job: JobId, query: LogsQuery) -> Result<ReadLog, Problem> {

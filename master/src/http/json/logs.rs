@@ -20,11 +20,19 @@ described! {
 }
 
 described! {
+    /// The last lines that a worker told, oldest first.
+    pub(in crate::http) struct RecentJson {
+        lines: Vec<LineJson>,
+    }
+}
+
+described! {
     /// Something that master or worker told of a job.
     struct LineJson {
         at: String,
         /// debug, info, warn or error.
         level: &'static str,
+        job: String,
         stage: Option<u32>,
         partition: Option<u32>,
         attempt: Option<u32>,
@@ -49,12 +57,19 @@ impl From<LogPage> for LogsJson {
     }
 }
 
+impl From<Vec<LogLine>> for RecentJson {
+    fn from(lines: Vec<LogLine>) -> Self {
+        Self { lines: lines.into_iter().map(LineJson::from).collect() }
+    }
+}
+
 impl From<LogLine> for LineJson {
     fn from(line: LogLine) -> Self {
         let subject = line.subject;
         Self {
             at: time(line.at_ms),
             level: line.level.name(),
+            job: subject.job.to_string(),
             stage: subject.stage.map(|stage| stage.0),
             partition: subject.partition,
             attempt: subject.attempt,

@@ -6,6 +6,7 @@ mod cluster;
 mod details;
 mod jobs;
 mod logs;
+mod operators;
 mod workers;
 
 use chrono::{DateTime, SecondsFormat, Utc};
@@ -14,7 +15,8 @@ pub(super) use attempts::{AttemptJson, AttemptsJson, BarJson, LaneJson, SpreadsJ
 pub(super) use cluster::{ClusterJson, LoadJson, TokenJson};
 pub(super) use details::PlanJson;
 pub(super) use jobs::{Detail, JobJson, JobsJson, TasksJson};
-pub(super) use logs::LogsJson;
+pub(super) use logs::{LogsJson, RecentJson};
+pub(super) use operators::OperatorsJson;
 pub(super) use workers::{WorkerJson, WorkersJson};
 
 /// RFC 3339 in UTC with milliseconds.

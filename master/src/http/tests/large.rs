@@ -21,6 +21,14 @@ async fn answers_are_pages() {
     let attempts = scene.get(&format!("/api/v1/jobs/{RUNNING}/attempts?page_size=25")).await.json();
     assert_eq!((attempts["attempts"].as_array().unwrap().len(), &attempts["total"]), (25, &10_000.into()));
     assert_eq!(attempts["attempts"][0]["outcome"], "failed", "what went wrong comes first");
+    let (mut partitions, mut from) = (Vec::new(), Some(0));
+    while let Some(first) = from {
+        let page = scene.get(&format!("/api/v1/jobs/{RUNNING}/attempts?page_size=333&from={first}")).await.json();
+        partitions.extend(page["attempts"].as_array().unwrap().iter().map(|one| one["partition"].as_u64().unwrap()));
+        from = page["next"].as_u64();
+    }
+    partitions.sort_unstable();
+    assert_eq!(partitions, (0..10_000).collect::<Vec<u64>>(), "every attempt is on one page");
     let timeline = scene.get(&format!("/api/v1/jobs/{RUNNING}/timeline")).await;
     assert_eq!(timeline.json()["left_out"], 8000);
     let spreads = scene.get(&format!("/api/v1/jobs/{RUNNING}/spreads")).await.json();
@@ -48,6 +56,18 @@ async fn a_browser_shows_them_page_by_page() {
         page.wait_for("document.querySelectorAll('#attempts tbody tr').length === 25", 60).unwrap();
         page.wait_for("document.querySelector('#attempts-page').textContent === '1–25 of 10,000'", 10).unwrap();
         page.wait_for("document.querySelector('#timeline').textContent.includes('not drawn')", 30).unwrap();
+        for (button, from, shown) in
+            [("next", 25, "26–50 of 10,000"), ("next", 50, "51–75 of 10,000"), ("before", 25, "26–50 of 10,000")]
+        {
+            page.click(&format!("#attempts-{button}")).unwrap();
+            page.wait_for(&format!("document.querySelector('#attempts-page').textContent === '{shown}'"), 10).unwrap();
+            let same = format!(
+                "fetch('/api/v1' + location.pathname + '/attempts?page_size=25&from={from}').then((answer) => answer.json()) \
+                 .then(({{ attempts }}) => [...document.querySelectorAll('#attempts tbody tr')].map((row) => \
+                 row.cells[0].firstChild.textContent).join() === attempts.map((one) => `${{one.stage}} / ${{one.partition}}`).join())"
+            );
+            page.wait_for(&same, 10).unwrap();
+        }
         let nodes = page.value_of("document.querySelectorAll('*').length").unwrap();
         assert!(nodes.as_u64().unwrap() < 6000, "{nodes} nodes");
         assert_eq!(page.problems().unwrap(), Vec::<String>::new());

@@ -210,7 +210,10 @@ pub(super) fn snapshot(workers: u32, tasks: u32) -> Snapshot {
         active: BTreeMap::from([(RUNNING, Arc::new(running))]),
         ended: Arc::new(BTreeMap::from([(FAILED, Arc::new(failed))])),
         workers: (0..workers).map(worker).collect(),
-        live: BTreeMap::from([(RUNNING, LiveDetails { details: Arc::new(details), attempts: ledger.attempts() })]),
+        live: BTreeMap::from([(
+            RUNNING,
+            LiveDetails { details: Arc::new(details), attempts: ledger.attempts(), operators: Vec::new() },
+        )]),
         running: (0..workers).map(|number| (worker_id(number), vec![attempt(RUNNING, number)])).collect(),
         hour: load.hour(),
         hours: (0..workers).map(|number| (worker_id(number), load.hour())).collect(),

@@ -20,6 +20,7 @@ pub(super) fn misfits(value: &Value, schema: &Value, document: &Value, place: &s
             Vec::new()
         }
         (Some("integer"), Value::Number(number)) if number.is_u64() => Vec::new(),
+        (Some("number"), Value::Number(_)) => Vec::new(),
         (Some("array"), Value::Array(items)) => {
             let of = |(at, item): (usize, &Value)| misfits(item, &schema["items"], document, &format!("{place}[{at}]"));
             items.iter().enumerate().flat_map(of).collect()

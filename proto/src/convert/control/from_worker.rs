@@ -3,6 +3,7 @@
 use hearth_common::{AttemptId, AttemptMetrics, Epoch, FailureCause, JobSpec, LogLine, OutputFile};
 
 use super::links::scans;
+use super::operators::operators;
 use super::records::records;
 use super::{
     AttemptProgress, Heartbeat, Hello, LOG_LINES_MAX, NAMES_MAX, Report, ReportOutcome, SLOTS_MAX, WAITING_BYTES_MAX,
@@ -170,6 +171,7 @@ impl TryFrom<wire::Report> for Report {
             outcome: required("outcome", report.outcome)?.try_into()?,
             scans: scans(report.scans)?,
             records,
+            operators: operators(report.operators)?,
         })
     }
 }
@@ -184,6 +186,7 @@ impl From<Report> for wire::Report {
             inputs: report.records.inputs.into_iter().map(Into::into).collect(),
             first_rejects: report.records.first.into_iter().map(Into::into).collect(),
             rejects_file: report.records.file.map(Into::into),
+            operators: report.operators.into_iter().map(Into::into).collect(),
         }
     }
 }

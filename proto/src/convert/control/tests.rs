@@ -1,8 +1,9 @@
 //! Every message survives the wire, and what must not come in does not.
 
 use hearth_common::{
-    FileCompression, FoundReject, InputRecords, InputSplit, JobSpec, LeafInput, LeafKey, LinkEnd, LinkSpan, Place,
-    RecordStart, Reject, RejectsFile, ShuffleInput, ShuffleSource, SplitLink, StageId, TaskId,
+    FileCompression, FoundReject, InputRecords, InputSplit, JobSpec, LeafInput, LeafKey, LinkEnd, LinkSpan,
+    OPERATOR_NAME_BYTES_MAX, OPERATORS_MAX, OperatorWork, Place, RecordStart, Reject, RejectsFile, ShuffleInput,
+    ShuffleSource, SplitLink, StageId, TaskId,
 };
 
 use super::*;
@@ -42,7 +43,13 @@ fn hello() -> Hello {
 
 fn report(outcome: ReportOutcome) -> WorkerMessage {
     let metrics = AttemptMetrics { input_rows: 1, elapsed_ms: 2, ..AttemptMetrics::default() };
-    WorkerMessage::Report(Report { attempt: ATTEMPT, metrics, outcome, scans: scans(), records: records() })
+    let (scans, records, operators) = (scans(), records(), vec![operator("ScanExec")]);
+    WorkerMessage::Report(Report { attempt: ATTEMPT, metrics, outcome, scans, records, operators })
+}
+
+fn operator(name: &str) -> OperatorRun {
+    let work = OperatorWork { rows: 1, compute_us: 2, waited_us: 3, spills: 4, spilled_bytes: 5, memory_bytes: 6 };
+    OperatorRun { depth: 1, name: name.to_owned(), work }
 }
 
 fn records() -> AttemptRecords {
@@ -253,6 +260,8 @@ fn refuses_records_that_make_no_sense() {
     check("inputs", |report| report.inputs = vec![report.inputs[0].clone(); JobSpec::INPUTS_MAX + 1]);
     check("first_rejects", |report| report.first_rejects = vec![report.first_rejects[0].clone(); 4]);
     check("reject", |report| report.first_rejects[0].reject = None);
+    check("operators", |report| report.operators = vec![report.operators[0].clone(); OPERATORS_MAX + 1]);
+    check("name", |report| report.operators[0].name = "x".repeat(OPERATOR_NAME_BYTES_MAX + 1));
     for name in ["", "..", "a/b", "../../etc/passwd"] {
         let mut message = wire::Report::from(good.clone());
         message.rejects_file = Some(wire::RejectsFile { staged: name.into(), rows: 1, bytes: 1 });

@@ -115,7 +115,7 @@ fn hostile_text_stays_text_on_every_page() -> Result<()> {
         for (at, job) in jobs.iter().enumerate() {
             page.go_to(&format!("http://{}/jobs/{job}", cluster.http()))?;
             page.value_of("window.wasHit = false; window.hit = () => { window.wasHit = true; }; 0")?;
-            for selector in ["#name", "#failure", "#sql", "#inputs", "#plan"] {
+            for selector in ["#name", "#failure", "#sql", "#inputs", "#plan", "#log"] {
                 let shown = format!("document.querySelector('{selector}').textContent.includes({:?})", number(at));
                 page.wait_for(&shown, SHOWS_WITHIN)?;
             }
@@ -125,6 +125,10 @@ fn hostile_text_stays_text_on_every_page() -> Result<()> {
         }
         page.go_to(&format!("http://{}/workers/{}", cluster.http(), cluster.worker(0).id))?;
         page.wait_for("document.querySelectorAll('#attempts tbody a').length > 0", SHOWS_WITHIN)?;
+        for at in [36, 37, 39] {
+            let shown = format!("document.querySelector('#log').textContent.includes({:?})", number(at));
+            page.wait_for(&shown, SHOWS_WITHIN)?;
+        }
         check(&mut page, "the worker")
     })
 }

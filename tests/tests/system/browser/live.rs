@@ -90,8 +90,11 @@ fn a_tab_that_nobody_sees_gives_its_connection_up() -> Result<()> {
         page.wait_for(&shows("#workers", "No workers yet"), SHOWS_WITHIN)?;
         page.value_of(&hide(true))?;
         cluster.start_worker()?;
+        // Nothing tells of a job again that ended before.
+        cluster.run_job(&JobFile::new("unseen", "SELECT 1 AS one"))?;
         page.value_of(&hide(false))?;
         page.wait_for(&shows("#workers", "alive"), SHOWS_WITHIN)?;
+        page.wait_for(&shows("#finished", "unseen"), SHOWS_WITHIN)?;
         check_calm(&mut page)
     })
 }
@@ -113,8 +116,12 @@ fn the_reason_of_a_failure_is_one_click_away() -> Result<()> {
         for text in ["two", "numbers.csv", "Line\n3", "Column\nn", "stage 0, task 0, attempt 0", "bytes 0 to"] {
             page.wait_for(&shows("#failure", text), SHOWS_WITHIN)?;
         }
+        for text in ["job accepted", "error 0.0.0 attempt failed", "job failed"] {
+            page.wait_for(&shows("#log", text), SHOWS_WITHIN)?;
+        }
         page.click("#failure a")?;
         page.wait_for(&shows("#attempts", "failed"), SHOWS_WITHIN)?;
+        page.wait_for(&shows("#log", &format!("error {id} 0.0.0 attempt failed cause=task")), SHOWS_WITHIN)?;
         let address = page.text_of("location.pathname")?;
         ensure!(address == format!("/workers/{}", cluster.worker(0).id), "the link led to {address}");
         check_calm(&mut page)

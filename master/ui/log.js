@@ -1,0 +1,30 @@
+// Lines of logs as text, and a log that is read page by page.
+import { el, put } from "/ui/dom.js";
+
+/** A line as text; with the beginning of its job's id where lines of several jobs stand together. */
+export function told({ at, level, job, stage, partition, attempt, message, fields }, namesJob) {
+  const subject = stage === null ? "" : `${[stage, partition, attempt].filter((part) => part !== null).join(".")} `;
+  return `${at} ${level} ${namesJob ? `${job} ` : ""}${subject}${message}${fields.map(({ name, value }) => ` ${name}=${value}`).join("")}\n`;
+}
+
+/** Shows a log in a node as it grows: what is shown stays, and `ask(cursor)` gives what follows. At most so many pages at once. */
+export function growing(node, more, ask, pagesMax = 5) {
+  let cursor = 0;
+  let isBusy = false;
+  const read = async (pages) => {
+    if (isBusy) return;
+    isBusy = true;
+    try {
+      let page = { more: true };
+      for (let left = pages; left > 0 && page.more; left -= 1) {
+        page = await ask(cursor);
+        cursor = page.next_cursor;
+        node.append(...page.lines.map((line) => told(line, false)).map((text) => el("span", {}, text)));
+      }
+      put(more, page.more ? el("button", { type: "button", onclick: () => read(pagesMax) }, "Show more") : null);
+    } finally {
+      isBusy = false;
+    }
+  };
+  return () => read(pagesMax);
+}
