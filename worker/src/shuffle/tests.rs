@@ -14,7 +14,9 @@ use datafusion::physical_expr::expressions::col;
 use datafusion::physical_plan::metrics::Time;
 use datafusion::physical_plan::repartition::BatchPartitioner;
 use futures::TryStreamExt;
-use hearth_common::{AttemptId, FailureCause, JobId, ShuffleInput, ShuffleSource, StageId, TaskId, WorkerId};
+use hearth_common::{
+    AttemptId, FailureCause, JobId, OutputLoss, ShuffleInput, ShuffleSource, StageId, TaskId, WorkerId,
+};
 use hearth_plan::{ShuffleReader, cause_of};
 use proptest::prelude::{ProptestConfig, any, prop_assert, prop_assert_eq, proptest};
 use tokio::net::TcpListener;
@@ -308,10 +310,12 @@ async fn remote_and_local_sources_come_in_order() {
 
 async fn check_lost(reader: &AttemptReader, input: &ShuffleInput, expected: &str) {
     let cause = collect(reader, input).await.unwrap_err();
-    let FailureCause::LostShuffleOutput { stage: StageId(0), partition: 0, attempt: 0, worker, message } = cause else {
+    let FailureCause::LostShuffleOutput { stage: StageId(0), partition: 0, attempt: 0, worker, loss, message } = cause
+    else {
         panic!("{cause:?}")
     };
     assert_eq!(worker, input.sources[0].worker);
+    assert_eq!(loss == OutputLoss::Unreached, expected == "unavailable", "{message}");
     assert!(message.contains(expected), "`{expected}` is not in: {message}");
 }
 
