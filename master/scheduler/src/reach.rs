@@ -120,6 +120,22 @@ impl Scheduler {
         !lost.is_empty()
     }
 
+    /// A job that is planned while no worker reaches all others has a hub from the beginning: one that misses fewest of them. It
+    /// is kept from no worker for longer than the cuts are believed.
+    pub(crate) fn choose_first_hub(&mut self, id: JobId) {
+        if self.cuts.is_empty() {
+            return;
+        }
+        let misses = |reader| self.out_of_reach(reader).filter(|source| self.workers.is_usable(*source)).count();
+        let usable = self.workers.iter().map(|(id, _)| id).filter(|id| self.workers.is_usable(*id));
+        let best = usable.map(|worker| (misses(worker), worker)).min().filter(|(misses, _)| *misses > 0);
+        if let Some((_, worker)) = best
+            && let Some(execution) = self.jobs.get_mut(&id).and_then(Job::execution_mut)
+        {
+            execution.hub = Some(Hub { worker, out_of_reach: BTreeSet::new() });
+        }
+    }
+
     /// The hub stays the same as long as it can.
     fn choose_hub(&self, (id, execution): (JobId, &Execution), blocked: &Stage, barred: &[WorkerId]) -> Option<Hub> {
         let lost = |worker: WorkerId| -> usize {

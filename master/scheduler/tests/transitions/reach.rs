@@ -46,6 +46,21 @@ fn where_nobody_reaches_all_one_worker_gets_what_it_misses() {
 }
 
 #[test]
+fn a_job_that_is_planned_later_leaves_all_it_has_to_read_where_one_worker_reaches_it() {
+    let mut harness = two_stages();
+    harness.fail("1/1/1.0@2", unreached("1/0/0.0@1"));
+    harness.fail("1/1/0.0@1", unreached("1/0/1.0@2"));
+    harness.cancel(1);
+    harness.submit(2);
+    check(harness.planned(2, files(vec![fixed(2, &[]), fixed(2, &[0])])), &["launch 2/0/0.0@1"]);
+    check(harness.finish("2/0/0.0@1"), &["launch 2/0/1.0@1"]);
+    check(harness.finish("2/0/1.0@1"), &["launch 2/1/0.0@1 reads 0/0.0@1 0/1.0@1"]);
+    // What leaves nothing to read runs anywhere.
+    harness.submit(3);
+    check(harness.planned(3, files(vec![fixed(1, &[])])), &["launch 3/0/0.0@2"]);
+}
+
+#[test]
 fn the_hub_is_the_worker_that_misses_least() {
     let mut harness = Harness::running(&[1, 2], files(vec![fixed(3, &[]), fixed(2, &[0])]));
     // The emptiest worker is preferred: worker 2 gets two of the three.
