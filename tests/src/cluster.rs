@@ -238,6 +238,12 @@ impl Cluster {
         &self.workers[index]
     }
 
+    /// The index of the worker with that id, as it was when it started.
+    #[must_use]
+    pub fn worker_with_id(&self, id: &str) -> Option<usize> {
+        self.workers.iter().position(|worker| worker.id == id)
+    }
+
     /// Kills a worker with SIGKILL.
     ///
     /// # Errors

@@ -1,6 +1,6 @@
 //! One cluster on which schedules run one after the other.
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
@@ -92,7 +92,7 @@ impl Lane {
         Ok(Ran { end, took, struck: strikes.struck().to_vec() })
     }
 
-    fn run_job(&mut self, output: &PathBuf, strikes: &mut Strikes) -> Result<Value> {
+    fn run_job(&mut self, output: &Path, strikes: &mut Strikes) -> Result<Value> {
         let job = JobFile::new("faults", QUERY)
             .csv("actions", &UserActions::SMALL.directory()?)
             .output(output, &[])
@@ -113,13 +113,13 @@ impl Lane {
         }
     }
 
-    fn check(&self, schedule: &Schedule, status: &Value, output: &PathBuf) -> Result<End> {
+    fn check(&self, schedule: &Schedule, status: &Value, output: &Path) -> Result<End> {
         if status["state"] == "done" {
             read_parquet_dir(output)?.check_equal(&self.answer).with_context(|| format!("{status:#}"))?;
             std::fs::remove_dir_all(output)?;
             return Ok(End::Rows);
         }
-        let (kind, message) = (status["failure"]["kind"].as_str(), status["failure"]["message"].as_str());
+        let (kind, message) = (status["failure"]["cause"].as_str(), status["failure"]["message"].as_str());
         let is_poison = kind == Some("poison") && message.is_some_and(|message| message.contains("while reading"));
         ensure!(is_poison && schedule.losses() >= LOSSES_MAX, "the job did not outlive it: {status:#}");
         ensure!(!output.exists(), "a job that failed left {}", output.display());
