@@ -35,6 +35,17 @@ impl fmt::Display for Place {
     }
 }
 
+/// How a shuffle output was lost to its reader.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OutputLoss {
+    /// It is not there, is damaged, or did not come to its end: nobody can read it.
+    #[default]
+    Gone,
+    /// The reader got no connection to the worker that holds it. Other readers may.
+    Unreached,
+}
+
 /// The cause of a failed attempt or job. Each variant answers what the scheduler should do about it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
@@ -47,7 +58,7 @@ pub enum FailureCause {
         /// Where in the input, when it is known.
         place: Option<Place>,
     },
-    /// A shuffle output could not be read. Its producer runs again; the reader is not blamed.
+    /// A shuffle output could not be read. Its producer runs again, or somebody else reads it; the reader is not blamed.
     #[error(
         "lost the shuffle output of stage {stage}, partition {partition}, attempt {attempt} on worker {worker}: {message}"
     )]
@@ -60,6 +71,9 @@ pub enum FailureCause {
         attempt: u32,
         /// Worker that holds, or held, the file.
         worker: WorkerId,
+        /// Whether others may read it.
+        #[serde(default)]
+        loss: OutputLoss,
         /// What the reader met.
         message: String,
     },

@@ -23,7 +23,7 @@ mod template;
 mod value_type;
 
 pub use backoff::Backoff;
-pub use cause::{FailureCause, Place};
+pub use cause::{FailureCause, OutputLoss, Place};
 pub use chain::{LinkEnd, LinkScan, LinkSpan, RecordStart};
 pub use compression::{FileCompression, InputCompression};
 pub use csv_options::{CsvOptions, Encoding, ExtraColumns, MissingColumns};

@@ -12,6 +12,7 @@ use tempfile::TempDir;
 
 use crate::binary::hearth_binary;
 use crate::command::{Background, Outcome, run_hearth};
+use crate::faults::{Link, SmallDisk};
 use crate::job_file::JobFile;
 use crate::process::Process;
 use crate::wait::{Deadline, wait_for};
@@ -39,6 +40,10 @@ pub struct ClusterOptions {
     pub worker_configs: Vec<String>,
     /// Environment variables of all processes.
     pub environment: Vec<(String, String)>,
+    /// Each worker reaches the master over a [`Link`] of its own, which can be made worse.
+    pub links: bool,
+    /// Each worker has its work directory on a [`SmallDisk`] of so many MiB.
+    pub disk_mebibytes: Option<u32>,
 }
 
 impl Default for ClusterOptions {
@@ -50,6 +55,8 @@ impl Default for ClusterOptions {
             master_config: String::new(),
             worker_configs: Vec::new(),
             environment: Vec::new(),
+            links: false,
+            disk_mebibytes: None,
         }
     }
 }
@@ -65,6 +72,26 @@ pub struct WorkerProcess {
     pub work_dir: PathBuf,
     /// `host:port` of its metrics, where its configuration wants them.
     pub http: Option<String>,
+    link: Option<Link>,
+    disk: Option<SmallDisk>,
+}
+
+impl WorkerProcess {
+    /// Its way to the master.
+    ///
+    /// # Errors
+    /// The cluster was started without [`ClusterOptions::links`].
+    pub fn link(&self) -> Result<&Link> {
+        self.link.as_ref().context("find the worker's link")
+    }
+
+    /// Its disk.
+    ///
+    /// # Errors
+    /// The cluster was started without [`ClusterOptions::disk_mebibytes`].
+    pub fn disk(&self) -> Result<&SmallDisk> {
+        self.disk.as_ref().context("find the worker's disk")
+    }
 }
 
 /// A running cluster.
@@ -183,8 +210,11 @@ impl Cluster {
     /// It does not become ready.
     pub fn start_worker_in(&mut self, work_dir: PathBuf) -> Result<usize> {
         let index = self.workers.len();
+        let link = if self.options.links { Some(Link::start(&self.rpc)?) } else { None };
+        let url = link.as_ref().map_or_else(|| self.url(), |link| format!("hearth://{}", link.address()));
+        let disk = self.options.disk_mebibytes.map(|mebibytes| SmallDisk::mount(&work_dir, mebibytes)).transpose()?;
         let mut command = Command::new(hearth_binary()?);
-        command.args(["worker", "--master", &self.url(), "--slots", &self.options.slots.to_string()]);
+        command.args(["worker", "--master", &url, "--slots", &self.options.slots.to_string()]);
         command.args(["--memory", &self.options.memory, "--work-dir"]).arg(&work_dir);
         if let Some(config) = self.options.worker_configs.get(index).or(self.options.worker_configs.last()) {
             let file = self.directory.path().join(format!("worker-{index}.toml"));
@@ -195,7 +225,7 @@ impl Cluster {
         let mut process = Process::start(&format!("worker-{index}"), &mut command, self.directory.path())?;
         let ready = process.wait_for_line("hearth worker ready", Deadline::after_seconds(READY_SECONDS_MAX))?;
         let (id, http) = (field(&ready, "id")?, field(&ready, "http").ok());
-        self.workers.push(WorkerProcess { process, id, work_dir, http });
+        self.workers.push(WorkerProcess { process, id, work_dir, http, link, disk });
         Ok(index)
     }
 
@@ -206,6 +236,12 @@ impl Cluster {
     #[must_use]
     pub fn worker(&self, index: usize) -> &WorkerProcess {
         &self.workers[index]
+    }
+
+    /// The index of the worker with that id, as it was when it started.
+    #[must_use]
+    pub fn worker_with_id(&self, id: &str) -> Option<usize> {
+        self.workers.iter().position(|worker| worker.id == id)
     }
 
     /// Kills a worker with SIGKILL.

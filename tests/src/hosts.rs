@@ -129,6 +129,14 @@ impl Hosts {
         self.ip(host, &["route", "delete", "blackhole", &format!("{}/32", host.other().shuffle_address())])
     }
 
+    /// Drops all that the shuffle service of a host sends: who reads from there gets no answer, and no word that there is none.
+    ///
+    /// # Errors
+    /// `ip` fails.
+    pub fn silence_shuffle_of(&self, host: Host) -> Result<()> {
+        self.ip(host, &["rule", "add", "blackhole", "from", host.shuffle_address()])
+    }
+
     fn ip(&self, host: Host, arguments: &[&str]) -> Result<()> {
         ip(&[&["-netns", self.name(host)], arguments].concat())
     }

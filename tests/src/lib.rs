@@ -4,6 +4,7 @@
 
 mod binary;
 mod command;
+mod dice;
 mod golden;
 mod hosts;
 mod http;
@@ -18,6 +19,7 @@ mod wait;
 pub mod cluster;
 pub mod corpus;
 pub mod data;
+pub mod faults;
 pub mod hdfs_faults;
 pub mod pair;
 pub mod tpch;

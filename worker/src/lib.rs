@@ -19,6 +19,7 @@ mod output;
 mod progress;
 mod shuffle;
 mod slots;
+mod spill;
 mod work_dir;
 mod worker;
 

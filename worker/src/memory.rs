@@ -7,12 +7,13 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
+use datafusion::execution::disk_manager::DiskManagerBuilder;
 use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use hearth_common::FailureCause;
 use hearth_storage::Storage;
 
+use crate::spill::SpillFiles;
 use crate::{StartError, WorkerConfig};
 
 /// Operators that a failure for lack of memory names.
@@ -27,9 +28,8 @@ pub(crate) struct AttemptMemory {
 
 impl AttemptMemory {
     pub(crate) fn new(config: &WorkerConfig, spill: PathBuf) -> Result<Self, StartError> {
-        let disk = DiskManagerBuilder::default()
-            .with_mode(DiskManagerMode::Directories(vec![spill]))
-            .with_max_temp_directory_size(config.spill_bytes_max.0);
+        let files = SpillFiles::new(spill, config.spill_bytes_max);
+        let disk = DiskManagerBuilder::default().with_temp_file_factory(Arc::new(files));
         let shared = RuntimeEnvBuilder::new()
             .with_disk_manager_builder(disk)
             .build()

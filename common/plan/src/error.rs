@@ -215,6 +215,7 @@ mod tests {
             partition: 2,
             attempt: 3,
             worker: hearth_common::WorkerId::from_u128(4),
+            loss: hearth_common::OutputLoss::Gone,
             message: "gone".into(),
         };
         let wrapped = [

@@ -77,6 +77,7 @@ impl Scheduler {
         }
         job.phase = Phase::Executing(Box::new(Execution::new(graph)));
         self.settle_hosts_of(id);
+        self.choose_first_hub(id);
         self.touch(id);
     }
 

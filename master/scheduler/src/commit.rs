@@ -1,6 +1,6 @@
 //! How a commit ended, and what follows: the job is done, has failed, or computes a lost result again.
 
-use hearth_common::{FailureCause, JobId, TaskId};
+use hearth_common::{FailureCause, JobId, OutputLoss, TaskId};
 
 use crate::event::CommitOutcome;
 use crate::graph::FinalOutput;
@@ -51,6 +51,7 @@ impl Scheduler {
             partition: task.partition,
             attempt: lost.attempt.attempt,
             worker: lost.worker,
+            loss: OutputLoss::Gone,
             message: "result could not be fetched".to_owned(),
         };
         let retry = self.config.retry.clone();

@@ -25,6 +25,10 @@ pub struct SchedulerConfig {
     pub restart_grace: Duration,
     /// How long the readers of a draining worker's outputs are waited for after its last attempt; then they are made again.
     pub drain_wait: Duration,
+    /// How long a worker that got no connection to another one is not sent to read from it again.
+    pub cut_duration: Duration,
+    /// Such pairs that are remembered. Beyond, what a reader does not reach is made again elsewhere.
+    pub cuts_max: usize,
     /// How long a job with tasks to run waits while there is no worker.
     pub no_worker_timeout: Duration,
     /// A job of higher priority has its turn as if it had been submitted so much earlier, one of lower priority later. So every
@@ -104,6 +108,8 @@ impl Default for SchedulerConfig {
             disconnect_grace: Duration::from_secs(3),
             restart_grace: Duration::from_secs(30),
             drain_wait: Duration::from_secs(60),
+            cut_duration: Duration::from_secs(120),
+            cuts_max: 1_000,
             no_worker_timeout: Duration::from_secs(120),
             priority_lead: Duration::from_secs(600),
             locality_wait: Duration::from_secs(3),

@@ -2,7 +2,7 @@
 //!
 //! The owner takes them after events ([`Scheduler::take_changes`]), stores them, and carries the effects of those events out only
 //! once they are stored: so the outside never knows more than the store. `restore` makes a scheduler of them again. Left out is
-//! what a new one may find out anew: since when attempts run, whom jobs exclude, and waits after failures.
+//! what a new one may find out anew: since when attempts run, whom jobs exclude, who reaches whom, and waits after failures.
 
 use std::collections::BTreeSet;
 use std::ops::Range;

@@ -135,6 +135,7 @@ impl Scheduler {
             .extend(self.workers.iter().filter_map(|(id, worker)| Some((exclusion(worker)?, Timer::Exclusion(id)))));
         expected
             .extend(self.workers.iter().filter_map(|(id, worker)| Some((worker.stay.deadline()?, Timer::Drain(id)))));
+        expected.extend(self.cuts.iter().map(|(cut, until)| (*until, Timer::Cut(*cut))));
         for (id, job) in &self.jobs {
             expected.extend(job.deadline.map(|at| (at, Timer::Deadline(*id))));
             expected.extend(job.watch.map(|at| (at, Timer::Stragglers(*id))));

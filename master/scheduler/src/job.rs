@@ -11,6 +11,7 @@ use crate::exclusion::Exclusions;
 use crate::graph::{FinalOutput, JobGraph, StageSpec, TaskLayout};
 use crate::merge::{group_partitions, limit_for};
 use crate::mutation::Mutation;
+use crate::reach::Hub;
 use crate::stage::{Stage, Urgency};
 use crate::task::{Task, TaskKey, TaskState};
 use crate::{JobLimits, Millis, Winner};
@@ -90,6 +91,8 @@ pub(crate) struct Execution {
     pub(crate) doubled: BTreeSet<TaskKey>,
     pub(crate) backing_off: BTreeSet<TaskKey>,
     pub(crate) exclusions: Exclusions,
+    /// Where all that it leaves can be read, since no worker could read all it needed.
+    pub(crate) hub: Option<Hub>,
     /// Workers that got an attempt, and may hold something of the job.
     pub(crate) workers: BTreeSet<WorkerId>,
     /// A stage became complete or incomplete since stages were last opened.
@@ -197,6 +200,7 @@ impl Execution {
             doubled: BTreeSet::new(),
             backing_off: BTreeSet::new(),
             exclusions: Exclusions::default(),
+            hub: None,
             workers: BTreeSet::new(),
             is_stale: true,
         };

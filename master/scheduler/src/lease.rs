@@ -103,6 +103,7 @@ impl Scheduler {
         self.set_stay(id, Stay::Staying);
         let Some(worker) = self.workers.lose(id) else { return };
         self.unsaved.lost_workers.insert(id);
+        self.forget_cuts_of(id);
         self.timers.unset(worker.lease_end, Timer::Lease(id));
         if let Some(exclusion) = worker.reputation.exclusion {
             self.timers.unset(exclusion.until, Timer::Exclusion(id));

@@ -128,6 +128,8 @@ pub enum Mutation {
     WaitForRestoredForever,
     /// A restart gives jobs their whole time again.
     RestartDeadline,
+    /// How often tasks failed, and how many workers they lost, is forgotten by a restart.
+    ForgetRestoredHistory,
     /// What was known of links is forgotten by a restart.
     ForgetRestoredLinks,
     /// How shuffle partitions were merged is forgotten by a restart.
@@ -136,13 +138,23 @@ pub enum Mutation {
     ForgetRestoredVersions,
     /// How long attempts take is forgotten by a restart.
     ForgetRestoredDurations,
+    /// An output that one reader does not reach is taken for lost.
+    IgnoreCuts,
+    /// A worker that once did not reach another one is never sent to read from it again.
+    BelieveCutsForever,
+    /// Readers are launched where they do not reach what they read.
+    LaunchOutOfReach,
+    /// A job waits where no worker reaches all that it has to read.
+    WaitForAPath,
+    /// What is made again may be out of reach again.
+    ForgetHub,
     /// The owner carries effects out before the facts behind them are stored.
     ActBeforeStored,
 }
 
 impl Mutation {
     /// Every planted bug.
-    pub const ALL: [Self; 66] = [
+    pub const ALL: [Self; 72] = [
         Self::AcceptStaleFinish,
         Self::CountFinishTwice,
         Self::CommitEarly,
@@ -204,10 +216,16 @@ impl Mutation {
         Self::ForgetRestoredRuns,
         Self::WaitForRestoredForever,
         Self::RestartDeadline,
+        Self::ForgetRestoredHistory,
         Self::ForgetRestoredLinks,
         Self::ForgetRestoredGroups,
         Self::ForgetRestoredVersions,
         Self::ForgetRestoredDurations,
+        Self::IgnoreCuts,
+        Self::BelieveCutsForever,
+        Self::LaunchOutOfReach,
+        Self::WaitForAPath,
+        Self::ForgetHub,
         Self::ActBeforeStored,
     ];
 

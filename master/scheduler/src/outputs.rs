@@ -4,15 +4,14 @@
 //! stage is indeterminate, the task's next output differs from the lost one. Everything computed from the lost one must
 //! then go before the task runs again, so that all that survives derives from one version.
 
-use hearth_common::{AttemptId, FailureCause, JobId, StageId, TaskId, WorkerId};
+use hearth_common::{AttemptId, FailureCause, JobId, OutputLoss, StageId, TaskId, WorkerId};
 
 use crate::job::{Execution, Job, Progress};
 use crate::mutation::Mutation;
 use crate::retry::{Verdict, judge_unreadable};
 use crate::stage::Stage;
 use crate::task::{TaskKey, TaskState};
-use crate::worker::Connection;
-use crate::{Effect, Scheduler, Winner};
+use crate::{Cut, Effect, Scheduler, Winner};
 
 impl Scheduler {
     /// The winner of a task, or an attempt that might have won, has lost its shuffle output.
@@ -26,10 +25,12 @@ impl Scheduler {
         self.set_lost(task);
     }
 
-    /// A reader could not read an output. If that output still counts, its task runs again, elsewhere if possible.
-    pub(crate) fn on_unreadable_output(&mut self, job: JobId, cause: FailureCause) {
-        let FailureCause::LostShuffleOutput { stage, partition, attempt, worker, .. } = cause else { return };
-        if self.has_mutation(Mutation::KeepUnreadableOutput) {
+    /// A reader could not read an output. If others cannot either and that output still counts, its task runs again, elsewhere
+    /// if possible.
+    pub(crate) fn on_unreadable_output(&mut self, (job, reader): (JobId, WorkerId), cause: FailureCause) {
+        let FailureCause::LostShuffleOutput { stage, partition, attempt, worker, loss, .. } = cause else { return };
+        let is_cut = loss == OutputLoss::Unreached && self.note_cut(Cut { reader, source: worker });
+        if is_cut || self.has_mutation(Mutation::KeepUnreadableOutput) {
             return;
         }
         let task = TaskKey { stage, partition }.in_job(job);
@@ -38,18 +39,17 @@ impl Scheduler {
             return;
         }
         producer.history.avoid(worker);
-        self.doubt_absent_worker(worker);
+        if self.is_absent(worker) {
+            // Neither a peer reaches it nor has it come back: it gets as long as one whose connection breaks now.
+            self.on_worker_disconnected(worker);
+            if loss == OutputLoss::Unreached {
+                return self.lose_output(task);
+            }
+        }
         let Some(producer) = self.jobs.get_mut(&job).and_then(|job| job.task_mut(TaskKey::of(task))) else { return };
         match judge_unreadable(&self.config.retry, &mut producer.history, cause) {
             Verdict::FailJob(cause) => self.end_job(job, Some(cause)),
             Verdict::RetryNow | Verdict::RetryAfter(_) => self.lose_output(task),
-        }
-    }
-
-    /// Neither a peer reaches the worker nor has it come back after a restart: it gets as long as one whose connection breaks now.
-    fn doubt_absent_worker(&mut self, worker: WorkerId) {
-        if self.workers.get(worker).is_some_and(|worker| worker.connection == Connection::Broken) {
-            self.on_worker_disconnected(worker);
         }
     }
 

@@ -25,6 +25,7 @@ impl Scheduler {
         {
             match self.choose(neediest.job) {
                 Some((task, worker)) => self.launch(task, worker),
+                None if self.open_path(neediest.job) => {}
                 None => {
                     self.begin_locality_wait(neediest.job);
                     self.demand.remove(&neediest);
@@ -40,7 +41,8 @@ impl Scheduler {
         let execution = self.jobs.get(&id).and_then(Job::execution)?;
         let barred = self.barred(id);
         let (partition, stage, worker) = execution.ready_stages().find_map(|stage| {
-            let (partition, worker) = self.choose_in(stage, &barred)?;
+            let no = [&barred[..], &self.unfit(id, stage, &barred)].concat();
+            let (partition, worker) = self.choose_in(stage, &no)?;
             Some((partition, stage.id, worker))
         })?;
         Some((TaskKey { stage, partition }.in_job(id), worker))

@@ -112,7 +112,7 @@ impl Scheduler {
             }
             Verdict::RetryNow => {
                 self.leave_failed(failed.attempt, TaskState::Waiting);
-                self.on_unreadable_output(task.job, cause);
+                self.on_unreadable_output((task.job, failed.worker), cause);
             }
         }
     }

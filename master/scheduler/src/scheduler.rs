@@ -9,6 +9,7 @@ use crate::facts::Unsaved;
 use crate::job::{Demand, Job, Turn};
 use crate::lease::Room;
 use crate::mutation::Mutation;
+use crate::reach::Cuts;
 use crate::reports::Report;
 use crate::timer::{Timer, Timers};
 use crate::worker::Workers;
@@ -28,6 +29,8 @@ pub struct Scheduler {
     pub(crate) admitted: BTreeMap<u64, JobId>,
     pub(crate) workers: Workers,
     pub(crate) had_workers: bool,
+    /// Which worker cannot read from which.
+    pub(crate) cuts: Cuts,
     /// Workers that drain, and were not told to leave.
     pub(crate) draining: BTreeSet<WorkerId>,
     /// Jobs that want a slot, neediest first.
@@ -58,6 +61,7 @@ impl Scheduler {
             admitted: BTreeMap::new(),
             workers: Workers::new(&config),
             had_workers: false,
+            cuts: Cuts::new(),
             draining: BTreeSet::new(),
             demand: BTreeSet::new(),
             seconds: 0,
@@ -127,6 +131,7 @@ impl Scheduler {
                 Timer::Lease(worker) => self.on_lease_ended(worker),
                 Timer::Exclusion(worker) => self.on_exclusion_ended(worker),
                 Timer::JobExclusion(job, worker) => self.on_job_exclusion_ended(job, worker),
+                Timer::Cut(cut) => self.on_cut_ended(cut),
                 Timer::Drain(worker) => self.on_drain_wait_ended(worker),
                 Timer::Backoff(task) => self.on_backoff_ended(task, at),
                 Timer::Deadline(job) => self.on_deadline(job),

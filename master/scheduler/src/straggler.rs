@@ -82,9 +82,10 @@ impl Scheduler {
         let barred = self.barred(id);
         execution.stages().iter().filter(|stage| stage.is_open).find_map(|stage| {
             let limit = self.patience_with(stage)?;
+            let unfit = self.unfit(id, stage, &barred);
             let slow = stage.lone_runs().take_while(|(since, _)| since.after(limit) < self.now);
             slow.take(STRAGGLERS_TRIED_MAX).find_map(|(_, partition)| {
-                let worker = self.place_second(stage.task(partition)?, &barred)?;
+                let worker = self.place_second(stage.task(partition)?, (&barred, &unfit))?;
                 Some((TaskKey { stage: stage.id, partition }.in_job(id), worker))
             })
         })
@@ -100,7 +101,7 @@ impl Scheduler {
         Some((median * policy.slowness_percent / 100).max(policy.runtime_min))
     }
 
-    fn place_second(&self, task: &Task, barred: &[WorkerId]) -> Option<WorkerId> {
+    fn place_second(&self, task: &Task, (barred, unfit): (&[WorkerId], &[WorkerId])) -> Option<WorkerId> {
         let TaskState::Running(Runs::One(first)) = task.state() else { return None };
         // A task that loses its workers may be poison: it must not take down more of them than that is known of.
         let lost = task.history.lost_workers_in_a_row + 2;
@@ -115,7 +116,7 @@ impl Scheduler {
         // Better on a doubtful worker than nowhere.
         let avoid = &task.history.avoid[..];
         let choices = [[avoid, barred], [&[], barred], [&[], &[]]].map(|[avoid, barred]| {
-            let mut no = [avoid, barred, &[first.worker]].concat();
+            let mut no = [avoid, barred, unfit, &[first.worker]].concat();
             no.sort_unstable();
             no.dedup();
             no

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use hearth_common::{JobId, StageId, TaskId, WorkerId};
 
-use crate::Millis;
+use crate::{Cut, Millis};
 
 /// Whose deadline it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -15,6 +15,8 @@ pub(crate) enum Timer {
     Exclusion(WorkerId),
     /// A worker has been excluded from a job for long enough.
     JobExclusion(JobId, WorkerId),
+    /// A worker is believed for long enough not to read from another one.
+    Cut(Cut),
     /// A draining worker has waited long enough for the readers of its outputs.
     Drain(WorkerId),
     /// A task has waited long enough to be tried again.

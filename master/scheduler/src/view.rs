@@ -10,7 +10,7 @@ use crate::run::{Run, Runs};
 use crate::stage::Stage;
 use crate::task::{Task, TaskKey, TaskState};
 use crate::worker::Worker;
-use crate::{Exclusion, KnownStart, Millis, Scheduler, Winner};
+use crate::{Cut, Exclusion, KnownStart, Millis, Scheduler, Winner};
 
 /// What a job waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -103,6 +103,19 @@ impl Scheduler {
     #[must_use]
     pub fn worker(&self, id: WorkerId) -> Option<WorkerView<'_>> {
         self.workers.get(id).map(|worker| WorkerView { id, worker })
+    }
+
+    /// The workers that are believed not to reach others, and until when.
+    pub fn cuts(&self) -> impl Iterator<Item = (Cut, Millis)> {
+        self.cuts.iter().map(|(cut, until)| (*cut, *until))
+    }
+
+    /// The workers that get no tasks of a stage, because they do not reach what these read, or would leave what their readers do
+    /// not reach.
+    #[must_use]
+    pub fn unfit_workers(&self, job: JobId, stage: StageId) -> Vec<WorkerId> {
+        let found = self.jobs.get(&job).and_then(Job::execution).and_then(|execution| execution.stage(stage));
+        found.map_or_else(Vec::new, |stage| self.unfit(job, stage, &self.barred(job)))
     }
 
     fn view_job<'a>(&self, id: JobId, job: &'a Job) -> JobView<'a> {

@@ -1,5 +1,10 @@
 //! The file behind the store: a redb database with one table per kind of record, values prefixed by the checksum of key and value.
+//!
+//! The checksums of a table's records are added up, so that a record that is missing is noticed as one that changed is. What damage
+//! still brings about in the database is an error, also where that panics.
 
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 use redb::{Database, DatabaseError, ReadableDatabase, ReadableTable, TableDefinition, WriteTransaction};
@@ -8,7 +13,8 @@ use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 use super::StoreError;
 
 /// Number of the format; another one is refused.
-const FORMAT: u64 = 2;
+const FORMAT: u64 = 3;
+/// The format, and for each table by its name the sum of its records' checksums.
 const META: TableDefinition<&str, u64> = TableDefinition::new("meta");
 
 /// One kind of record.
@@ -118,25 +124,47 @@ pub(crate) enum Write {
 /// The open file.
 #[derive(Debug)]
 pub(super) struct StoreFile {
-    database: Database,
+    /// There until it is dropped.
+    database: Option<Database>,
+}
+
+impl Drop for StoreFile {
+    /// Closing writes, and may find damage as well.
+    fn drop(&mut self) {
+        let database = self.database.take();
+        let closed = guarded("the database", || {
+            drop(database);
+            Ok(())
+        });
+        if let Err(error) = closed {
+            tracing::error!(%error, "could not close the store");
+        }
+    }
 }
 
 impl StoreFile {
     pub(super) fn open(path: &Path) -> Result<Self, StoreError> {
-        let database = Database::create(path).map_err(|error| {
-            if matches!(error, DatabaseError::DatabaseAlreadyOpen) {
-                StoreError::InUse(path.display().to_string())
-            } else {
-                io("open", error)
-            }
-        })?;
-        let file = Self { database };
-        file.check_format(path)?;
-        Ok(file)
+        let open = || {
+            let database = Database::create(path).map_err(|error| {
+                if matches!(error, DatabaseError::DatabaseAlreadyOpen) {
+                    StoreError::InUse(path.display().to_string())
+                } else {
+                    io("open", error)
+                }
+            })?;
+            let file = Self { database: Some(database) };
+            file.check_format(path)?;
+            Ok(file)
+        };
+        guarded("the database", open)
+    }
+
+    fn database(&self) -> Result<&Database, StoreError> {
+        self.database.as_ref().ok_or(StoreError::Closed)
     }
 
     fn check_format(&self, path: &Path) -> Result<(), StoreError> {
-        let transaction = self.database.begin_write().map_err(|error| io("open", error))?;
+        let transaction = self.database()?.begin_write().map_err(|error| io("open", error))?;
         {
             let mut meta = transaction.open_table(META).map_err(|error| io("open", error))?;
             let found = meta.get("format").map_err(|error| io("read", error))?.map(|value| value.value());
@@ -158,21 +186,39 @@ impl StoreFile {
 
     /// Writes all changes in one transaction, in order, and syncs it.
     pub(super) fn write(&self, writes: &[Write]) -> Result<(), StoreError> {
-        if writes.is_empty() {
-            return Ok(());
-        }
-        let transaction = self.database.begin_write().map_err(|error| io("write", error))?;
+        if writes.is_empty() { Ok(()) } else { guarded("the database", || self.try_write(writes)) }
+    }
+
+    fn try_write(&self, writes: &[Write]) -> Result<(), StoreError> {
+        let transaction = self.database()?.begin_write().map_err(|error| io("write", error))?;
+        let mut changes = BTreeMap::new();
         for write in writes {
-            apply(&transaction, write)?;
+            let change = apply(&transaction, write)?;
+            let sum = changes.entry(write.table()).or_insert(0_u64);
+            *sum = sum.wrapping_add(change);
+        }
+        {
+            let mut meta = transaction.open_table(META).map_err(|error| io("write", error))?;
+            for (table, change) in changes {
+                let before = meta.get(table.name()).map_err(|error| io("write", error))?.map_or(0, |sum| sum.value());
+                let sum = before.wrapping_add(change);
+                meta.insert(table.name(), sum).map_err(|error| io("write", error))?;
+            }
         }
         transaction.commit().map_err(|error| io("write", error))
     }
 
-    /// Every record of a table, by key, with its checksum verified.
+    /// Every record of a table, by key, with its checksum verified, and none missing.
     pub(super) fn read_all(&self, table: Table) -> Result<Vec<(String, Vec<u8>)>, StoreError> {
-        let transaction = self.database.begin_read().map_err(|error| io("read", error))?;
+        guarded(table.name(), || self.try_read_all(table))
+    }
+
+    fn try_read_all(&self, table: Table) -> Result<Vec<(String, Vec<u8>)>, StoreError> {
+        let transaction = self.database()?.begin_read().map_err(|error| io("read", error))?;
         let rows = transaction.open_table(table.definition()).map_err(|error| io("read", error))?;
-        let mut records = Vec::new();
+        let meta = transaction.open_table(META).map_err(|error| io("read", error))?;
+        let expected = meta.get(table.name()).map_err(|error| io("read", error))?.map_or(0, |sum| sum.value());
+        let (mut records, mut sum) = (Vec::new(), 0_u64);
         for row in rows.iter().map_err(|error| io("read", error))? {
             let (key, value) = row.map_err(|error| io("read", error))?;
             let key = key.value().to_owned();
@@ -181,30 +227,63 @@ impl StoreFile {
                 key: key.clone(),
                 problem: "the checksum does not match".to_owned(),
             })?;
+            sum = sum.wrapping_add(checksum(&key, value));
             records.push((key, value.to_vec()));
         }
-        Ok(records)
+        if sum == expected { Ok(records) } else { Err(damaged(table.name(), "records are missing".to_owned())) }
     }
 }
 
-fn apply(transaction: &WriteTransaction, write: &Write) -> Result<(), StoreError> {
-    let (Write::Put { table, .. } | Write::Remove { table, .. } | Write::RemoveAll { table, .. }) = write;
-    let mut table = transaction.open_table(table.definition()).map_err(|error| io("write", error))?;
+impl Write {
+    const fn table(&self) -> Table {
+        let (Self::Put { table, .. } | Self::Remove { table, .. } | Self::RemoveAll { table, .. }) = self;
+        *table
+    }
+}
+
+/// Gives by what the sum of the table's checksums changes.
+fn apply(transaction: &WriteTransaction, write: &Write) -> Result<u64, StoreError> {
+    let mut table = transaction.open_table(write.table().definition()).map_err(|error| io("write", error))?;
+    let mut removed = 0_u64;
+    let mut remove = |bytes: &[u8]| removed = removed.wrapping_add(checksum_before(bytes));
+    let mut added = 0;
     match write {
         Write::Put { key, value, .. } => {
-            table.insert(key.as_str(), with_checksum(key, value).as_slice()).map_err(|error| io("write", error))?;
+            added = checksum(key, value);
+            let before = table.insert(key.as_str(), with_checksum(key, value).as_slice());
+            before.map_err(|error| io("write", error))?.into_iter().for_each(|before| remove(before.value()));
         }
         Write::Remove { key, .. } => {
-            table.remove(key.as_str()).map_err(|error| io("write", error))?;
+            let before = table.remove(key.as_str()).map_err(|error| io("write", error))?;
+            before.into_iter().for_each(|before| remove(before.value()));
         }
         Write::RemoveAll { key, .. } => {
-            table.remove(key.as_str()).map_err(|error| io("write", error))?;
+            let before = table.remove(key.as_str()).map_err(|error| io("write", error))?;
+            before.into_iter().for_each(|before| remove(before.value()));
             // `0` follows the slash.
             let (first, end) = (format!("{key}/"), format!("{key}0"));
-            table.retain_in(first.as_str()..end.as_str(), |_, _| false).map_err(|error| io("write", error))?;
+            let forget = |_: &str, value: &[u8]| {
+                remove(value);
+                false
+            };
+            table.retain_in(first.as_str()..end.as_str(), forget).map_err(|error| io("write", error))?;
         }
     }
-    Ok(())
+    Ok(u64::wrapping_sub(added, removed))
+}
+
+/// The checksum that stands before a value.
+fn checksum_before(bytes: &[u8]) -> u64 {
+    bytes.first_chunk::<8>().map_or(0, |sum| u64::from_le_bytes(*sum))
+}
+
+/// The database does not expect damage everywhere: where it gives up by a panic, that is an error too.
+fn guarded<T>(what: &'static str, read: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
+    catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|_| Err(damaged(what, "the file is damaged".to_owned())))
+}
+
+fn damaged(what: &'static str, problem: String) -> StoreError {
+    StoreError::Damaged { what, key: "all jobs".to_owned(), problem }
 }
 
 /// The key is part of what is summed: a record that stands under another one's key is damaged too.

@@ -8,6 +8,8 @@ use hearth_common::{
     OutputMode, OutputSpec, OutputStatus,
 };
 
+mod damage;
+
 use super::*;
 use crate::commit::IntendedFile;
 use crate::snapshot::tests::job;

@@ -1,6 +1,6 @@
 //! Attempt ids, places, failure causes and metrics.
 
-use hearth_common::{AttemptId, AttemptMetrics, FailureCause, Place, Reject, StageId, TaskId};
+use hearth_common::{AttemptId, AttemptMetrics, FailureCause, OutputLoss, Place, Reject, StageId, TaskId};
 
 use super::error::{ConvertError, parsed, required};
 use crate::wire::{self, failure_cause::Kind};
@@ -61,6 +61,7 @@ impl TryFrom<wire::FailureCause> for FailureCause {
                 partition: lost.partition,
                 attempt: lost.attempt,
                 worker: parsed("LostShuffleOutput.worker_id", &lost.worker_id)?,
+                loss: if lost.unreached { OutputLoss::Unreached } else { OutputLoss::Gone },
                 message: lost.message,
             },
             Kind::OutOfMemory(wire::Trouble { message }) => Self::OutOfMemory { message },
@@ -84,9 +85,15 @@ impl From<FailureCause> for wire::FailureCause {
             FailureCause::Task { message, place } => {
                 Kind::Task(wire::TaskFailure { message, place: place.map(wire::Place::from) })
             }
-            FailureCause::LostShuffleOutput { stage, partition, attempt, worker, message } => {
-                let (stage, worker_id) = (stage.0, worker.to_string());
-                Kind::LostShuffleOutput(wire::LostShuffleOutput { stage, partition, attempt, worker_id, message })
+            FailureCause::LostShuffleOutput { stage, partition, attempt, worker, loss, message } => {
+                Kind::LostShuffleOutput(wire::LostShuffleOutput {
+                    stage: stage.0,
+                    partition,
+                    attempt,
+                    worker_id: worker.to_string(),
+                    message,
+                    unreached: loss == OutputLoss::Unreached,
+                })
             }
             FailureCause::OutOfMemory { message } => Kind::OutOfMemory(wire::Trouble { message }),
             FailureCause::DiskFull { directory, message } => Kind::DiskFull(wire::DiskFull { directory, message }),

@@ -6,8 +6,8 @@ use hearth_common::{
     AttemptCounts, AttemptId, AttemptMetrics, ByteSize, ColumnSpec, Compression, CsvOptions, Encoding, ExtraColumns,
     FailureCause, InferredColumn, InferredInput, InputCompression, InputFormat, InputRecords, InputSpec, InputStatus,
     JobId, JobSettings, JobSpec, JobState, JobStatus, LocalityCounts, MissingColumns, OnError, OutputFormat,
-    OutputMode, OutputSpec, OutputStatus, Place, Priority, Reject, RejectLimit, StageId, StageStatus, TaskId,
-    ValueType, WorkerId, WorkerState, WorkerStatus,
+    OutputLoss, OutputMode, OutputSpec, OutputStatus, Place, Priority, Reject, RejectLimit, StageId, StageStatus,
+    TaskId, ValueType, WorkerId, WorkerState, WorkerStatus,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -76,12 +76,13 @@ fn cause() -> impl Strategy<Value = FailureCause> {
     let text = any::<String>;
     prop_oneof![
         (text(), proptest::option::of(place())).prop_map(|(message, place)| FailureCause::Task { message, place }),
-        (stage_id(), any::<u32>(), any::<u32>(), worker_id(), text()).prop_map(
-            |(stage, partition, attempt, worker, message)| FailureCause::LostShuffleOutput {
+        (stage_id(), any::<u32>(), any::<u32>(), worker_id(), any::<bool>(), text()).prop_map(
+            |(stage, partition, attempt, worker, is_unreached, message)| FailureCause::LostShuffleOutput {
                 stage,
                 partition,
                 attempt,
                 worker,
+                loss: if is_unreached { OutputLoss::Unreached } else { OutputLoss::Gone },
                 message
             }
         ),

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use hearth_test_hdfs::Shape;
 
+use crate::dice::Dice;
+
 /// What goes wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Fault {
@@ -84,9 +86,7 @@ impl Schedule {
     /// The schedule of a seed.
     #[must_use]
     pub fn draw(seed: u64) -> Self {
-        let mut dice = Dice(seed);
-        // Neighbouring seeds must not begin alike.
-        dice.roll(2);
+        let mut dice = Dice::of(seed);
         if dice.roll(12) == 0 {
             return Self::with_one_replica(seed, &mut dice);
         }
@@ -128,26 +128,7 @@ fn is_of_a_node(fault: Fault) -> bool {
     }
 }
 
-/// Numbers that follow from a seed (splitmix64).
-struct Dice(u64);
-
 impl Dice {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    /// 0 to `sides` - 1.
-    fn roll(&mut self, sides: u64) -> u64 {
-        self.next() % sides
-    }
-
-    fn small(&mut self, sides: u8) -> u8 {
-        u8::try_from(self.roll(sides.into())).unwrap_or_default()
-    }
-
     fn node(&mut self) -> u8 {
         1 + self.small(2)
     }

@@ -23,6 +23,8 @@ mod deploy;
 #[cfg(test)]
 mod exclusion;
 #[cfg(test)]
+mod faults;
+#[cfg(test)]
 mod hdfs;
 #[cfg(test)]
 mod hdfs_commit;

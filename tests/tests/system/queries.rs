@@ -122,11 +122,20 @@ fn result_of_no_rows_is_a_committed_output() -> Result<()> {
 
 #[test]
 fn more_groups_than_memory() -> Result<()> {
+    check_groups("SELECT email, count(*) AS freq FROM actions GROUP BY email")
+}
+
+/// The keys alone are ten times as much.
+#[test]
+fn groups_of_ten_times_the_memory() -> Result<()> {
+    check_groups("SELECT concat(email, repeat('x', 320)) AS key, count(*) AS freq FROM actions GROUP BY key")
+}
+
+fn check_groups(query: &str) -> Result<()> {
     let options = ClusterOptions { memory: "32MiB".to_owned(), ..ClusterOptions::default() };
     Cluster::run(options, |cluster| {
         let data = UserActions { rows: 1_000_000, users: 1_000_000, files: 2 }.directory()?;
         let output = cluster.directory().join("groups");
-        let query = "SELECT email, count(*) AS freq FROM actions GROUP BY email";
         // One large shuffle partition, so that one task has more groups than fit.
         let job = JobFile::new("groups", query).csv("actions", &data).output(&output, &[]);
         let status = cluster.run_job(&job.setting("shuffle_partitions = 1"))?;

@@ -3,7 +3,6 @@
 //! The hosts are network namespaces: these tests need root.
 
 use std::collections::BTreeSet;
-use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
@@ -178,16 +177,43 @@ fn workers_that_do_not_reach_each_other_for_a_while_cost_no_job() -> Result<()> 
     })
 }
 
-#[test]
-fn a_worker_that_does_not_reach_the_other_costs_no_job() -> Result<()> {
+/// Runs two jobs while the way between the workers is cut for good: the first one finds it out, the second one profits.
+fn check_cut_for_good(cut: fn(&Hosts) -> Result<()>) -> Result<()> {
     Nodes::run(|nodes| {
         nodes.start_worker(Host::Two)?;
-        let output = nodes.directory.path().join("report");
-        let id = nodes.submit(&job(&output)?)?;
+        let outputs = ["first", "second"].map(|name| nodes.directory.path().join(name));
+        let id = nodes.submit(&job(&outputs[0])?)?;
         nodes.wait_for(&id, 60, is_half_way)?;
-        nodes.hosts.cut_shuffle_of(Host::Two)?;
+        cut(&nodes.hosts)?;
         let status = nodes.wait_for_done(&id)?;
-        ensure!(fs::metadata(output.join("_SUCCESS")).is_ok(), "{status:#}");
-        read_parquet_dir(&output)?.check_equal(large_answer()?)
+        // Each output is made again once at most, and few readers have to find out.
+        let (lost, failed) = (number(&status, "/attempts/lost"), number(&status, "/attempts/failed"));
+        ensure!(lost <= number(&status, "/stages/0/tasks") && failed <= 10, "{lost} lost, {failed} failed: {status:#}");
+        check_only_lost_work_repeated(&status)?;
+
+        let id = nodes.submit(&job(&outputs[1])?)?;
+        let status = nodes.wait_for_done(&id)?;
+        let again = number(&status, "/attempts/failed") + number(&status, "/attempts/lost");
+        ensure!(again == 0, "the cut is known: {status:#}");
+        for output in &outputs {
+            check_committed(output)?;
+            read_parquet_dir(output)?.check_equal(large_answer()?)?;
+        }
+        Ok(())
     })
+}
+
+#[test]
+fn a_worker_that_never_reaches_the_other_costs_no_job() -> Result<()> {
+    check_cut_for_good(|hosts| hosts.cut_shuffle_of(Host::Two))
+}
+
+#[test]
+fn workers_that_never_reach_each_other_cost_no_job() -> Result<()> {
+    check_cut_for_good(|hosts| [Host::One, Host::Two].into_iter().try_for_each(|host| hosts.cut_shuffle_of(host)))
+}
+
+#[test]
+fn workers_that_never_hear_of_each_other_again_cost_no_job() -> Result<()> {
+    check_cut_for_good(|hosts| [Host::One, Host::Two].into_iter().try_for_each(|host| hosts.silence_shuffle_of(host)))
 }

@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use hearth_common::Backoff;
+use hearth_common::{Backoff, OutputLoss};
 use hearth_proto::convert::ShuffleFetch;
 use hearth_proto::wire;
 use hearth_proto::wire::shuffle_service_client::ShuffleServiceClient;
@@ -39,16 +39,29 @@ pub(crate) struct Fetcher {
     connections: Mutex<HashMap<String, Channel>>,
 }
 
+/// Why a reader does not get the bytes of an output.
+#[derive(Debug)]
+pub(super) struct ReadFault {
+    pub(super) loss: OutputLoss,
+    pub(super) problem: String,
+}
+
+impl From<String> for ReadFault {
+    fn from(problem: String) -> Self {
+        Self { loss: OutputLoss::Gone, problem }
+    }
+}
+
 /// The bytes of a transfer as they arrive. Dropping it ends the transfer.
 #[derive(Debug)]
 pub(super) struct Transfer {
-    chunks: mpsc::Receiver<Result<Bytes, String>>,
+    chunks: mpsc::Receiver<Result<Bytes, ReadFault>>,
     task: AbortHandle,
 }
 
 impl Transfer {
     /// The next bytes; `None` when all have come.
-    pub(super) async fn next(&mut self) -> Result<Option<Bytes>, String> {
+    pub(super) async fn next(&mut self) -> Result<Option<Bytes>, ReadFault> {
         self.chunks.recv().await.transpose()
     }
 }
@@ -72,11 +85,11 @@ impl Fetcher {
         let task = self.runtime.spawn(async move {
             let result = match channel {
                 Ok(channel) => transfer(channel, request, &sender).await,
-                Err(error) => Err(error),
+                Err(error) => Err(error.into()),
             };
-            if let Err(problem) = result {
+            if let Err(fault) = result {
                 // The reader has gone if this fails, and with it whoever wanted to know.
-                let _ = sender.send(Err(problem)).await;
+                let _ = sender.send(Err(fault)).await;
             }
         });
         Transfer { chunks, task: task.abort_handle() }
@@ -105,26 +118,26 @@ impl Fetcher {
     }
 }
 
-type Chunks = mpsc::Sender<Result<Bytes, String>>;
+type Chunks = mpsc::Sender<Result<Bytes, ReadFault>>;
 
 enum TransferError {
     /// Nothing was sent to the reader yet, and another try may help.
-    NotStarted(String),
+    NotStarted(ReadFault),
     Failed(String),
 }
 
-async fn transfer(channel: Channel, request: wire::FetchRequest, chunks: &Chunks) -> Result<(), String> {
+async fn transfer(channel: Channel, request: wire::FetchRequest, chunks: &Chunks) -> Result<(), ReadFault> {
     let mut failures = 0;
     loop {
         match try_transfer(channel.clone(), request.clone(), chunks).await {
             Ok(()) => return Ok(()),
-            Err(TransferError::Failed(problem)) => return Err(problem),
-            Err(TransferError::NotStarted(problem)) => {
+            Err(TransferError::Failed(problem)) => return Err(problem.into()),
+            Err(TransferError::NotStarted(fault)) => {
                 failures += 1;
                 if failures >= TRIES {
-                    return Err(problem);
+                    return Err(fault);
                 }
-                tracing::debug!(problem, failures, "fetching a shuffle output failed, trying again");
+                tracing::debug!(problem = fault.problem, failures, "fetching a shuffle output failed, trying again");
                 tokio::time::sleep(BACKOFF.delay_after(failures)).await;
             }
         }
@@ -137,7 +150,7 @@ async fn try_transfer(channel: Channel, request: wire::FetchRequest, chunks: &Ch
     let mut stream = match opened {
         Ok(Ok(response)) => response.into_inner(),
         Ok(Err(status)) => return Err(failed(&status, 0)),
-        Err(_) => return Err(TransferError::NotStarted(silence())),
+        Err(_) => return Err(TransferError::NotStarted(silence().into())),
     };
     let mut received = 0;
     loop {
@@ -168,5 +181,10 @@ fn silence() -> String {
 fn failed(status: &Status, received: u64) -> TransferError {
     let problem = format!("{}: {}", status.code().description(), status.message());
     let may_pass = matches!(status.code(), Code::Unavailable | Code::Unknown | Code::Internal | Code::Cancelled);
-    if may_pass && received == 0 { TransferError::NotStarted(problem) } else { TransferError::Failed(problem) }
+    if !may_pass || received > 0 {
+        return TransferError::Failed(problem);
+    }
+    // Whoever answers says what is wrong with the output; this is how it is told that nobody did.
+    let loss = if status.code() == Code::Unavailable { OutputLoss::Unreached } else { OutputLoss::Gone };
+    TransferError::NotStarted(ReadFault { loss, problem })
 }

@@ -21,7 +21,7 @@ use hearth_plan::frame::{FRAME_HEADER_BYTES, FrameSplitter};
 use hearth_proto::convert::ShuffleFetch;
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::fetch::{Fetcher, Transfer};
+use super::fetch::{Fetcher, ReadFault, Transfer};
 use super::frame::decode;
 use super::index::Extent;
 use super::store::{ShuffleFile, ShuffleStore};
@@ -85,17 +85,19 @@ impl Reading {
             }
             self.open_ahead();
             let Some((source, open)) = self.open.front_mut() else { return Ok(None) };
-            let lost = |problem: String| lost_output(self.stage, source, problem);
+            let lost = |fault: ReadFault| lost_output(self.stage, source, fault);
             if matches!(open, OpenSource::Waiting) {
                 let attempt = attempt_of(self.reader.job, self.stage, source);
-                let file = self.reader.store.open(attempt).map_err(|error| lost(error.to_string()))?;
-                *open = OpenSource::Local(LocalFrames::new(file, self.partitions.clone()).map_err(lost)?);
+                let file = self.reader.store.open(attempt).map_err(|error| lost(error.to_string().into()))?;
+                let frames = LocalFrames::new(file, self.partitions.clone());
+                *open = OpenSource::Local(frames.map_err(|problem| lost(problem.into()))?);
             }
             // A source on the disk never waits: let others on this thread have their turn.
             tokio::task::consume_budget().await;
             match open.next_payload(&self.reader.counters).await.map_err(lost)? {
                 Some(payload) => {
-                    self.batches = decode(payload, &self.schema).map_err(|error| lost(error.to_string()))?.into();
+                    self.batches =
+                        decode(payload, &self.schema).map_err(|error| lost(error.to_string().into()))?.into();
                 }
                 None => drop(self.open.pop_front()),
             }
@@ -119,7 +121,7 @@ impl Reading {
 }
 
 impl OpenSource {
-    async fn next_payload(&mut self, counters: &ReadCounters) -> Result<Option<Buffer>, String> {
+    async fn next_payload(&mut self, counters: &ReadCounters) -> Result<Option<Buffer>, ReadFault> {
         match self {
             Self::Waiting => Ok(None),
             Self::Local(frames) => {
@@ -137,9 +139,10 @@ fn attempt_of(job: JobId, stage: StageId, source: &ShuffleSource) -> AttemptId {
     AttemptId { task: TaskId { job, stage, partition: source.partition }, attempt: source.attempt }
 }
 
-fn lost_output(stage: StageId, source: &ShuffleSource, message: String) -> FailureCause {
+fn lost_output(stage: StageId, source: &ShuffleSource, fault: ReadFault) -> FailureCause {
     let ShuffleSource { partition, attempt, worker, .. } = *source;
-    FailureCause::LostShuffleOutput { stage, partition, attempt, worker, message }
+    let ReadFault { loss, problem: message } = fault;
+    FailureCause::LostShuffleOutput { stage, partition, attempt, worker, loss, message }
 }
 
 /// Frames of a file on this worker's disk.
@@ -195,14 +198,14 @@ struct RemoteFrames {
 }
 
 impl RemoteFrames {
-    async fn next_payload(&mut self, counters: &ReadCounters) -> Result<Option<Buffer>, String> {
+    async fn next_payload(&mut self, counters: &ReadCounters) -> Result<Option<Buffer>, ReadFault> {
         loop {
             if let Some(payload) = self.splitter.next_payload().map_err(|error| error.to_string())? {
                 return Ok(Some(Buffer::from(payload)));
             }
             let Some(chunk) = self.transfer.next().await? else {
                 let rest = std::mem::take(&mut self.splitter);
-                return rest.finish().map(|()| None).map_err(|error| error.to_string());
+                return rest.finish().map(|()| None).map_err(|error| error.to_string().into());
             };
             counters.remote_bytes.fetch_add(chunk.len() as u64, Ordering::Relaxed);
             self.splitter.push(&chunk);

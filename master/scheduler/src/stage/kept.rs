@@ -6,6 +6,7 @@ use super::{Stage, Urgency};
 use crate::durations::Durations;
 use crate::facts::{KeptState, TaskFacts};
 use crate::mutation::Mutation;
+use crate::task::History;
 
 impl Stage {
     /// Whether facts about it changed since this was asked, and about which of its tasks.
@@ -38,7 +39,10 @@ impl Stage {
             return;
         }
         self.unlist_waiting(Urgency::First, partition);
-        let TaskFacts { attempts, seconds, state, last_winner, history, links } = facts;
+        let TaskFacts { attempts, seconds, state, last_winner, mut history, links } = facts;
+        if mutation == Some(Mutation::ForgetRestoredHistory) {
+            history = History::default();
+        }
         if let Some(task) = self.task_mut(partition) {
             task.restore((attempts, seconds), last_winner, history);
         }

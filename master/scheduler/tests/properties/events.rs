@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use hearth_common::{AttemptId, FailureCause, JobId, LinkScan, Priority, StageId, TaskId, WorkerId};
+use hearth_common::{AttemptId, FailureCause, JobId, LinkScan, OutputLoss, Priority, StageId, TaskId, WorkerId};
 use hearth_scheduler::{
     AttemptOutput, CommitOutcome, Event, FinalOutput, Held, HostBytes, InputKind, JobGraph, JobLimits, Launch,
     StageInput, StageSpec, TaskLayout,
@@ -168,6 +168,7 @@ impl Step {
                 partition: attempt.task.partition,
                 attempt: attempt.attempt,
                 worker: *worker,
+                loss: if attempt.attempt.is_multiple_of(2) { OutputLoss::Gone } else { OutputLoss::Unreached },
                 message,
             },
             (_, None) => FailureCause::WorkerLost { worker: WorkerId::from_u128(self.worker) },

@@ -17,6 +17,8 @@ pub(crate) struct Host {
     pub(crate) sick_until: u64,
     /// Other hosts cannot reach its shuffle service before.
     pub(crate) unreadable_until: u64,
+    /// Its worker gets no connection to the shuffle service of these hosts before.
+    pub(crate) cut_from: BTreeMap<usize, u64>,
     /// Its worker cannot reach the master before.
     pub(crate) cut_off_until: u64,
 }

@@ -22,7 +22,8 @@ impl World {
             43..=51 => self.cut_off(host),
             52..=64 => self.lose_output(host),
             65..=69 => self.hosts[host].sick_until = now + self.rng.between(5_000, 40_000),
-            70..=75 => self.hosts[host].unreadable_until = now + self.rng.between(500, 8_000),
+            70..=72 => self.cut_readers(host),
+            73..=75 => self.hosts[host].unreadable_until = now + self.rng.between(500, 8_000),
             76..=92 => self.stall_store(),
             _ => self.drain(host),
         }
@@ -42,6 +43,17 @@ impl World {
         self.connect_at(host, self.hosts[host].cut_off_until);
     }
 
+    /// Cuts the way by which a host reads from another one, in one direction or in both, for a while or for good.
+    fn cut_readers(&mut self, host: usize) {
+        let other = (host + self.rng.between(1, self.hosts.len() as u64 - 1) as usize) % self.hosts.len();
+        let is_for_good = self.rng.percent(40);
+        let until = if is_for_good { u64::MAX } else { self.now + self.rng.between(1_000, 60_000) };
+        self.hosts[host].cut_from.insert(other, until);
+        if self.rng.percent(60) {
+            self.hosts[other].cut_from.insert(host, until);
+        }
+    }
+
     pub(crate) fn connect_at(&mut self, host: usize, time: u64) {
         let worker = self.hosts[host].life.as_ref().filter(|life| life.link.is_none()).map(|life| life.worker);
         if let Some(worker) = worker {
@@ -55,12 +67,18 @@ impl World {
         let running =
             lives.flat_map(|(host, life)| life.running.keys().map(move |attempt| (host, life.worker, *attempt)));
         let is_beyond_help = |attempt: &AttemptId| {
-            self.is_straggler(*attempt) && self.oracle.was_launched(AttemptId { attempt: 1, ..*attempt })
+            let was_helped = self.oracle.was_launched(AttemptId { attempt: 1, ..*attempt });
+            self.is_straggler(*attempt) && (was_helped || self.is_cut_for_good())
         };
         let woken: Vec<_> = running.filter(|(_, _, attempt)| is_beyond_help(attempt)).collect();
         for (host, worker, attempt) in woken {
             self.at(self.now + 1_000, Happening::OnHost { host, what: OnHost::End(worker, attempt) });
         }
+    }
+
+    /// Some worker may be the only one that reaches what a task reads: nobody else can help it there.
+    pub(crate) fn is_cut_for_good(&self) -> bool {
+        self.hosts.iter().any(|host| host.cut_from.values().any(|until| *until == u64::MAX))
     }
 
     fn lose_output(&mut self, host: usize) {
@@ -77,6 +95,8 @@ impl World {
             host.sick_until = host.sick_until.min(self.now);
             host.unreadable_until = host.unreadable_until.min(self.now);
             host.cut_off_until = host.cut_off_until.min(self.now);
+            // What is cut for good stays so: jobs get along.
+            host.cut_from.retain(|_, until| *until == u64::MAX);
         }
         self.wake_stragglers();
     }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use hearth_common::{JobId, StageId, WorkerState};
+use hearth_common::{JobId, StageId, TaskId, WorkerState};
 use hearth_scheduler::{JobView, Launch, Scheduler, StageView, TaskStanding, TaskView, Waiting, WorkerView};
 
 use crate::oracle::{Check, Oracle, SeenWorker};
@@ -34,7 +34,8 @@ impl Oracle {
             return Ok(());
         }
         let used = |id| self.open.values().filter(|on| **on == id).count();
-        let is_welcome = |id| !self.is_barred_by_now(attempt.task.job, id);
+        let TaskId { job, stage, .. } = attempt.task;
+        let is_welcome = |id| !self.is_barred_by_now(job, id) && !self.is_unfit((job, stage), id);
         let workers = self.workers.iter().filter(|(id, worker)| worker.takes_attempts() && is_welcome(**id));
         let mut at_home = workers.filter(|(_, worker)| is_on(worker, &homes));
         if let Some((id, _)) = at_home.clone().find(|(id, worker)| used(**id) < worker.slots) {
@@ -52,13 +53,16 @@ impl Oracle {
         let is_free = |worker: &WorkerView<'_>| takes_attempts(worker) && worker.used() < worker.slots() as usize;
         for job in scheduler.jobs() {
             let excluded: BTreeSet<_> = job.excluded().map(|(worker, _)| worker).collect();
-            let has_room = scheduler.workers().any(|worker| is_free(&worker) && !excluded.contains(&worker.id()));
-            if !has_room || job.waiting_for() != Some(Waiting::Slots) {
+            let has_room = |stage: StageId| {
+                let may_run = |id| !excluded.contains(&id) && !self.is_unfit((job.id(), stage), id);
+                scheduler.workers().any(|worker| is_free(&worker) && may_run(worker.id()))
+            };
+            let fresh: Vec<_> = fresh_tasks(&job).into_iter().filter(|(stage, _)| has_room(*stage)).collect();
+            if job.waiting_for() != Some(Waiting::Slots) || fresh.is_empty() {
                 self.idle_since.remove(&job.id());
                 continue;
             }
             let plan = &plans[&job.id()];
-            let fresh = fresh_tasks(&job);
             let Some((stage, task)) = fresh.first() else { continue };
             let since = *self.idle_since.entry(job.id()).or_insert(self.now);
             if self.now > since + WAIT_MS {

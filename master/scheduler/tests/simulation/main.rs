@@ -29,6 +29,8 @@ mod owner;
 #[cfg(test)]
 mod plan;
 #[cfg(test)]
+mod reach;
+#[cfg(test)]
 mod restart;
 #[cfg(test)]
 mod restarts_seen;
@@ -58,7 +60,7 @@ fn setting(name: &str, default: u64) -> u64 {
 fn every_job_commits_exactly_once() {
     let first = setting("HEARTH_SIM_FIRST_SEED", 0);
     let (mut events, mut done, mut failed, mut wrong, mut unproved, mut seconds) = (0, 0, 0, 0, 0, 0);
-    let mut restarts = 0;
+    let (mut restarts, mut unreached, mut unreached_max) = (0, 0, 0);
     for seed in first..first + setting("HEARTH_SIM_SEEDS", 1_000) {
         let summary = run(seed, None).unwrap_or_else(|problem| panic!("{problem}"));
         events += summary.events;
@@ -68,11 +70,16 @@ fn every_job_commits_exactly_once() {
         unproved += summary.unproved;
         seconds += summary.seconds;
         restarts += summary.restarts;
+        unreached += summary.unreached;
+        unreached_max = unreached_max.max(summary.unreached);
     }
     println!("{events} events, {done} jobs done, {failed} failed as they should");
-    println!("{restarts} restarts of the master");
+    println!(
+        "{restarts} restarts of the master; {unreached} readers reached nobody, {unreached_max} of them in one run"
+    );
     println!("{unproved} attempts were unproved for a while, {wrong} guessed wrongly; {seconds} ran beside slow ones");
     assert!(wrong.min(unproved) >= done, "attempts that rarely guess, and rarely guess wrongly, prove little");
+    assert!(unreached >= restarts, "cuts that nobody meets prove little");
     assert!(restarts > 0, "masters that are never killed prove little");
 }
 

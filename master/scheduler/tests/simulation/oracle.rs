@@ -3,13 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use hearth_common::{AttemptId, FailureCause, JobId, TaskId, WorkerId};
+use hearth_common::{AttemptId, FailureCause, JobId, OutputLoss, StageId, TaskId, WorkerId};
 use hearth_scheduler::{AttemptOutput, CommitOutcome, Effect, Event, FinalOutput, Held, Launch, Winner};
 
 use crate::chains::{SeenLinks, names_bad_record};
 use crate::content::{Content, check_commit};
 use crate::plan::{JobPlan, Script};
 use crate::restarts_seen::SeenRestart;
+
+/// The default of `RetryPolicy::lost_workers_in_a_row_max`.
+const LOST_WORKERS_MAX: u32 = 3;
 
 /// What was seen so far.
 #[derive(Debug, Default, Clone)]
@@ -23,6 +26,12 @@ pub(crate) struct Oracle {
     losses_in_a_row: BTreeMap<TaskId, u32>,
     failures: BTreeMap<(TaskId, &'static str), u32>,
     unreadable: BTreeMap<TaskId, BTreeSet<AttemptId>>,
+    /// Which worker was told not to reach which, and until when that is believed.
+    pub(crate) cuts: BTreeMap<(WorkerId, WorkerId), u64>,
+    /// What the scheduler told after the event at hand: workers that do not reach what tasks of a stage read.
+    pub(crate) unfit: BTreeMap<JobId, BTreeMap<StageId, BTreeSet<WorkerId>>>,
+    /// Readers of a job that got no connection.
+    pub(crate) unreached: BTreeMap<JobId, u32>,
     running_jobs_max: usize,
     pub(crate) priority_lead: Duration,
     pub(crate) launched_at: BTreeMap<AttemptId, u64>,
@@ -69,7 +78,7 @@ pub(crate) struct SeenWorker {
     pub(crate) names: Vec<String>,
     is_draining: bool,
     is_released: bool,
-    is_connected: bool,
+    pub(crate) is_connected: bool,
 }
 
 impl SeenWorker {
@@ -130,6 +139,7 @@ impl Oracle {
                 if self.close(*attempt, *worker) {
                     self.links.on_report(&plans[&attempt.task.job], *attempt, scans);
                     self.on_failed(*attempt, cause);
+                    self.on_unreached(*attempt, *worker, cause);
                     self.on_worker_failed(*attempt, *worker, cause);
                 }
             }
@@ -182,7 +192,8 @@ impl Oracle {
 
     fn on_failed(&mut self, attempt: AttemptId, cause: &FailureCause) {
         *self.failures.entry((attempt.task, cause.name())).or_default() += 1;
-        if let FailureCause::LostShuffleOutput { stage, partition, attempt: number, .. } = cause {
+        if let FailureCause::LostShuffleOutput { stage, partition, attempt: number, loss: OutputLoss::Gone, .. } = cause
+        {
             let task = TaskId { job: attempt.task.job, stage: *stage, partition: *partition };
             self.unreadable.entry(task).or_default().insert(AttemptId { task, attempt: *number });
             self.on_outputs_lost(|winner| winner.attempt.task.job == task.job);
@@ -270,6 +281,8 @@ impl Oracle {
         ensure(lost.is_none(), || format!("attempt {attempt}: reads {lost:?}, which is lost with its worker"))?;
         self.check_restored(attempt)?;
         ensure(self.launched.insert(attempt), || format!("attempt {attempt}: launched twice"))?;
+        self.check_reach(launch)?;
+        self.check_losses(attempt)?;
         self.check_exclusion(launch)?;
         self.check_locality(&plans[&attempt.task.job], launch)?;
         self.check_second(launch)?;
@@ -280,6 +293,12 @@ impl Oracle {
         self.launched_at.insert(attempt, self.now);
         let used = self.open.values().filter(|on| **on == launch.worker).count();
         ensure(used <= worker.slots, || format!("attempt {attempt}: takes slot {used} of {}", worker.slots))
+    }
+
+    /// A task that lost three workers in a row gets no fourth one, also where the master changes in between.
+    fn check_losses(&self, attempt: AttemptId) -> Check {
+        let losses = self.losses_in_a_row.get(&attempt.task).copied().unwrap_or_default();
+        ensure(losses < LOST_WORKERS_MAX, || format!("attempt {attempt}: launched after {losses} lost workers"))
     }
 
     fn on_release(&mut self, worker: WorkerId) -> Check {
@@ -357,7 +376,7 @@ impl Oracle {
             }
             FailureCause::Poison { stage, partition, .. } => {
                 let task = TaskId { job: plan.id, stage: *stage, partition: *partition };
-                self.losses_in_a_row.get(&task).is_some_and(|losses| *losses >= 3)
+                self.losses_in_a_row.get(&task).is_some_and(|losses| *losses >= LOST_WORKERS_MAX)
             }
             FailureCause::Cancelled => {
                 seen.is_cancelled

@@ -66,6 +66,7 @@ impl Oracle {
             worker.forget_connection();
         }
         self.blamed.clear();
+        self.cuts.clear();
         self.exclusion_ends.clear();
         self.barred_by_now.clear();
         self.idle_since.clear();

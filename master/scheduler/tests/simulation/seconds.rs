@@ -44,7 +44,7 @@ impl Oracle {
             return Ok(());
         }
         for job in scheduler.jobs() {
-            if job.excluded().next().is_some() {
+            if job.excluded().next().is_some() || self.unfit.contains_key(&job.id()) {
                 // Its tasks may leave the slots of those workers to others.
                 continue;
             }

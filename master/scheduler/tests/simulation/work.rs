@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use hearth_common::{AttemptId, FailureCause, LinkScan, TaskId, WorkerId};
+use hearth_common::{AttemptId, FailureCause, LinkScan, OutputLoss, TaskId, WorkerId};
 use hearth_scheduler::{AttemptOutput, FinalOutput, Held, Launch, Winner};
 
 use crate::cluster::{Connection, Happening, Life, OnHost, Report, Running, ToMaster, ToWorker};
@@ -195,9 +195,9 @@ impl World {
             let mut contents = Vec::new();
             for winner in input.winners.iter() {
                 match self.read_output(host, &launch, winner) {
-                    Some(content) => contents.push(content),
-                    None => {
-                        self.report(host, attempt, Report::Failed(lost(winner), Vec::new()));
+                    Ok(content) => contents.push(content),
+                    Err(loss) => {
+                        self.report(host, attempt, Report::Failed(lost(winner, loss), Vec::new()));
                         return;
                     }
                 }
@@ -207,22 +207,26 @@ impl World {
         if let Some(running) = self.life_of(host, worker).and_then(|life| life.running.get_mut(&attempt)) {
             running.read = Some(read);
         }
-        let wait = if self.is_straggler(attempt) { NEVER_MS } else { self.rng.between(1, 3_000) };
+        let wait =
+            if self.is_straggler(attempt) && !self.is_cut_for_good() { NEVER_MS } else { self.rng.between(1, 3_000) };
         self.at(self.now + wait, Happening::OnHost { host, what: OnHost::End(worker, attempt) });
     }
 
-    fn read_output(&mut self, host: usize, launch: &Launch, winner: &Winner) -> Option<Content> {
+    fn read_output(&mut self, host: usize, launch: &Launch, winner: &Winner) -> Result<Content, OutputLoss> {
         let task = winner.attempt.task;
         let script = self.plans[&launch.attempt.task.job].script;
         let is_unreadable = script == Script::UnreadableForever(task.stage);
         let is_flaky =
             is_unreadable || script == Script::FlakyReads && self.may_lose_read(task) && self.rng.percent(30);
         if is_flaky {
-            return None;
+            return Err(OutputLoss::Gone);
         }
         let is_local = self.hosts[host].life.as_ref().is_some_and(|life| life.worker == winner.worker);
         let source = if is_local { Some(host) } else { self.find_readable_host(winner.worker) };
-        self.hosts[source?].life.as_ref()?.outputs.get(&winner.attempt).cloned()
+        let is_cut = |source: &usize| self.hosts[host].cut_from.get(source).is_some_and(|until| *until > self.now);
+        let source = source.filter(|source| !is_cut(source)).ok_or(OutputLoss::Unreached)?;
+        let life = self.hosts[source].life.as_ref();
+        life.and_then(|life| life.outputs.get(&winner.attempt).cloned()).ok_or(OutputLoss::Gone)
     }
 
     fn may_lose_read(&self, task: TaskId) -> bool {
@@ -356,13 +360,14 @@ fn scripted_failure(script: Script, AttemptId { task, attempt }: AttemptId) -> O
     scripted.or(is_between_kills.then_some(storage)).filter(|_| task.partition == 0)
 }
 
-fn lost(winner: &Winner) -> FailureCause {
+fn lost(winner: &Winner, loss: OutputLoss) -> FailureCause {
     let AttemptId { task, attempt } = winner.attempt;
     FailureCause::LostShuffleOutput {
         stage: task.stage,
         partition: task.partition,
         attempt,
         worker: winner.worker,
+        loss,
         message: "planted".to_owned(),
     }
 }

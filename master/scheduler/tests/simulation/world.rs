@@ -72,6 +72,8 @@ pub(crate) struct Summary {
     pub(crate) unproved: u64,
     /// How often the master was killed.
     pub(crate) restarts: u64,
+    /// Readers that got no connection.
+    pub(crate) unreached: u64,
     /// Depends on every effect.
     pub(crate) trace: u64,
 }
@@ -267,6 +269,7 @@ impl World {
         let mut effects = Vec::new();
         self.scheduler.handle(Millis(self.now), event.clone(), &mut effects);
         self.oracle.barred_by_now = barred_workers(&self.scheduler);
+        self.oracle.note_unfit(&self.scheduler);
         for effect in &effects {
             self.note(effect);
             if let Err(problem) = self.oracle.on_effect(effect, &self.plans) {
@@ -282,6 +285,9 @@ impl World {
             self.fail(problem);
         }
         if let Err(problem) = self.oracle.check_exclusions(&self.scheduler) {
+            self.fail(problem);
+        }
+        if let Err(problem) = self.oracle.check_cuts(&self.scheduler) {
             self.fail(problem);
         }
         if let Err(problem) = self.oracle.check_idle(&self.scheduler, &self.plans) {
@@ -318,6 +324,7 @@ impl World {
             wrong_guesses: self.oracle.links.wrong_count,
             unproved: self.oracle.links.unproved_count,
             restarts: self.restarts,
+            unreached: self.oracle.unreached.values().copied().map(u64::from).sum(),
             trace: self.trace,
         }
     }

@@ -4,7 +4,9 @@
 
 use std::time::Duration;
 
-use hearth_common::{AttemptId, FailureCause, JobId, LinkEnd, LinkScan, LinkSpan, StageId, TaskId, WorkerId};
+use hearth_common::{
+    AttemptId, FailureCause, JobId, LinkEnd, LinkScan, LinkSpan, OutputLoss, StageId, TaskId, WorkerId,
+};
 use hearth_scheduler::{
     AttemptOutput, CommitOutcome, Effect, Event, FinalOutput, Held, HostBytes, InputKind, JobGraph, JobLimits,
     KnownStart, Launch, Link, Millis, Scheduler, SchedulerConfig, StageInput, StageSpec, TaskLayout, Winner,
@@ -178,9 +180,18 @@ fn parse_scans(texts: &[&str]) -> Vec<LinkScan> {
 
 /// The failure of a reader that could not read that output.
 pub(crate) fn unreadable(text: &str) -> FailureCause {
-    let Winner { attempt, worker } = winner(text);
-    let TaskId { stage, partition, .. } = attempt.task;
-    FailureCause::LostShuffleOutput { stage, partition, attempt: attempt.attempt, worker, message: String::new() }
+    lost_to(text, OutputLoss::Gone)
+}
+
+/// The failure of a reader that got no connection to the worker of that output.
+pub(crate) fn unreached(text: &str) -> FailureCause {
+    lost_to(text, OutputLoss::Unreached)
+}
+
+fn lost_to(text: &str, loss: OutputLoss) -> FailureCause {
+    let Winner { attempt: AttemptId { task, attempt }, worker } = winner(text);
+    let TaskId { stage, partition, .. } = task;
+    FailureCause::LostShuffleOutput { stage, partition, attempt, worker, loss, message: String::new() }
 }
 
 pub(crate) fn out_of_memory() -> FailureCause {

@@ -29,6 +29,8 @@ mod outputs;
 #[cfg(test)]
 mod placement;
 #[cfg(test)]
+mod reach;
+#[cfg(test)]
 mod reconcile;
 #[cfg(test)]
 mod stragglers;
