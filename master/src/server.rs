@@ -92,7 +92,8 @@ impl RunningMaster {
         let (tasks, results, tenure) = (TaskTracker::new(), state_dir.results(), state_dir.tenure().clone());
         let metrics = Arc::new(Metrics::new(snapshot, (config.state_dir.clone(), storage.clone())));
         let observed = Arc::clone(&metrics);
-        let (traces, sending) = Traces::new(config.otlp_endpoint()?, Arc::clone(&metrics), (rpc, stop.clone()));
+        let (traces, sending) =
+            Traces::new(config.otlp_endpoint()?, Arc::clone(&metrics), (opening.ports.rpc_address, stop.clone()));
         sending.into_iter().for_each(|sending| drop(tasks.spawn(sending)));
         let services = Services {
             store,
