@@ -23,6 +23,15 @@ pub enum StateDirError {
         /// The file system's answer.
         source: io::Error,
     },
+    /// A standby does not make it.
+    #[error(
+        "use state directory {path}: it is not there; mount the file system that both masters share, or make the directory once, \
+         before the first of them is started with --standby"
+    )]
+    Missing {
+        /// The directory.
+        path: String,
+    },
     /// Another master uses it.
     #[error(
         "use state directory {path}: another master uses it; stop that one, wait for its end with --standby, or choose another \
@@ -63,8 +72,17 @@ impl StateDir {
         }
     }
 
+    /// A standby of a directory that is there: an empty one in its place, because a file system is not mounted, would have a second
+    /// active master.
+    pub(crate) fn standby(path: &Path, reached: Reached, silence_max: Duration) -> Result<Candidate, StateDirError> {
+        if !path.is_dir() {
+            return Err(StateDirError::Missing { path: path.display().to_string() });
+        }
+        Self::candidate(path, reached, silence_max)
+    }
+
     /// One that wants to be the active master of a directory, which is made.
-    pub(crate) fn candidate(path: &Path, reached: Reached, silence_max: Duration) -> Result<Candidate, StateDirError> {
+    fn candidate(path: &Path, reached: Reached, silence_max: Duration) -> Result<Candidate, StateDirError> {
         let unwritable = |source| StateDirError::Unwritable { path: path.display().to_string(), source };
         std::fs::create_dir_all(path.join("results")).map_err(unwritable)?;
         Candidate::new(path, reached, silence_max).map_err(unwritable)
@@ -167,6 +185,17 @@ mod tests {
         let second = open(&path).unwrap();
         assert!(!left.exists() && second.spool().is_dir());
         assert_eq!(second.tenure().epoch().number, 2);
+    }
+
+    #[test]
+    fn a_standby_makes_no_directory() {
+        let root = tempfile::tempdir().unwrap();
+        let reached = Reached { rpc: "node1:7077".to_owned(), http: "node1:8080".to_owned() };
+        let path = root.path().join("state");
+        let standby = || StateDir::standby(&path, reached.clone(), Duration::from_secs(10));
+        assert!(matches!(standby(), Err(StateDirError::Missing { .. })));
+        std::fs::create_dir(&path).unwrap();
+        assert!(matches!(StateDir::look(&mut standby().unwrap()), Ok(Found::Active(_))));
     }
 
     #[test]

@@ -9,8 +9,8 @@ use hearth_common::{
     ByteSize, Compression, CsvOptions, ENGINE_VERSION, InputFormat, InputSpec, JobSettings, JobSpec, JobState, OnError,
     OutputFormat, OutputMode, OutputSpec, PROTOCOL, WorkerId,
 };
-use hearth_master::{MasterConfig, RunningMaster, StartError};
-use hearth_proto::convert::SubmitJob;
+use hearth_master::{MasterConfig, RunningMaster, StandbyMaster, StartError};
+use hearth_proto::convert::{NotActive, SubmitJob, epoch_of};
 use hearth_proto::wire;
 use hearth_proto::wire::control_service_client::ControlServiceClient;
 use hearth_proto::wire::job_service_client::JobServiceClient;
@@ -265,6 +265,52 @@ async fn two_masters_do_not_share() {
     assert!(error.contains(&master.rpc_address().to_string()) && error.contains("--rpc"), "{error}");
     master.stop().await;
     RunningMaster::start(config(&root)).await.unwrap().stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fenced_master_accepts_nothing_and_ends() {
+    let root = tempfile::tempdir().unwrap();
+    let (mut master, mut client) = start(&root).await;
+    let id = client.submit(submission("before", &waiting_job(&root, "job"))).await.unwrap().into_inner().job_id;
+    // Somebody takes the next epoch, and this master has not noticed yet.
+    std::fs::write(root.path().join("state/epochs/0000000002"), "").unwrap();
+    let refused = client.submit(submission("after", &waiting_job(&root, "job"))).await.unwrap_err();
+    assert_eq!(refused.code(), Code::Unavailable, "another master may take it: {refused}");
+    tokio::time::timeout(Duration::from_secs(10), master.wait()).await.expect("it ends by itself");
+    assert!(client.get_job(of(&id)).await.is_err(), "and tells nothing any more");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_standby_names_the_active_master_and_takes_over() {
+    let root = tempfile::tempdir().unwrap();
+    let (master, mut client) = start(&root).await;
+    let id = client.submit(submission("key", &waiting_job(&root, "job"))).await.unwrap().into_inner().job_id;
+    let standby = StandbyMaster::start(config(&root)).await.unwrap();
+    let endpoint = Endpoint::from_shared(format!("http://{}", standby.rpc_address())).unwrap();
+    let mut waiting = JobServiceClient::new(endpoint.connect().await.unwrap());
+    let active = master.rpc_address().to_string();
+    let taking_over = tokio::spawn(standby.become_active());
+    let told = async {
+        loop {
+            let refused = waiting.get_job(of(&id)).await.unwrap_err();
+            let told = NotActive::of(&refused).expect("a standby says that it is one");
+            if let Some(epoch) = told.epoch {
+                return (told.active, epoch.number);
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    let told = tokio::time::timeout(Duration::from_secs(10), told).await.unwrap();
+    assert_eq!(told, (Some(active), 1));
+    master.stop().await;
+    let taken = tokio::time::timeout(Duration::from_secs(10), taking_over).await.unwrap().unwrap().unwrap();
+    let mut client = JobServiceClient::new(channel(&taken).await);
+    let answer = client.get_master(wire::GetMasterRequest {}).await.unwrap();
+    let epoch = epoch_of(answer.metadata()).unwrap();
+    assert_eq!((epoch.number, Some(epoch.into())), (2, answer.into_inner().epoch));
+    let again = client.submit(submission("key", &waiting_job(&root, "job"))).await.unwrap().into_inner();
+    assert_eq!((again.job_id, again.existed), (id, true));
+    taken.stop().await;
 }
 
 async fn hello(master: &RunningMaster, protocol: u32, version: &str) -> Vec<wire::from_master::Message> {

@@ -54,6 +54,7 @@ impl Pair {
 
     fn start(workers: usize) -> Result<Self> {
         let directory = tempfile::Builder::new().prefix("hearth-pair-").tempdir()?;
+        std::fs::create_dir(directory.path().join("state"))?;
         let start = |name: &str, ready: &str| {
             let (rpc, http) = (free_address()?, free_address()?);
             let mut process = start_master(name, directory.path(), (&rpc, &http))?;

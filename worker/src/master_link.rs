@@ -122,7 +122,7 @@ impl Link<'_> {
         // Once connected, stopping is a message to the master too.
         let opened = tokio::select! {
             () = self.wishes.stop.cancelled() => return ConnectionEnd::Life(LifeEnd::Stopped),
-            opened = Connection::open(&master, hello) => opened,
+            opened = Connection::open(&master, hello, self.masters.patience()) => opened,
         };
         let (mut connection, answer) = match opened {
             Ok(opened) => opened,

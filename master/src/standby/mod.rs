@@ -45,7 +45,7 @@ impl StandbyMaster {
         let ports = Ports::listen(&config).await?;
         let reached = ports.reached(config.advertise.as_deref());
         let (path, silence_max) = (config.state_dir.clone(), config.takeover_after);
-        let opened = tokio::task::spawn_blocking(move || StateDir::candidate(&path, reached, silence_max)).await;
+        let opened = tokio::task::spawn_blocking(move || StateDir::standby(&path, reached, silence_max)).await;
         let candidate = opened.map_err(|error| StartError::Process(error.to_string()))??;
         let (active, watched) = watch::channel(None);
         let shared = ports.share();

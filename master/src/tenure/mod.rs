@@ -30,6 +30,10 @@ pub(crate) const BEAT: Duration = Duration::from_secs(2);
 /// How long a look is good for reads that tell what is known anyway. Writes look each time.
 const FRESH: Duration = Duration::from_secs(6);
 
+/// How long a state directory that cannot be read is tried again, and how often.
+const TROUBLE_MAX: Duration = Duration::from_secs(3);
+const TROUBLE_PAUSE: Duration = Duration::from_millis(100);
+
 /// Why a master may not act.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Lost {
@@ -112,8 +116,7 @@ impl Tenure {
     /// Looks whether this master is still the active one. Blocks for as long as it takes to list a directory.
     pub(crate) fn check(&self) -> Result<(), Lost> {
         let own = self.held.epoch.number;
-        let looked = Instant::now();
-        let newest = self.held.epochs.newest().map_err(|error| Lost::Unknown(error.to_string()))?;
+        let (looked, newest) = self.newest().map_err(|error| Lost::Unknown(error.to_string()))?;
         if newest == own && !self.held.lost.is_cancelled() {
             *self.held.seen.lock().unwrap_or_else(PoisonError::into_inner) = looked;
             return Ok(());
@@ -123,6 +126,18 @@ impl Tenure {
             self.held.lost.cancel();
         }
         Err(Lost::Fenced { own, newest })
+    }
+
+    /// The newest epoch, and when the look at it began. What passes by itself, as a lack of open files, ends no master.
+    fn newest(&self) -> io::Result<(Instant, u64)> {
+        let began = Instant::now();
+        loop {
+            let looked = Instant::now();
+            match self.held.epochs.newest() {
+                Err(_) if began.elapsed() < TROUBLE_MAX => thread::sleep(TROUBLE_PAUSE),
+                newest => return Ok((looked, newest?)),
+            }
+        }
     }
 
     /// Looks only where the last look is some seconds old: this process was held up, and much may have happened.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use hearth_client::job_file::read_job;
 use hearth_client::{Client, MasterList};
 use hearth_tests::data::UserActions;
@@ -24,6 +24,8 @@ use crate::common::{
 const TAKEOVER_SECONDS_MAX: u64 = 15;
 /// Time for a job that lost its master: far above what it needs, also on a loaded machine.
 const SECONDS_MAX: u64 = 150;
+/// Jobs that are tried until one is met in the right moment.
+const TRIES: usize = 5;
 /// As many attempts may be on their way to a worker when the master dies.
 const SLOTS: u64 = 2;
 
@@ -57,13 +59,24 @@ struct Submitted {
 }
 
 impl Submitted {
+    /// A commit may be over before anybody sees it: then another job is tried.
     fn when(pair: &Pair, is_time: fn(&Value) -> bool) -> Result<Self> {
-        let output = pair.directory().join("report");
-        let client = pair.submit_in_background(&long_job(&output)?)?;
-        let id = wait_for("the job", Deadline::after_seconds(60), || Ok(listed(pair, 0)?.pop()))?;
-        let before = pair.wait_for_status(0, &id, |status| is_time(status) || is_final(status))?;
-        ensure!(!is_final(&before), "the job was over before the test could disturb it: {before:#}");
-        Ok(Self { output, client, id, before })
+        let mut last = None;
+        for number in 0..TRIES {
+            let output = pair.directory().join(format!("report-{number}"));
+            let known = listed(pair, 0)?;
+            let client = pair.submit_in_background(&long_job(&output)?)?;
+            let id = wait_for("the job", Deadline::after_seconds(60), || {
+                Ok(listed(pair, 0)?.into_iter().find(|id| !known.contains(id)))
+            })?;
+            let before = pair.wait_for_status(0, &id, |status| is_time(status) || is_final(status))?;
+            if !is_final(&before) {
+                return Ok(Self { output, client, id, before });
+            }
+            client.finish()?.success()?;
+            last = Some(before);
+        }
+        bail!("the job was over before the test could disturb it: {last:#?}")
     }
 
     /// The second master takes over, the job goes on there, and the command ends as if nothing had happened.

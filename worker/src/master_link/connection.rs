@@ -14,7 +14,7 @@ use tonic::{Status, Streaming};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// Longest wait for the answer to hello.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
+pub(super) const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 /// Longest wait for room to send; a master that takes nothing for so long is not there.
 const SEND_TIMEOUT: Duration = Duration::from_secs(5);
 /// Messages that wait for the network.
@@ -40,8 +40,12 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    /// Dials, says hello and waits for the answer.
-    pub(super) async fn open(master: &str, hello: Hello) -> Result<(Self, MasterMessage), NotOpened> {
+    /// Dials, says hello and waits for the answer, for so long at most.
+    pub(super) async fn open(
+        master: &str,
+        hello: Hello,
+        patience: Duration,
+    ) -> Result<(Self, MasterMessage), NotOpened> {
         let endpoint = Endpoint::from_shared(format!("http://{master}")).map_err(|error| error.to_string())?;
         let channel = endpoint
             .connect_timeout(CONNECT_TIMEOUT)
@@ -60,10 +64,10 @@ impl Connection {
         if outgoing.try_send(WorkerMessage::Hello(hello).into()).is_err() {
             return Err("cannot send the hello".to_owned().into());
         }
-        let opened = timeout(ANSWER_TIMEOUT, client.attach(ReceiverStream::new(messages))).await;
+        let opened = timeout(patience, client.attach(ReceiverStream::new(messages))).await;
         let incoming = opened.map_err(|_| "the master does not answer".to_owned())?.map_err(refusal)?.into_inner();
         let mut connection = Self { outgoing, incoming };
-        let answer = timeout(ANSWER_TIMEOUT, connection.next()).await;
+        let answer = timeout(patience, connection.next()).await;
         let answer = answer.map_err(|_| "the master does not answer the hello".to_owned())??;
         Ok((connection, answer))
     }

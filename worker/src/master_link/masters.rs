@@ -1,8 +1,11 @@
 //! Which of the masters to dial, and the newest epoch that the worker was welcomed in: it never goes back to an older one.
 
+use std::time::Duration;
+
 use hearth_common::Epoch;
 use hearth_proto::convert::NotActive;
 
+use super::connection::ANSWER_TIMEOUT;
 use crate::WorkerConfig;
 
 /// The masters of a worker, over all its lives.
@@ -15,18 +18,31 @@ pub(crate) struct Masters {
     /// The last one that was of no use: no standby is believed that names it again before another one was tried.
     failed: Option<String>,
     newest: Option<Epoch>,
+    /// Masters in a row that were of no use.
+    failures: u32,
 }
+
+/// A master that hangs must not keep a worker from the one that has taken over.
+const PATIENCE_MIN: Duration = Duration::from_secs(3);
 
 impl Masters {
     pub(crate) fn new(config: &WorkerConfig) -> Self {
         let addresses = config.masters().into_iter().map(str::to_owned).collect();
-        Self { addresses, at: 0, told: None, failed: None, newest: None }
+        Self { addresses, at: 0, told: None, failed: None, newest: None, failures: 0 }
     }
 
     /// The one to dial now.
     pub(super) fn dialed(&self) -> &str {
         let listed = self.addresses.get(self.at % self.addresses.len().max(1));
         self.told.as_ref().or(listed).map_or("", String::as_str)
+    }
+
+    /// How long to wait for its answer: where there are others not for long at first, and longer if none of them is better.
+    pub(super) fn patience(&self) -> Duration {
+        match self.addresses.len() {
+            0 | 1 => ANSWER_TIMEOUT,
+            _ => (PATIENCE_MIN + Duration::from_secs(1) * self.failures).min(ANSWER_TIMEOUT),
+        }
     }
 
     /// The newest epoch that the worker was welcomed in.
@@ -37,6 +53,7 @@ impl Masters {
     /// The one that was dialed is of no use now.
     pub(super) fn on_failure(&mut self) {
         self.failed = Some(self.dialed().to_owned());
+        self.failures = self.failures.saturating_add(1);
         self.go_on();
     }
 
@@ -59,6 +76,7 @@ impl Masters {
         }
         self.newest = Some(epoch);
         self.failed = None;
+        self.failures = 0;
         Ok(())
     }
 
@@ -110,6 +128,17 @@ mod tests {
         masters.on_failure();
         masters.on_standby(NotActive::default());
         assert_eq!(masters.dialed(), "a:1");
+    }
+
+    #[test]
+    fn who_has_a_choice_does_not_wait_long_for_one_that_hangs() {
+        assert_eq!(masters("a:1").patience(), ANSWER_TIMEOUT);
+        let mut several = masters("a:1,b:1");
+        assert_eq!(several.patience(), PATIENCE_MIN);
+        (0..20).for_each(|_| several.on_failure());
+        assert_eq!(several.patience(), ANSWER_TIMEOUT, "all are slow");
+        several.on_welcome(epoch(1)).unwrap();
+        assert_eq!(several.patience(), PATIENCE_MIN);
     }
 
     #[test]
