@@ -147,7 +147,11 @@ impl Job {
         if state != JobState::Done {
             details.output_files.clear();
         }
+        let launched = self.attempts.launched;
         self.ledger.close(&mut details, now_ms);
+        // The ledger knows none that ended under the master before.
+        let unknown = launched.saturating_sub(details.attempts.len() as u64);
+        details.attempts_left_out = details.attempts_left_out.max(unknown);
         details
     }
 

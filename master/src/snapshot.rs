@@ -100,8 +100,15 @@ impl JobAccount {
         }
     }
 
-    /// Its attempts, as far as they are known.
+    /// Its attempts, as far as they are known. Those that ended under a master before this one are left out.
     pub(crate) fn attempts(&self) -> Attempts {
+        let mut attempts = self.known_attempts();
+        let unknown = self.status.attempts.launched.saturating_sub(attempts.len() as u64);
+        attempts.left_out = attempts.left_out.max(unknown);
+        attempts
+    }
+
+    fn known_attempts(&self) -> Attempts {
         match (&self.live, self.status.details.as_deref()) {
             (Some(live), _) => live.attempts.clone(),
             (None, Some(details)) => Attempts::of(&details.attempts, details.attempts_left_out),
@@ -117,11 +124,19 @@ impl Page {
     }
 
     fn is_found_in(&self, job: &JobStatus) -> bool {
-        let wanted = self.search.to_lowercase();
-        let finds = |text: &str| text.to_lowercase().contains(&wanted);
+        let finds = |text: &str| contains_in_any_case(text, &self.search);
         let output = job.output.as_ref().is_some_and(|output| finds(&output.path));
-        output || finds(&job.name) || finds(&job.query) || job.id.to_string().starts_with(&wanted)
+        output || finds(&job.name) || finds(&job.query) || job.id.to_string().starts_with(&self.search.to_lowercase())
     }
+}
+
+/// Looks for a text in another one, in whatever case. The text may be long and is not copied for what people usually look for.
+fn contains_in_any_case(text: &str, wanted: &str) -> bool {
+    if !wanted.is_ascii() {
+        return text.to_lowercase().contains(&wanted.to_lowercase());
+    }
+    let wanted = wanted.as_bytes();
+    wanted.is_empty() || text.as_bytes().windows(wanted.len()).any(|found| found.eq_ignore_ascii_case(wanted))
 }
 
 impl Snapshot {
@@ -268,6 +283,22 @@ pub(crate) mod tests {
         assert_eq!(found("select 1").len(), 3);
         assert_eq!(found(&JobId::from_u128(3).to_string()), ["job 3"]);
         assert!(found("nothing like it").is_empty());
+    }
+
+    #[test]
+    fn texts_are_found_in_any_case() {
+        for (text, wanted, expected) in [
+            ("SELECT Email", "email", true),
+            ("SELECT Email", "", true),
+            ("", "", true),
+            ("", "a", false),
+            ("Straße", "RASS", false),
+            ("Straße GRÖSSE", "größe", false),
+            ("Straße GRÖSSE", "gröss", true),
+            ("aab", "AB", true),
+        ] {
+            assert_eq!(contains_in_any_case(text, wanted), expected, "{wanted} in {text}");
+        }
     }
 
     #[test]

@@ -1,6 +1,6 @@
 // A table of attempts, paged on the server.
 import { el, the, put, say, keyed, state, nothing } from "/ui/dom.js";
-import { brief, bytes, count, duration, time } from "/ui/format.js";
+import { brief, bytes, count, duration, plural, time } from "/ui/format.js";
 
 const PAGE = 25;
 
@@ -45,6 +45,8 @@ export function attemptsTable(ask, withJob) {
     the("attempts-next").disabled = page.next === null;
     say(the("attempts-page"), page.total > PAGE ? `${from + 1}–${last} of ${count(page.total)}` : "");
     say(the("attempts-count"), count(page.total));
+    const note = the("attempts-left-out");
+    if (note) say(note, page.left_out ? `${plural(page.left_out, "further attempt")} of this job ${page.left_out === 1 ? "is" : "are"} not listed, nor in what is compared here: of an ended job some are kept, and a master that was started meanwhile knows those that ran since.` : "");
     return undefined;
   };
   the("attempts-next").addEventListener("click", () => { from += PAGE; load(); });

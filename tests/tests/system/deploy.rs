@@ -1,7 +1,7 @@
 //! What is in `deploy/`, checked by the tools that read it where these run without a service behind them.
 //!
-//! `docker compose config` and `docker build` are not among them: they are no packages of Debian's own. So the compose file is parsed by PyYAML
-//! and its shape checked here, and the Containerfile's instructions are; their commands are run by the real binary.
+//! `docker build` is not among them: it needs a daemon. So the instructions of the Containerfile are checked here. The compose file is checked by
+//! Compose itself; the commands in both are run by the real binary.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -112,6 +112,30 @@ fn compose_file_starts_what_the_binary_takes() -> Result<()> {
             ensure!(services[other].get("healthcheck").is_some(), "{name} waits for the health of {other}");
         }
     }
+    Ok(())
+}
+
+/// Compose reads it as what is meant, and refuses what is misspelled. Debian's Compose is older than `name` at the top.
+#[test]
+fn compose_takes_the_compose_file() -> Result<()> {
+    need_tool(&["docker-compose", "--version"], "docker-compose")?;
+    let directory = tempfile::tempdir()?;
+    let file = directory.path().join("compose.yaml");
+    let text = read(&deploy().join("compose.yaml"))?;
+    let unnamed: String =
+        text.lines().filter(|line| !line.starts_with("name: ")).map(|line| format!("{line}\n")).collect();
+    let config = || {
+        let mut command = Command::new("docker-compose");
+        command.arg("--project-directory").arg(deploy()).arg("-f").arg(&file).arg("config");
+        command
+    };
+    fs::write(&file, &unnamed)?;
+    let understood = run_tool(&mut config())?;
+    for line in ["  master:", "  worker:", "  client:", "    stop_grace_period: 40s", "    - 127.0.0.1:8080:8080/tcp"] {
+        ensure!(understood.lines().any(|found| found == line), "`{line}` is not in\n{understood}");
+    }
+    fs::write(&file, unnamed.replace("healthcheck:", "helthcheck:"))?;
+    ensure!(run_tool(&mut config()).is_err(), "a misspelled key is refused");
     Ok(())
 }
 

@@ -127,6 +127,16 @@ fn operators_of_a_job_outlive_the_master_it_began_under() -> Result<()> {
         let status = cluster.wait_for_end(&id, 150)?;
         ensure!(status["state"] == "done", "{status:#}");
         let told = wait_for("the operators", Deadline::after_seconds(10), || Ok(stages(cluster, &id).ok()))?;
-        check_sums(&told, &status)
+        check_sums(&told, &status)?;
+
+        // Attempts that ended under the master before are not known, and that is said.
+        let listed = cluster.api(&format!("/api/v1/jobs/{id}/attempts"))?;
+        let (known, left_out) = (number(&listed, "/total"), number(&listed, "/left_out"));
+        ensure!(left_out >= 3, "{left_out} attempts are left out of {listed:#}");
+        assert_eq!(known + left_out, number(&status, "/attempts/launched"));
+        let mut browser = Browser::start()?;
+        let mut page = browser.open(&format!("http://{}/jobs/{id}", cluster.http()), 1280)?;
+        let said = "document.querySelector('#attempts-left-out').textContent";
+        page.wait_for(&format!("{said}.startsWith('{left_out} further attempts of this job are not listed')"), 60)
     })
 }
