@@ -84,8 +84,7 @@ impl Scheduler {
             return Vec::new();
         }
         let reads_from = |source: WorkerId| self.outputs_read(id, stage, source).next().is_some();
-        let mut unfit: Vec<_> =
-            self.cuts.keys().filter(|cut| reads_from(cut.source)).map(|cut| cut.reader).collect();
+        let mut unfit: Vec<_> = self.cuts.keys().filter(|cut| reads_from(cut.source)).map(|cut| cut.reader).collect();
         if let Some(hub) = hub.filter(|hub| !stage.consumers.is_empty() && self.may_be_hub(hub.worker, barred)) {
             unfit.extend(self.out_of_reach(hub.worker));
             unfit.extend(&hub.out_of_reach);

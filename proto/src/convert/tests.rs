@@ -6,8 +6,8 @@ use hearth_common::{
     AttemptCounts, AttemptId, AttemptMetrics, ByteSize, ColumnSpec, Compression, CsvOptions, Encoding, ExtraColumns,
     FailureCause, InferredColumn, InferredInput, InputCompression, InputFormat, InputRecords, InputSpec, InputStatus,
     JobId, JobSettings, JobSpec, JobState, JobStatus, LocalityCounts, MissingColumns, OnError, OutputFormat,
-    OutputLoss, OutputMode, OutputSpec, OutputStatus, Place, Priority, Reject, RejectLimit, StageId, StageStatus, TaskId,
-    ValueType, WorkerId, WorkerState, WorkerStatus,
+    OutputLoss, OutputMode, OutputSpec, OutputStatus, Place, Priority, Reject, RejectLimit, StageId, StageStatus,
+    TaskId, ValueType, WorkerId, WorkerState, WorkerStatus,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;

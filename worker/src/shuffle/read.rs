@@ -96,7 +96,8 @@ impl Reading {
             tokio::task::consume_budget().await;
             match open.next_payload(&self.reader.counters).await.map_err(lost)? {
                 Some(payload) => {
-                    self.batches = decode(payload, &self.schema).map_err(|error| lost(error.to_string().into()))?.into();
+                    self.batches =
+                        decode(payload, &self.schema).map_err(|error| lost(error.to_string().into()))?.into();
                 }
                 None => drop(self.open.pop_front()),
             }

@@ -42,9 +42,8 @@ impl Oracle {
         // A second attempt does not run beside the first.
         let runs_on = |id| self.open.iter().any(|(open, on)| open.task == launch.attempt.task && *on == id);
         let stage = launch.attempt.task.stage;
-        let is_other = |id| {
-            id != launch.worker && !self.is_barred(job, id) && !runs_on(id) && !self.is_unfit((job, stage), id)
-        };
+        let is_other =
+            |id| id != launch.worker && !self.is_barred(job, id) && !runs_on(id) && !self.is_unfit((job, stage), id);
         let mut others = self.workers.iter().filter(|(id, worker)| worker.takes_attempts() && is_other(**id));
         match others.next() {
             Some((other, _)) if self.is_barred(job, launch.worker) && self.is_barred_still(job, launch.worker) => {

@@ -74,7 +74,9 @@ fn every_job_commits_exactly_once() {
         unreached_max = unreached_max.max(summary.unreached);
     }
     println!("{events} events, {done} jobs done, {failed} failed as they should");
-    println!("{restarts} restarts of the master; {unreached} readers reached nobody, {unreached_max} of them in one run");
+    println!(
+        "{restarts} restarts of the master; {unreached} readers reached nobody, {unreached_max} of them in one run"
+    );
     println!("{unproved} attempts were unproved for a while, {wrong} guessed wrongly; {seconds} ran beside slow ones");
     assert!(wrong.min(unproved) >= done, "attempts that rarely guess, and rarely guess wrongly, prove little");
     assert!(unreached >= restarts, "cuts that nobody meets prove little");

@@ -71,5 +71,4 @@ impl Oracle {
             None => Ok(()),
         }
     }
-
 }

@@ -207,7 +207,8 @@ impl World {
         if let Some(running) = self.life_of(host, worker).and_then(|life| life.running.get_mut(&attempt)) {
             running.read = Some(read);
         }
-        let wait = if self.is_straggler(attempt) && !self.is_cut_for_good() { NEVER_MS } else { self.rng.between(1, 3_000) };
+        let wait =
+            if self.is_straggler(attempt) && !self.is_cut_for_good() { NEVER_MS } else { self.rng.between(1, 3_000) };
         self.at(self.now + wait, Happening::OnHost { host, what: OnHost::End(worker, attempt) });
     }
 

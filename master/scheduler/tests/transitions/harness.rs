@@ -4,7 +4,9 @@
 
 use std::time::Duration;
 
-use hearth_common::{AttemptId, FailureCause, JobId, LinkEnd, LinkScan, LinkSpan, OutputLoss, StageId, TaskId, WorkerId};
+use hearth_common::{
+    AttemptId, FailureCause, JobId, LinkEnd, LinkScan, LinkSpan, OutputLoss, StageId, TaskId, WorkerId,
+};
 use hearth_scheduler::{
     AttemptOutput, CommitOutcome, Effect, Event, FinalOutput, Held, HostBytes, InputKind, JobGraph, JobLimits,
     KnownStart, Launch, Link, Millis, Scheduler, SchedulerConfig, StageInput, StageSpec, TaskLayout, Winner,
