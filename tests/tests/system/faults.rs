@@ -30,10 +30,20 @@ fn check(schedules: &[Schedule]) -> Result<()> {
     Ok(())
 }
 
-/// Processes killed and stopped, links cut, messages late; on two workers.
+/// Processes killed and stopped, disks filled, links cut, outputs out of reach; on two workers.
 #[test]
 fn a_few_seeds() -> Result<()> {
-    check(&[4, 7, 9, 10].map(Schedule::draw))
+    check(&[4, 7, 9, 10, 28].map(Schedule::draw))
+}
+
+/// Neither reaches the other's outputs, for longer than the job takes.
+#[test]
+fn two_workers_whose_outputs_are_out_of_reach() -> Result<()> {
+    let hide = |worker| {
+        let (delay, lasts) = (Duration::ZERO, Duration::from_secs(60));
+        Planned { moment: Moment::Done(30), delay, fault: Fault::HideOutputs(worker), lasts }
+    };
+    check(&[Schedule { seed: 0, workers: 2, faults: vec![hide(0), hide(1)] }])
 }
 
 /// Whatever a network can do to streams of bytes, all of it in one job: reports come twice, late, and after newer ones.
