@@ -1,5 +1,6 @@
 //! A master and its workers as real processes on free ports, in a directory of their own.
 
+use std::net::{IpAddr, Ipv4Addr};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
@@ -22,6 +23,10 @@ pub(crate) const READY_SECONDS_MAX: u64 = 60;
 /// Clusters that run at the same time in one test process.
 const CLUSTERS_MAX: u32 = 2;
 
+/// Where workers with links listen, and where others find them: two of the addresses that every Linux machine has.
+const OWN_ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2));
+const SHUFFLE_ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 3));
+
 static RUNNING: Mutex<u32> = Mutex::new(0);
 static ENDED: Condvar = Condvar::new();
 
@@ -40,7 +45,7 @@ pub struct ClusterOptions {
     pub worker_configs: Vec<String>,
     /// Environment variables of all processes.
     pub environment: Vec<(String, String)>,
-    /// Each worker reaches the master over a [`Link`] of its own, which can be made worse.
+    /// Each worker reaches the master, and is reached by others, over [`Link`]s of its own, which can be made worse.
     pub links: bool,
     /// Each worker has its work directory on a [`SmallDisk`] of so many MiB.
     pub disk_mebibytes: Option<u32>,
@@ -73,6 +78,7 @@ pub struct WorkerProcess {
     /// `host:port` of its metrics, where its configuration wants them.
     pub http: Option<String>,
     link: Option<Link>,
+    shuffle_link: Option<Link>,
     disk: Option<SmallDisk>,
 }
 
@@ -83,6 +89,14 @@ impl WorkerProcess {
     /// The cluster was started without [`ClusterOptions::links`].
     pub fn link(&self) -> Result<&Link> {
         self.link.as_ref().context("find the worker's link")
+    }
+
+    /// The way of all others to its shuffle outputs.
+    ///
+    /// # Errors
+    /// The cluster was started without [`ClusterOptions::links`].
+    pub fn shuffle_link(&self) -> Result<&Link> {
+        self.shuffle_link.as_ref().context("find the link before the worker's shuffle outputs")
     }
 
     /// Its disk.
@@ -210,12 +224,16 @@ impl Cluster {
     /// It does not become ready.
     pub fn start_worker_in(&mut self, work_dir: PathBuf) -> Result<usize> {
         let index = self.workers.len();
-        let link = if self.options.links { Some(Link::start(&self.rpc)?) } else { None };
+        let link = if self.options.links { Some(Link::to_master(&self.rpc)?) } else { None };
         let url = link.as_ref().map_or_else(|| self.url(), |link| format!("hearth://{}", link.address()));
         let disk = self.options.disk_mebibytes.map(|mebibytes| SmallDisk::mount(&work_dir, mebibytes)).transpose()?;
         let mut command = Command::new(hearth_binary()?);
         command.args(["worker", "--master", &url, "--slots", &self.options.slots.to_string()]);
         command.args(["--memory", &self.options.memory, "--work-dir"]).arg(&work_dir);
+        let shuffle_link = if self.options.links { Some(Link::before(OWN_ADDRESS, SHUFFLE_ADDRESS)?) } else { None };
+        if let Some(link) = &shuffle_link {
+            command.args(["--bind", &link.target(), "--advertise", &SHUFFLE_ADDRESS.to_string()]);
+        }
         if let Some(config) = self.options.worker_configs.get(index).or(self.options.worker_configs.last()) {
             let file = self.directory.path().join(format!("worker-{index}.toml"));
             std::fs::write(&file, config)?;
@@ -225,7 +243,7 @@ impl Cluster {
         let mut process = Process::start(&format!("worker-{index}"), &mut command, self.directory.path())?;
         let ready = process.wait_for_line("hearth worker ready", Deadline::after_seconds(READY_SECONDS_MAX))?;
         let (id, http) = (field(&ready, "id")?, field(&ready, "http").ok());
-        self.workers.push(WorkerProcess { process, id, work_dir, http, link, disk });
+        self.workers.push(WorkerProcess { process, id, work_dir, http, link, shuffle_link, disk });
         Ok(index)
     }
 

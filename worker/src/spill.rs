@@ -75,13 +75,11 @@ impl Space {
 
     /// Names the directory where it is full.
     fn explain(&self, error: io::Error) -> io::Error {
-        match error.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-                let used = ByteSize(self.used.load(Ordering::Relaxed));
-                io::Error::other(self.full(format!("{error}; operators have {used} there")))
-            }
-            _ => error,
+        if !matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) {
+            return error;
         }
+        let used = ByteSize(self.used.load(Ordering::Relaxed));
+        io::Error::other(self.full(format!("{error}; operators have {used} there")))
     }
 }
 

@@ -1,4 +1,4 @@
-//! A bad network between a worker and its master: what a real one does to an ordered stream of bytes.
+//! A bad network between a worker and its master, or before its shuffle outputs: what a real one does to an ordered stream of bytes.
 //!
 //! Bytes of one connection come in order or not at all, so nothing is doubled or reordered within it. But a direction may stand still,
 //! or be late; a connection may break for one side long before the other hears of it; and what was sent over a broken one
@@ -7,7 +7,7 @@
 
 use std::collections::VecDeque;
 use std::io::{ErrorKind, Read, Write};
-use std::net::{Shutdown, TcpListener, TcpStream};
+use std::net::{IpAddr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -40,7 +40,7 @@ pub enum Weather {
     Still(Way),
 }
 
-/// A link between one worker and the master. Dropped, it is gone.
+/// A link between one worker and the master, or between all others and its shuffle outputs. Dropped, it is gone.
 #[derive(Debug)]
 pub struct Link {
     address: String,
@@ -49,7 +49,7 @@ pub struct Link {
 
 #[derive(Debug)]
 struct Shared {
-    master: String,
+    target: String,
     weather: Weather,
     connections: Vec<Connection>,
     is_over: bool,
@@ -73,26 +73,46 @@ enum Fate {
 }
 
 impl Link {
-    /// A link to the master at an address.
+    /// A worker's link to the master at an address.
     ///
     /// # Errors
     /// No port is free.
-    pub fn start(master: &str) -> Result<Self> {
+    pub fn to_master(master: &str) -> Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").context("listen for a link")?;
+        Self::start(listener, master.to_owned())
+    }
+
+    /// A link on one address of this machine to the same port on another one, where a worker will listen.
+    ///
+    /// # Errors
+    /// No port is free.
+    pub fn before(there: IpAddr, here: IpAddr) -> Result<Self> {
+        let listener = TcpListener::bind((here, 0)).context("listen for a link")?;
+        let port = listener.local_addr()?.port();
+        Self::start(listener, SocketAddr::from((there, port)).to_string())
+    }
+
+    fn start(listener: TcpListener, target: String) -> Result<Self> {
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?.to_string();
-        let (master, connections) = (master.to_owned(), Vec::new());
-        let shared = Shared { master, weather: Weather::Fair, connections, is_over: false };
+        let connections = Vec::new();
+        let shared = Shared { target, weather: Weather::Fair, connections, is_over: false };
         let shared = Arc::new(Mutex::new(shared));
         let of_listener = Arc::clone(&shared);
         std::thread::spawn(move || accept(&listener, &of_listener));
         Ok(Self { address, shared })
     }
 
-    /// `host:port` where the worker finds its master.
+    /// `host:port` on this side of it.
     #[must_use]
     pub fn address(&self) -> &str {
         &self.address
+    }
+
+    /// Where its other side is.
+    #[must_use]
+    pub fn target(&self) -> String {
+        lock(&self.shared).target.clone()
     }
 
     /// Changes the weather.
@@ -157,7 +177,7 @@ fn accept(listener: &TcpListener, shared: &Arc<Mutex<Shared>>) {
 fn connect(worker: TcpStream, shared: &Arc<Mutex<Shared>>) -> Result<()> {
     let mut state = lock(shared);
     anyhow::ensure!(state.weather != Weather::Cut, "the link is cut");
-    let master = TcpStream::connect(&state.master)?;
+    let master = TcpStream::connect(&state.target)?;
     for end in [&worker, &master] {
         end.set_nonblocking(false)?;
         end.set_nodelay(true)?;

@@ -21,6 +21,8 @@ pub enum Fault {
     KillMaster,
     /// The network between a worker and the master is bad.
     Network(u8, Weather),
+    /// No other worker reaches the shuffle outputs of a worker.
+    HideOutputs(u8),
     /// All connections of a worker break once.
     BreakConnections(u8),
     /// They break for the worker, and the master hears of it, and of the last that was sent, when the worker is back.
@@ -71,6 +73,17 @@ impl Schedule {
         let workers = 2 + dice.small(2);
         let count = if seed.is_multiple_of(2) { 1 } else { 2 + dice.roll(3) };
         let mut faults: Vec<Planned> = (0..count).map(|_| planned(&mut dice, workers)).collect();
+        // Cut for longer than most jobs take, from the beginning or later.
+        let hide = |dice: &mut Dice| {
+            let moment = Moment::Done(dice.small(80));
+            let (worker, lasts) = (dice.small(workers), Duration::from_millis(2_000 + dice.roll(20_000)));
+            Planned { moment, delay: Duration::ZERO, fault: Fault::HideOutputs(worker), lasts }
+        };
+        match seed % 10 {
+            8 => faults = vec![hide(&mut dice)],
+            3 => faults.extend([hide(&mut dice), hide(&mut dice)]),
+            _ => {}
+        }
         faults.sort_by_key(|planned| planned.moment);
         Self { seed, workers, faults }
     }
@@ -84,6 +97,7 @@ impl Schedule {
             // A worker that hears of its master once in a while may be late.
             Fault::SlowWorker(_) => true,
             Fault::Network(_, Weather::Fair | Weather::Late(_))
+            | Fault::HideOutputs(_)
             | Fault::FillDisk(_)
             | Fault::KillMaster
             | Fault::BreakConnections(_)
@@ -125,6 +139,7 @@ impl Fault {
             | Self::StopWorker(worker)
             | Self::SlowWorker(worker)
             | Self::FillDisk(worker)
+            | Self::HideOutputs(worker)
             | Self::Network(worker, _)
             | Self::BreakConnections(worker)
             | Self::StrandConnections(worker) => Some(worker),
@@ -143,6 +158,7 @@ impl Fault {
             Self::StopWorker(_) => "worker stopped",
             Self::SlowWorker(_) => "worker at 5 % speed",
             Self::FillDisk(_) => "disk full",
+            Self::HideOutputs(_) => "outputs out of reach",
             Self::Network(_, Weather::Fair) => "fair network",
             Self::Network(_, Weather::Cut) => "link cut",
             Self::Network(_, Weather::Late(_)) => "messages late",
@@ -180,13 +196,13 @@ mod tests {
         let mut kinds = BTreeSet::new();
         for schedule in &schedules {
             assert_eq!(schedule.faults.len() == 1, schedule.seed.is_multiple_of(2), "{schedule}");
-            assert!((2..=3).contains(&schedule.workers) && schedule.faults.len() <= 4, "{schedule}");
+            assert!((2..=3).contains(&schedule.workers) && schedule.faults.len() <= 6, "{schedule}");
             assert!(schedule.faults.is_sorted_by_key(|planned| planned.moment), "{schedule}");
             let targets = schedule.faults.iter().filter_map(|planned| planned.fault.target());
             assert!(targets.max().is_none_or(|worker| worker < schedule.workers), "{schedule}");
             kinds.extend(schedule.faults.iter().map(|planned| planned.fault.kind(planned.lasts)));
         }
-        // Eight that may last long or not, one of which is never drawn, and four that may not.
-        assert_eq!(kinds.len(), 4 + 2 * 7, "{kinds:?}");
+        // Eight that may last long or not, and four of which that says nothing.
+        assert_eq!(kinds.len(), 4 + 2 * 8, "{kinds:?}");
     }
 }

@@ -90,6 +90,7 @@ fn break_it(lane: &mut Lane, fault: Fault) -> Result<Option<Slow>> {
         Fault::FillDisk(worker) => lane.worker(worker).disk()?.fill()?,
         Fault::KillMaster => lane.cluster.kill_master()?,
         Fault::Network(worker, weather) => lane.worker(worker).link()?.set(weather),
+        Fault::HideOutputs(worker) => lane.worker(worker).shuffle_link()?.set(Weather::Cut),
         Fault::BreakConnections(worker) => lane.worker(worker).link()?.break_connections(),
         Fault::StrandConnections(worker) => {
             lane.worker(worker).link()?.strand_connections(std::time::Duration::from_millis(1_500));
@@ -107,6 +108,7 @@ fn mend(lane: &mut Lane, broken: Broken) -> Result<()> {
         Fault::FillDisk(worker) => lane.worker(worker).disk().and_then(|disk| disk.empty()),
         Fault::KillMaster => lane.cluster.start_master_again(),
         Fault::Network(worker, _) => lane.worker(worker).link().map(|link| link.set(Weather::Fair)),
+        Fault::HideOutputs(worker) => lane.worker(worker).shuffle_link().map(|link| link.set(Weather::Fair)),
         Fault::SlowWorker(_) | Fault::BreakConnections(_) | Fault::StrandConnections(_) => Ok(()),
     };
     mended.with_context(|| format!("mend {fault:?}"))

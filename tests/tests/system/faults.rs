@@ -3,7 +3,9 @@
 //! Disks that are filled need root, to mount them.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -14,7 +16,8 @@ use rustix::process::Signal;
 use serde_json::Value;
 
 use crate::common::{
-    check_committed, check_no_staging, check_only_lost_work_repeated, large_answer, main_job, number, small_answer,
+    check_committed, check_no_staging, check_only_lost_work_repeated, files_below, large_answer, main_job, number,
+    small_answer,
 };
 
 /// Time for a job that was disturbed, in seconds: far above what it needs, also on a loaded machine.
@@ -27,10 +30,20 @@ fn check(schedules: &[Schedule]) -> Result<()> {
     Ok(())
 }
 
-/// Processes killed and stopped, links cut, messages late; on two workers.
+/// Processes killed and stopped, disks filled, links cut, outputs out of reach; on two workers.
 #[test]
 fn a_few_seeds() -> Result<()> {
-    check(&[4, 7, 9, 10].map(Schedule::draw))
+    check(&[4, 7, 9, 10, 28].map(Schedule::draw))
+}
+
+/// Neither reaches the other's outputs, for longer than the job takes.
+#[test]
+fn two_workers_whose_outputs_are_out_of_reach() -> Result<()> {
+    let hide = |worker| {
+        let (delay, lasts) = (Duration::ZERO, Duration::from_secs(60));
+        Planned { moment: Moment::Done(30), delay, fault: Fault::HideOutputs(worker), lasts }
+    };
+    check(&[Schedule { seed: 0, workers: 2, faults: vec![hide(0), hide(1)] }])
 }
 
 /// Whatever a network can do to streams of bytes, all of it in one job: reports come twice, late, and after newer ones.
@@ -222,4 +235,41 @@ fn a_full_disk_costs_no_job_and_two_of_them_are_named() -> Result<()> {
         cluster.run_job(&job)?;
         read_parquet_dir(&output)?.check_equal(small_answer()?)
     })
+}
+
+/// Damaged files of one worker.
+const DAMAGED: usize = 3;
+
+#[test]
+fn shuffle_outputs_that_are_damaged_on_the_disk_are_made_again() -> Result<()> {
+    Cluster::run(ClusterOptions::default(), |cluster| {
+        let (job, output) = small_job(cluster, "report", "256KiB")?;
+        let id = cluster.submit_detached(&job)?;
+        let mut damaged = BTreeSet::new();
+        // As early as there are some: all of them are read once the last one is there.
+        wait_for("shuffle outputs", Deadline::after_seconds(60), || {
+            for file in files_below(&cluster.worker(0).work_dir)? {
+                let is_output = file.extension().is_some_and(|extension| extension == "shuffle");
+                if is_output && damaged.len() < DAMAGED && !damaged.contains(&file) {
+                    flip_a_bit(&file)?;
+                    damaged.insert(file);
+                }
+            }
+            Ok((damaged.len() == DAMAGED).then_some(()))
+        })?;
+        let status = done(cluster, &id)?;
+        let count = |name: &str| number(&status, &format!("/attempts/{name}"));
+        ensure!(count("lost") >= 1 && count("failed") >= 1, "the damage was noticed: {status:#}");
+        check_only_lost_work_repeated(&status)?;
+        read_parquet_dir(&output)?.check_equal(small_answer()?)
+    })
+}
+
+/// In the middle of a file, where its rows are.
+fn flip_a_bit(file: &Path) -> Result<()> {
+    let on_disk = File::options().read(true).write(true).open(file)?;
+    let at = on_disk.metadata()?.len() / 2;
+    let mut byte = [0];
+    on_disk.read_exact_at(&mut byte, at)?;
+    on_disk.write_all_at(&[byte[0] ^ 1], at).context("damage a file")
 }

@@ -1,6 +1,7 @@
 //! Fetches the bytes of shuffle outputs from other workers. Says what is wrong with the transfer; what the bytes mean is its reader's.
 
 use std::collections::HashMap;
+use std::error::Error;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -184,7 +185,8 @@ fn failed(status: &Status, received: u64) -> TransferError {
     if !may_pass || received > 0 {
         return TransferError::Failed(problem);
     }
-    // Whoever answers says what is wrong with the output; this is how it is told that nobody did.
-    let loss = if status.code() == Code::Unavailable { OutputLoss::Unreached } else { OutputLoss::Gone };
+    // A worker that answers says what is wrong with the output. Only what the connection came to on this side has a source.
+    let is_answer = status.code() != Code::Unavailable && status.source().is_none();
+    let loss = if is_answer { OutputLoss::Gone } else { OutputLoss::Unreached };
     TransferError::NotStarted(ReadFault { loss, problem })
 }

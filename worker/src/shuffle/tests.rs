@@ -346,13 +346,17 @@ async fn remote_and_local_sources_come_in_order() {
 }
 
 async fn check_lost(reader: &AttemptReader, input: &ShuffleInput, expected: &str) {
+    check_loss(reader, input, (OutputLoss::Gone, expected)).await;
+}
+
+async fn check_loss(reader: &AttemptReader, input: &ShuffleInput, (how, expected): (OutputLoss, &str)) {
     let cause = collect(reader, input).await.unwrap_err();
     let FailureCause::LostShuffleOutput { stage: StageId(0), partition: 0, attempt: 0, worker, loss, message } = cause
     else {
         panic!("{cause:?}")
     };
     assert_eq!(worker, input.sources[0].worker);
-    assert_eq!(loss == OutputLoss::Unreached, expected == "unavailable", "{message}");
+    assert_eq!(loss, how, "{message}");
     assert!(message.contains(expected), "`{expected}` is not in: {message}");
 }
 
@@ -366,7 +370,7 @@ async fn whatever_is_wrong_with_a_source_is_its_loss() {
     check_lost(&reader, &input(&address, &[WORKER]), "does not hold it").await;
     check_lost(&reader, &input(&address, &[there]), "does not hold it").await;
     check_lost(&reader, &input(&address, &[WorkerId::from_u128(77)]), "is not here any more").await;
-    check_lost(&reader, &input("127.0.0.1:1", &[there]), "unavailable").await;
+    check_loss(&reader, &input("127.0.0.1:1", &[there]), (OutputLoss::Unreached, "unavailable")).await;
     remote.write(0, 4, &[numbered(0..30_000)]);
     assert_eq!(
         collect(&reader, &input(&address, &[there])).await.unwrap().iter().map(RecordBatch::num_rows).sum::<usize>(),
@@ -380,6 +384,20 @@ async fn whatever_is_wrong_with_a_source_is_its_loss() {
     check_lost(&reader, &too_many, "no partitions").await;
     current.set(None);
     check_lost(&reader, &input(&address, &[there]), "is not here any more").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_worker_that_takes_connections_and_says_nothing_is_not_reached() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    tokio::spawn(async move {
+        while let Ok((connection, _)) = listener.accept().await {
+            drop(connection);
+        }
+    });
+    // How that is told depends on who notices first.
+    let input = input(&address, &[WorkerId::from_u128(9)]);
+    check_loss(&Fixture::new().reader(), &input, (OutputLoss::Unreached, "")).await;
 }
 
 /// Serves some bytes of an output, and then ends the stream as if that were all.

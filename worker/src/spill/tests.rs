@@ -35,13 +35,13 @@ fn environment(directory: &Path, bytes_max: ByteSize) -> Arc<RuntimeEnv> {
     RuntimeEnvBuilder::new().with_disk_manager_builder(disk).build_arc().unwrap()
 }
 
-fn manager(environment: Arc<RuntimeEnv>) -> SpillManager {
+fn spills_in(environment: Arc<RuntimeEnv>) -> SpillManager {
     let metrics = SpillMetrics::new(&ExecutionPlanMetricsSet::new(), 0);
     SpillManager::new(environment, metrics, schema()).with_compression_type(SpillCompression::Lz4Frame)
 }
 
-async fn read(manager: &SpillManager, file: &Arc<dyn SpillFile>) -> Result<Vec<RecordBatch>> {
-    manager.read_spill_as_stream(Arc::clone(file), None)?.try_collect().await
+async fn read(spills: &SpillManager, file: &Arc<dyn SpillFile>) -> Result<Vec<RecordBatch>> {
+    spills.read_spill_as_stream(Arc::clone(file), None)?.try_collect().await
 }
 
 fn left_in(directory: &Path) -> usize {
@@ -51,13 +51,13 @@ fn left_in(directory: &Path) -> usize {
 #[tokio::test]
 async fn what_is_put_on_disk_comes_back_and_is_gone_with_its_last_user() {
     let directory = tempfile::tempdir().unwrap();
-    let manager = manager(environment(directory.path(), ByteSize::mib(64)));
+    let spills = spills_in(environment(directory.path(), ByteSize::mib(64)));
     let batches = [batch(100), batch(80_000), batch(1)];
-    let file = manager.spill_record_batch_and_finish(&batches, "test").unwrap().unwrap();
+    let file = spills.spill_record_batch_and_finish(&batches, "test").unwrap().unwrap();
     assert!(file.size().unwrap() > 3 * BLOCK_BYTES as u64, "it has several blocks");
     assert_eq!(file.size().unwrap(), fs::metadata(file.path().unwrap()).unwrap().len());
     // Two readers at a time do not disturb each other.
-    let (one, two) = tokio::join!(read(&manager, &file), read(&manager, &file));
+    let (one, two) = tokio::join!(read(&spills, &file), read(&spills, &file));
     assert_eq!(one.unwrap(), batches);
     assert_eq!(two.unwrap(), batches);
     drop(file);
@@ -67,8 +67,8 @@ async fn what_is_put_on_disk_comes_back_and_is_gone_with_its_last_user() {
 #[tokio::test]
 async fn no_damage_is_decoded() {
     let directory = tempfile::tempdir().unwrap();
-    let manager = manager(environment(directory.path(), ByteSize::mib(64)));
-    let spill = |rows: i64| manager.spill_record_batch_and_finish(&[batch(rows)], "test").unwrap().unwrap();
+    let spills = spills_in(environment(directory.path(), ByteSize::mib(64)));
+    let spill = |rows: i64| spills.spill_record_batch_and_finish(&[batch(rows)], "test").unwrap().unwrap();
     // Most cases on a short file, so that there can be many.
     let (short, long) = (spill(300), spill(9_000));
     let mut dice = Pcg64Mcg::seed_from_u64(6);
@@ -85,25 +85,25 @@ async fn no_damage_is_decoded() {
         } else {
             on_disk.write_all_at(&[rest[0] ^ (1 << dice.random_range(0..8))], at).unwrap();
         }
-        let error = read(&manager, file).await.unwrap_err();
+        let error = read(&spills, file).await.unwrap_err();
         let FailureCause::Internal { message } = cause_of(&error) else { panic!("case {seed}: {error}") };
         assert!(message.contains("is damaged at byte") && message.contains(&*path.to_string_lossy()), "{message}");
         on_disk.write_all_at(&rest, at).unwrap();
     }
-    assert_eq!(read(&manager, &short).await.unwrap(), [batch(300)]);
-    assert_eq!(read(&manager, &long).await.unwrap(), [batch(9_000)]);
+    assert_eq!(read(&spills, &short).await.unwrap(), [batch(300)]);
+    assert_eq!(read(&spills, &long).await.unwrap(), [batch(9_000)]);
 }
 
 #[tokio::test]
 async fn a_limit_that_is_reached_is_a_full_disk_and_names_the_directory() {
     let directory = tempfile::tempdir().unwrap();
-    let manager = manager(environment(directory.path(), ByteSize(64 << 10)));
-    let error = manager.spill_record_batch_and_finish(&[batch(80_000)], "test").err().unwrap();
+    let spills = spills_in(environment(directory.path(), ByteSize(64 << 10)));
+    let error = spills.spill_record_batch_and_finish(&[batch(80_000)], "test").err().unwrap();
     let FailureCause::DiskFull { directory: named, message } = cause_of(&error) else { panic!("{error}") };
     assert_eq!(Path::new(&named), directory.path());
     assert!(message.contains("more than 64KiB") && message.contains("spill_bytes_max"), "{message}");
     assert_eq!(left_in(directory.path()), 0);
     // Its room is there again.
-    let file = manager.spill_record_batch_and_finish(&[batch(1_000)], "test").unwrap().unwrap();
-    assert_eq!(read(&manager, &file).await.unwrap()[0].column(0).len(), 1_000);
+    let file = spills.spill_record_batch_and_finish(&[batch(1_000)], "test").unwrap().unwrap();
+    assert_eq!(read(&spills, &file).await.unwrap()[0].column(0).len(), 1_000);
 }

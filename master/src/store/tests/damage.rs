@@ -7,7 +7,7 @@ use std::path::Path;
 use super::*;
 
 /// Times that a bit is flipped, or the file cut.
-const DAMAGES: u64 = 10_000;
+const DAMAGES: u64 = 4_000;
 
 fn open(path: &Path) -> Result<String, StoreError> {
     let file = StoreFile::open(path)?;
