@@ -13,8 +13,8 @@ use hearth_plan::{Sink, WAITED};
 
 /// Time in which a join takes its first input in, that of the input included.
 const BUILD_TIME: &str = "build_time";
-/// Times of operators that do not add them up as their computing.
-const OWN_TIMES: [&str; 2] = ["join_time", "repartition_time"];
+/// Times of operators that do not add them up as their computing, or add one of them up twice, as joins do that build a table.
+const OWN_TIMES: [&str; 3] = [BUILD_TIME, "join_time", "repartition_time"];
 
 /// What becomes of the rows, and the time that takes.
 #[derive(Debug, Default)]
@@ -107,10 +107,8 @@ fn time_ns(metrics: &MetricsSet, name: &str) -> u64 {
 /// The figures of all partitions that ran in this attempt.
 fn work_of(metrics: &MetricsSet) -> OperatorWork {
     let count = |value: Option<usize>| value.map_or(0, |value| value as u64);
-    let mut compute_ns = count(metrics.elapsed_compute());
-    if compute_ns == 0 {
-        compute_ns = OWN_TIMES.iter().map(|name| time_ns(metrics, name)).sum();
-    }
+    let own_ns: u64 = OWN_TIMES.iter().map(|name| time_ns(metrics, name)).sum();
+    let compute_ns = if own_ns > 0 { own_ns } else { count(metrics.elapsed_compute()) };
     let peak = |metric: &MetricValue| matches!(metric, MetricValue::PeakMemoryUsage { .. }).then(|| metric.as_usize());
     OperatorWork {
         rows: count(metrics.output_rows()),
