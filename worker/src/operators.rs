@@ -11,8 +11,10 @@ use datafusion::physical_plan::metrics::{MetricValue, MetricsSet};
 use hearth_common::{OPERATOR_NAME_BYTES_MAX, OPERATORS_MAX, OperatorRun, OperatorWork};
 use hearth_plan::{Sink, WAITED};
 
-/// Times of operators that do not add them up as their computing.
-const OWN_TIMES: [&str; 2] = ["join_time", "repartition_time"];
+/// Time in which a join takes its first input in, that of the input included.
+const BUILD_TIME: &str = "build_time";
+/// Times of operators that do not add them up as their computing, or add one of them up twice, as joins do that build a table.
+const OWN_TIMES: [&str; 3] = [BUILD_TIME, "join_time", "repartition_time"];
 
 /// What becomes of the rows, and the time that takes.
 #[derive(Debug, Default)]
@@ -76,32 +78,42 @@ pub(crate) fn operators_of(
     runs
 }
 
-fn add_plan(plan: &Arc<dyn ExecutionPlan>, depth: u32, runs: &mut Vec<OperatorRun>) {
+/// Answers with the time that the operator and all below it computed, in microseconds.
+fn add_plan(plan: &Arc<dyn ExecutionPlan>, depth: u32, runs: &mut Vec<OperatorRun>) -> u64 {
     if runs.len() >= OPERATORS_MAX {
-        return;
+        return 0;
     }
-    let work = plan.metrics().map(|metrics| work_of(&metrics)).unwrap_or_default();
+    let metrics = plan.metrics().unwrap_or_default();
+    let work = work_of(&metrics);
     let mut name = plan.name().to_owned();
     name.truncate(name.floor_char_boundary(OPERATOR_NAME_BYTES_MAX));
+    let place = runs.len();
     runs.push(OperatorRun { depth, name, work });
-    for child in plan.children() {
-        add_plan(child, depth + 1, runs);
+    let below: Vec<u64> = plan.children().into_iter().map(|child| add_plan(child, depth + 1, runs)).collect();
+    // Joins count what their first input computes while they take it in.
+    let of_input = time_ns(&metrics, BUILD_TIME) / 1000;
+    let counted_twice = below.first().map_or(0, |first| of_input.min(*first));
+    let own = work.compute_us.saturating_sub(counted_twice);
+    if let Some(run) = runs.get_mut(place) {
+        run.work.compute_us = own;
     }
+    below.iter().fold(own, |sum, below| sum.saturating_add(*below))
+}
+
+fn time_ns(metrics: &MetricsSet, name: &str) -> u64 {
+    metrics.sum_by_name(name).map_or(0, |value| value.as_usize() as u64)
 }
 
 /// The figures of all partitions that ran in this attempt.
 fn work_of(metrics: &MetricsSet) -> OperatorWork {
     let count = |value: Option<usize>| value.map_or(0, |value| value as u64);
-    let time_ns = |name: &str| metrics.sum_by_name(name).map_or(0, |value| value.as_usize() as u64);
-    let mut compute_ns = count(metrics.elapsed_compute());
-    if compute_ns == 0 {
-        compute_ns = OWN_TIMES.iter().map(|name| time_ns(name)).sum();
-    }
+    let own_ns: u64 = OWN_TIMES.iter().map(|name| time_ns(metrics, name)).sum();
+    let compute_ns = if own_ns > 0 { own_ns } else { count(metrics.elapsed_compute()) };
     let peak = |metric: &MetricValue| matches!(metric, MetricValue::PeakMemoryUsage { .. }).then(|| metric.as_usize());
     OperatorWork {
         rows: count(metrics.output_rows()),
         compute_us: compute_ns / 1000,
-        waited_us: time_ns(WAITED) / 1000,
+        waited_us: time_ns(metrics, WAITED) / 1000,
         spills: count(metrics.spill_count()),
         spilled_bytes: count(metrics.spilled_bytes()),
         memory_bytes: metrics.iter().filter_map(|metric| peak(metric.value())).sum::<usize>() as u64,

@@ -41,6 +41,10 @@ fn check_sums(stages: &[Value], status: &Value) -> Result<()> {
     ensure!(stages.len() == of_status.len(), "{} stages of {}", stages.len(), of_status.len());
     for (stage, told) in stages.iter().zip(of_status) {
         ensure!(stage["tasks"] == told["tasks"] && stage["tasks_left_out"] == 0, "{stage:#} is not all of {told:#}");
+        // Operators of an attempt compute one after the other: no time is counted twice.
+        let computed: f64 = operators(std::slice::from_ref(stage)).filter_map(|one| one["compute_ms"].as_f64()).sum();
+        let elapsed = number(told, "/metrics/elapsed_ms") + number(told, "/tasks");
+        ensure!(computed <= elapsed as f64, "{computed} ms were computed in {elapsed} ms: {stage:#}");
     }
     let read = number(status, "/metrics/input_rows");
     ensure!(sum(stages, "ScanExec", "rows") == read, "scans did not give {read} rows: {stages:#?}");

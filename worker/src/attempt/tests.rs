@@ -7,11 +7,13 @@ use arrow::array::{Int64Array, StringViewArray};
 use arrow::compute::SortOptions;
 use arrow::datatypes::{DataType, Field, Schema};
 use bytes::Bytes;
+use datafusion::common::JoinType;
 use datafusion::execution::memory_pool::UnboundedMemoryPool;
 use datafusion::physical_expr::expressions::col;
 use datafusion::physical_expr::{LexOrdering, Partitioning, PhysicalSortExpr};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::aggregates::{AggregateExec, AggregateMode, PhysicalGroupBy};
+use datafusion::physical_plan::joins::{HashJoinExecBuilder, PartitionMode};
 use datafusion::physical_plan::sorts::sort::SortExec;
 use hearth_common::{
     Compression, JobId, LeafInput, LeafKey, OutputFormat, OutputMode, OutputSpec, ShuffleInput, ShuffleSource, StageId,
@@ -126,6 +128,30 @@ async fn a_sort_beyond_memory_spills() {
     assert!(sort.spills > 0, "{sort:?}");
     assert!(report.operators.iter().all(|operator| operator.work.compute_us > 0), "{:?}", report.operators);
     assert_eq!(files_below(&directory.path().join("spill")), 0, "spilled data is removed");
+}
+
+/// `DataFusion` counts what computes a join's first input for the join too.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_join_waits_for_is_not_its_own_time() {
+    let directory = tempfile::tempdir().unwrap();
+    let host = host(directory.path(), ByteSize::gib(1));
+    leave_input(&host, 300_000);
+    let by = PhysicalSortExpr::new(col("k", &schema()).unwrap(), SortOptions::default());
+    let sorted = Arc::new(SortExec::new(LexOrdering::new([by]).unwrap(), leaf()));
+    let column = || col("n", &schema()).unwrap();
+    let on = vec![(column(), column())];
+    let join = HashJoinExecBuilder::new(sorted, leaf(), on, JoinType::RightSemi)
+        .with_partition_mode(PartitionMode::CollectLeft)
+        .build()
+        .unwrap();
+    let sink = Sink::Shuffle(ShuffleSink { hash_exprs: vec![], partitions: 1 });
+    let report = launch(&host, order(Arc::new(join), sink)).await;
+    let times: Vec<(&str, u64)> =
+        report.operators.iter().map(|operator| (operator.name.as_str(), operator.work.compute_us)).collect();
+    assert_eq!((times[1].0, times[2].0), ("HashJoinExec", "SortExec"), "{times:?}");
+    let computed: u64 = times.iter().map(|(_, us)| us).sum();
+    let elapsed_us = (report.metrics.elapsed_ms + 1) * 1000;
+    assert!(times[2].1 > 0 && computed <= elapsed_us, "{computed} us were computed in {elapsed_us} us: {times:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
