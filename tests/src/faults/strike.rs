@@ -55,7 +55,9 @@ impl Strikes {
             self.strike(lane, next).with_context(|| format!("{:?}", next.fault))?;
         }
         let now = Instant::now();
-        while let Some(at) = self.broken.iter().position(|broken| broken.mended_at <= now) {
+        while let Some(at) =
+            self.broken.iter().position(|broken| broken.mended_at <= now && self.may_mend(broken.fault))
+        {
             let broken = self.broken.remove(at);
             mend(lane, broken)?;
             self.last_change = Instant::now();
@@ -63,9 +65,17 @@ impl Strikes {
         Ok(())
     }
 
+    /// A worker is started once it can be ready.
+    fn may_mend(&self, fault: Fault) -> bool {
+        let has_master = self.broken.iter().all(|broken| broken.fault != Fault::KillMaster);
+        has_master || !matches!(fault, Fault::KillWorker(_))
+    }
+
     /// Mends what is left.
     pub(super) fn mend_all(&mut self, lane: &mut Lane) -> Result<()> {
         self.coming.clear();
+        // The master first: workers wait for it.
+        self.broken.sort_by_key(|broken| broken.fault != Fault::KillMaster);
         std::mem::take(&mut self.broken).into_iter().try_for_each(|broken| mend(lane, broken))
     }
 
