@@ -182,7 +182,9 @@ const refreshPlan = calm(drawPlan);
 
 const readLog = growing(the("log"), the("log-more"), (cursor) => get(`/jobs/${id}/logs?cursor=${cursor}`));
 const refreshLog = calm(async () => {
-  await readLog();
+  const mayGrow = await readLog();
+  // Workers tell of a job for a moment after its end, and no event tells of that.
+  if (mayGrow && job.finished_at) setTimeout(refreshLog, 2000);
   the("log-section").hidden = !the("log").hasChildNodes();
 }, 3000);
 

@@ -7,15 +7,16 @@ export function told({ at, level, job, stage, partition, attempt, message, field
   return `${at} ${level} ${namesJob ? `${job} ` : ""}${subject}${message}${fields.map(({ name, value }) => ` ${name}=${value}`).join("")}\n`;
 }
 
-/** Shows a log in a node as it grows: what is shown stays, and `ask(cursor)` gives what follows. At most so many pages at once. */
+/** Shows a log in a node as it grows: what is shown stays, and `ask(cursor)` gives what follows. At most so many pages at once. What is
+    given reads on, and says whether more may come by itself. */
 export function growing(node, more, ask, pagesMax = 5) {
   let cursor = 0;
   let isBusy = false;
   const read = async (pages) => {
-    if (isBusy) return;
+    if (isBusy) return true;
     isBusy = true;
+    let page = { more: true };
     try {
-      let page = { more: true };
       for (let left = pages; left > 0 && page.more; left -= 1) {
         page = await ask(cursor);
         cursor = page.next_cursor;
@@ -25,6 +26,7 @@ export function growing(node, more, ask, pagesMax = 5) {
     } finally {
       isBusy = false;
     }
+    return !page.more && !page.complete;
   };
   return () => read(pagesMax);
 }
