@@ -173,9 +173,13 @@ fn a_failure_is_told_with_its_place_and_hostile_names_stay_text() -> Result<()> 
         let failed = cluster.submit(&job.output(&cluster.directory().join("out"), &[]), &[])?.with_code(1)?;
         let listed = cluster.api("/api/v1/jobs")?;
         let id = listed["jobs"][0]["id"].as_str().context("find the job")?.to_owned();
-        let text = cluster.hearth(&["logs", &id, "--follow"])?.success()?.stdout;
-        let all = lines(cluster, &id, &[])?;
-        assert_eq!(text.lines().count(), all.len(), "one line each: {text}");
+        let followed = cluster.hearth(&["logs", &id, "--follow"])?.success()?.stdout;
+        // Workers may tell more a while after the end.
+        let (text, all) = wait_for("as many lines as there are to tell", Deadline::after_seconds(60), || {
+            let text = cluster.hearth(&["logs", &id])?.success()?.stdout;
+            let all = lines(cluster, &id, &[])?;
+            Ok((text.lines().count() == all.len()).then_some((text, all)))
+        })?;
 
         let told = all.iter().find(|line| message(line) == "attempt failed").context("find the failure")?;
         assert_eq!((told["level"].as_str(), field(told, "cause")), (Some("error"), "task"));
@@ -185,7 +189,7 @@ fn a_failure_is_told_with_its_place_and_hostile_names_stay_text() -> Result<()> 
             "JSON has the name as it is: {told:#}"
         );
         check_order(&all, &["job failed"])?;
-        for (what, said) in [("submit", &failed.stderr), ("logs", &text)] {
+        for (what, said) in [("submit", &failed.stderr), ("logs", &text), ("logs --follow", &followed)] {
             check_harmless(what, said)?;
         }
         for command in [&["status", &id][..], &["list"], &["logs", &id, "--json"], &["status", &id, "--json"]] {
