@@ -44,6 +44,7 @@ const MAY_NAME: [(&str, &[&str]); 18] = [
         &[
             "hearth-common",
             "hearth-plan",
+            "hearth-proto",
             "hearth-scan",
             "hearth-storage",
             "hearth-test-browser",
