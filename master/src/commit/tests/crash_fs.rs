@@ -32,6 +32,8 @@ pub(super) struct CrashFs {
     when: When,
     has_crashed: AtomicBool,
     meanwhile: Meanwhile,
+    /// Held by every step that is under way: others have their turn between steps, never within one.
+    under_way: tokio::sync::RwLock<()>,
 }
 
 /// What others do while the process is stopped.
@@ -52,6 +54,7 @@ impl CrashFs {
             when,
             has_crashed: AtomicBool::new(false),
             meanwhile: Meanwhile::default(),
+            under_way: tokio::sync::RwLock::default(),
         }
     }
 
@@ -87,6 +90,7 @@ impl CrashFs {
                 // Whatever else is under way waits too.
                 let mut meanwhile = self.meanwhile.0.lock().await;
                 if let Some(others) = meanwhile.take() {
+                    let _alone = self.under_way.write().await;
                     others.await;
                 }
                 drop(meanwhile);
@@ -99,6 +103,7 @@ impl CrashFs {
             return Err(crash());
         }
         self.steps_left.fetch_sub(1, Ordering::Relaxed);
+        let _under_way = self.under_way.read().await;
         step.await
     }
 }
