@@ -1,9 +1,10 @@
 //! The masters of a client: which one is active, and the newest epoch that was seen, behind which no answer is believed.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use hearth_common::Epoch;
+use hearth_common::NewestEpoch;
 use hearth_proto::convert::{NotActive, epoch_of};
 use hearth_proto::wire::{self, job_service_client::JobServiceClient};
 use tonic::metadata::MetadataMap;
@@ -22,6 +23,9 @@ const KEEP_ALIVE: Duration = Duration::from_secs(5);
 /// A listing of large jobs is larger than gRPC's default.
 const ANSWER_BYTES_MAX: usize = 64 << 20;
 
+/// Number of the next connection of this process.
+static NEXT_LINK: AtomicU64 = AtomicU64::new(0);
+
 /// The masters of a client and all its clones.
 #[derive(Debug)]
 pub(crate) struct Masters {
@@ -33,7 +37,7 @@ pub(crate) struct Masters {
 #[derive(Debug, Default)]
 struct State {
     link: Option<Link>,
-    newest: Option<Epoch>,
+    newest: NewestEpoch,
 }
 
 /// A connection to a master that was active when it was made.
@@ -64,7 +68,7 @@ impl Masters {
         state.link.as_ref().map_or_else(|| self.addresses.join(","), |link| link.address.clone())
     }
 
-    fn state(&self) -> std::sync::MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -107,7 +111,7 @@ impl Masters {
         let channel = endpoint.connect().await.map_err(|error| Refusal::failed(&error))?;
         let service = JobServiceClient::new(channel).max_decoding_message_size(ANSWER_BYTES_MAX);
         self.ask(service.clone()).await?;
-        let number = NEXT_LINK.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let number = NEXT_LINK.fetch_add(1, Ordering::Relaxed);
         Ok(Link { service, address: address.to_owned(), number })
     }
 
@@ -134,14 +138,7 @@ impl Masters {
     /// Refuses what a master tells that was succeeded by another one.
     fn check_epoch(&self, metadata: &MetadataMap) -> Result<(), String> {
         let Some(epoch) = epoch_of(metadata) else { return Ok(()) };
-        let mut state = self.state();
-        if let Some(newest) = state.newest
-            && epoch.is_older_than(newest)
-        {
-            return Err(format!("it is a master of epoch {}, and epoch {} has begun", epoch.number, newest.number));
-        }
-        state.newest = Some(epoch);
-        Ok(())
+        self.state().newest.meet(epoch).map_err(|outdated| format!("it is {outdated}"))
     }
 
     /// Whether an answer may be believed. The connection to a master that was succeeded is given up.
@@ -177,8 +174,6 @@ impl Masters {
         }
     }
 }
-
-static NEXT_LINK: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
 
 enum Refusal {
     Standby(NotActive),

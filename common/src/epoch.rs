@@ -21,6 +21,48 @@ pub struct Epoch {
 #[error("`{0}` is not an epoch, NUMBER@CLUSTER")]
 pub struct EpochError(String);
 
+/// The newest epoch that somebody has met, and that they never go back from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct NewestEpoch(Option<Epoch>);
+
+/// Why a master is not listened to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a master of epoch {own}, and epoch {newest} has begun")]
+pub struct Outdated {
+    /// Of that master.
+    pub own: u64,
+    /// Of another one that was met.
+    pub newest: u64,
+}
+
+impl NewestEpoch {
+    /// The epoch; `None` before the first.
+    #[must_use]
+    pub const fn get(self) -> Option<Epoch> {
+        self.0
+    }
+
+    /// It is known that a master of a newer epoch has fenced that one.
+    #[must_use]
+    pub fn is_past(self, epoch: Epoch) -> bool {
+        self.0.is_some_and(|newest| epoch.is_older_than(newest))
+    }
+
+    /// A master of that epoch is met.
+    ///
+    /// # Errors
+    /// [`Outdated`]: one of a newer epoch was met before.
+    pub fn meet(&mut self, epoch: Epoch) -> Result<(), Outdated> {
+        match self.0.filter(|newest| epoch.is_older_than(*newest)) {
+            Some(newest) => Err(Outdated { own: epoch.number, newest: newest.number }),
+            None => {
+                self.0 = Some(epoch);
+                Ok(())
+            }
+        }
+    }
+}
+
 impl Epoch {
     /// A master of `other` has fenced the one of this epoch.
     #[must_use]
@@ -61,6 +103,22 @@ mod tests {
         for (one, other) in [((1, 2), (1, 2)), ((1, 3), (1, 2)), ((1, 1), (2, 2)), ((2, 1), (1, 2))] {
             assert!(!epoch(one.0, one.1).is_older_than(epoch(other.0, other.1)), "{one:?} {other:?}");
         }
+    }
+
+    #[test]
+    fn nobody_goes_back() {
+        let mut newest = NewestEpoch::default();
+        assert_eq!((newest.get(), newest.is_past(epoch(1, 1))), (None, false));
+        for met in [epoch(1, 2), epoch(1, 2), epoch(1, 3)] {
+            newest.meet(met).unwrap();
+            assert_eq!(newest.get(), Some(met));
+        }
+        assert!(newest.is_past(epoch(1, 2)) && !newest.is_past(epoch(1, 3)) && !newest.is_past(epoch(2, 1)));
+        let refused = newest.meet(epoch(1, 2)).unwrap_err();
+        assert_eq!(refused.to_string(), "a master of epoch 2, and epoch 3 has begun");
+        assert_eq!(newest.get(), Some(epoch(1, 3)));
+        newest.meet(epoch(2, 1)).unwrap();
+        assert_eq!(newest.get(), Some(epoch(2, 1)), "a new cluster begins anew");
     }
 
     #[test]

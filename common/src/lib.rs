@@ -31,7 +31,7 @@ pub use details::{
     Asked, AttemptDetails, AttemptOutcome, FailedAttempt, InputDetails, JobDetails, OutputEntry, PlanTexts, Spread,
     StageSpread, StateChange,
 };
-pub use epoch::{Epoch, EpochError};
+pub use epoch::{Epoch, EpochError, NewestEpoch, Outdated};
 pub use id::{AttemptId, ClaimId, ClusterId, IdError, JobId, StageId, TaskId, WorkerId, stage_and_partition};
 pub use job::{
     Compression, InputFormat, InputSpec, JobError, JobSettings, JobSpec, JobState, OnError, OutputFormat, OutputMode,

@@ -69,8 +69,7 @@ impl RunningMaster {
         let ports = Ports::listen(&config).await?;
         let (path, silence_max) = (config.state_dir.clone(), config.takeover_after);
         let reached = ports.reached(config.advertise.as_deref());
-        let opened = tokio::task::spawn_blocking(move || StateDir::open(&path, reached, silence_max));
-        let state_dir = opened.await.map_err(|error| StartError::Process(error.to_string()))??;
+        let state_dir = blocking(move || StateDir::open(&path, reached, silence_max)).await??;
         Self::start_on(config, state_dir, Opening { ports, standby: None }).await
     }
 
@@ -178,12 +177,17 @@ impl Opening {
 
 async fn open_store(state_dir: &StateDir) -> Result<(Store, Stored), StartError> {
     let state_dir = state_dir.clone();
-    let opened = tokio::task::spawn_blocking(move || {
+    blocking(move || {
         let opened = Store::open(&state_dir.store(), Some(state_dir.tenure().clone()))?;
         state_dir.forget_earlier();
         Ok(opened)
-    });
-    opened.await.map_err(|error| StartError::Process(error.to_string()))?
+    })
+    .await?
+}
+
+/// Runs a step of a start that blocks.
+pub(crate) async fn blocking<T: Send + 'static>(step: impl FnOnce() -> T + Send + 'static) -> Result<T, StartError> {
+    tokio::task::spawn_blocking(step).await.map_err(|error| StartError::Process(error.to_string()))
 }
 
 /// What runs inside a master.

@@ -83,7 +83,7 @@ impl StateDir {
 
     /// One that wants to be the active master of a directory, which is made.
     fn candidate(path: &Path, reached: Reached, silence_max: Duration) -> Result<Candidate, StateDirError> {
-        let unwritable = |source| StateDirError::Unwritable { path: path.display().to_string(), source };
+        let unwritable = unwritable(path);
         std::fs::create_dir_all(path.join("results")).map_err(unwritable)?;
         Candidate::new(path, reached, silence_max).map_err(unwritable)
     }
@@ -91,7 +91,7 @@ impl StateDir {
     /// Becomes the active master where that may be. Blocks.
     pub(crate) fn look(candidate: &mut Candidate) -> Result<Found, StateDirError> {
         let path = candidate.state_dir().to_owned();
-        let unwritable = |source| StateDirError::Unwritable { path: path.display().to_string(), source };
+        let unwritable = unwritable(&path);
         let (tenure, handover) = match candidate.look().map_err(unwritable)? {
             Outlook::Active(tenure, handover) => (tenure, handover),
             Outlook::Waits(waiting) => return Ok(Found::Waits(waiting)),
@@ -135,6 +135,11 @@ impl StateDir {
     pub(crate) fn spool(&self) -> PathBuf {
         self.path.join(SPOOL).join(self.tenure.epoch().number.to_string())
     }
+}
+
+/// What a failed step on the directory comes to.
+fn unwritable(path: &Path) -> impl Fn(io::Error) -> StateDirError + Copy {
+    move |source| StateDirError::Unwritable { path: path.display().to_string(), source }
 }
 
 /// What a look at a state directory told.

@@ -127,11 +127,7 @@ impl Cluster {
     pub fn run(options: ClusterOptions, test: impl FnOnce(&mut Self) -> Result<()>) -> Result<()> {
         let _permit = Permit::take();
         let mut cluster = Self::start(options)?;
-        let result = catch_unwind(AssertUnwindSafe(|| test(&mut cluster)));
-        if !matches!(result, Ok(Ok(()))) {
-            show(&cluster.log_tails());
-        }
-        result.unwrap_or_else(|panic| resume_unwind(panic))
+        run_shown(&mut cluster, test, Self::log_tails)
     }
 
     /// Starts a cluster outside a test.
@@ -410,8 +406,21 @@ impl Cluster {
 }
 
 #[expect(clippy::print_stderr, reason = "the test runner shows it beside the failure")]
-pub(crate) fn show(logs: &str) {
+fn show(logs: &str) {
     eprintln!("{logs}");
+}
+
+/// Runs a test on processes, and shows their logs when it fails.
+pub(crate) fn run_shown<T>(
+    processes: &mut T,
+    test: impl FnOnce(&mut T) -> Result<()>,
+    logs: impl FnOnce(&T) -> String,
+) -> Result<()> {
+    let result = catch_unwind(AssertUnwindSafe(|| test(processes)));
+    if !matches!(result, Ok(Ok(()))) {
+        show(&logs(processes));
+    }
+    result.unwrap_or_else(|panic| resume_unwind(panic))
 }
 
 /// Starts a master on its state in `directory` and the configuration there; answers with its two addresses too.

@@ -1,7 +1,6 @@
 //! Two masters on one state directory, and workers that know both, as real processes.
 
 use std::net::TcpListener;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -10,7 +9,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::binary::hearth_binary;
-use crate::cluster::{Permit, READY_SECONDS_MAX, show};
+use crate::cluster::{Permit, READY_SECONDS_MAX, run_shown};
 use crate::command::{Background, Outcome, run_hearth};
 use crate::job_file::JobFile;
 use crate::process::Process;
@@ -44,12 +43,10 @@ impl Pair {
     pub fn run(workers: usize, test: impl FnOnce(&mut Self) -> Result<()>) -> Result<()> {
         let _permit = Permit::take();
         let mut pair = Self::start(workers)?;
-        let result = catch_unwind(AssertUnwindSafe(|| test(&mut pair)));
-        if !matches!(result, Ok(Ok(()))) {
+        run_shown(&mut pair, test, |pair| {
             let masters = pair.masters.iter().map(|master| &master.process);
-            show(&masters.chain(&pair.workers).map(Process::log_tails).collect::<Vec<_>>().join("\n"));
-        }
-        result.unwrap_or_else(|panic| resume_unwind(panic))
+            masters.chain(&pair.workers).map(Process::log_tails).collect::<Vec<_>>().join("\n")
+        })
     }
 
     fn start(workers: usize) -> Result<Self> {

@@ -36,6 +36,8 @@ pub(super) struct History {
     /// Oldest end first.
     ended: VecDeque<JobId>,
     ended_ids: BTreeSet<JobId>,
+    /// Jobs whose end is not stored yet.
+    ending: BTreeSet<JobId>,
     keys: BTreeMap<JobId, String>,
     /// Keys of jobs that are forgotten, with the time until which they are known; oldest first.
     orphans: VecDeque<(u64, String)>,
@@ -47,6 +49,7 @@ impl History {
             kept_max,
             ended: VecDeque::new(),
             ended_ids: BTreeSet::new(),
+            ending: BTreeSet::new(),
             keys: BTreeMap::new(),
             orphans: VecDeque::new(),
         }
@@ -63,7 +66,7 @@ impl History {
     }
 
     fn contains(&self, job: JobId) -> bool {
-        self.ended_ids.contains(&job)
+        self.ended_ids.contains(&job) || self.ending.contains(&job)
     }
 
     /// The job that is too old for its details, if the last one that ended made it so.
@@ -76,6 +79,7 @@ impl History {
     fn push(&mut self, job: JobId) -> Vec<JobId> {
         self.ended.push_back(job);
         self.ended_ids.insert(job);
+        self.ending.remove(&job);
         let surplus = self.ended.len().saturating_sub(self.kept_max);
         let too_old: Vec<JobId> = self.ended.drain(..surplus).collect();
         for job in &too_old {
@@ -106,6 +110,7 @@ impl Owner {
         self.metrics.observe_job(Duration::from_millis(wall_ms().saturating_sub(status.submitted_ms)));
         self.narrate_end(&status);
         let details = job.close(status.state, status.failure.as_ref(), wall_ms());
+        self.history.ending.insert(id);
         self.hold_end(JobStatus { details: Some(Box::new(details)), ..status });
     }
 
@@ -141,7 +146,7 @@ impl Owner {
         status
     }
 
-    /// The job ended, and is kept.
+    /// The job ended, and is kept or about to be.
     pub(super) fn has_ended(&self, job: JobId) -> bool {
         self.history.contains(job)
     }

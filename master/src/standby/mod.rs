@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::MasterConfig;
 use crate::listen::Ports;
-use crate::server::{Opening, RunningMaster, StartError};
+use crate::server::{Opening, RunningMaster, StartError, blocking};
 use crate::state_dir::{Found, StateDir};
 use crate::tenure::{Candidate, Record, Waiting};
 use crate::{http, rpc};
@@ -45,8 +45,7 @@ impl StandbyMaster {
         let ports = Ports::listen(&config).await?;
         let reached = ports.reached(config.advertise.as_deref());
         let (path, silence_max) = (config.state_dir.clone(), config.takeover_after);
-        let opened = tokio::task::spawn_blocking(move || StateDir::standby(&path, reached, silence_max)).await;
-        let candidate = opened.map_err(|error| StartError::Process(error.to_string()))??;
+        let candidate = blocking(move || StateDir::standby(&path, reached, silence_max)).await??;
         let (active, watched) = watch::channel(None);
         let shared = ports.share();
         let (ports, of_standby) =
@@ -75,8 +74,7 @@ impl StandbyMaster {
         let Self { config, mut candidate, opening, active } = self;
         let mut seen = None;
         loop {
-            let looked = tokio::task::spawn_blocking(move || (StateDir::look(&mut candidate), candidate)).await;
-            let (found, back) = looked.map_err(|error| StartError::Process(error.to_string()))?;
+            let (found, back) = blocking(move || (StateDir::look(&mut candidate), candidate)).await?;
             candidate = back;
             match found {
                 Ok(Found::Active(state_dir)) => return RunningMaster::start_on(config, state_dir, opening).await,

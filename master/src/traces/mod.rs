@@ -99,15 +99,19 @@ impl Sending {
     async fn send(&self, request: &ExportRequest) -> Result<(), String> {
         let mut pauses = PAUSES.iter();
         loop {
-            let because = match tokio::time::timeout(ANSWER_WITHIN, self.endpoint.send(request)).await {
-                Ok(Answer::Taken) => return Ok(()),
-                Ok(Answer::Refused(because)) => return Err(because),
-                Ok(Answer::Later(because)) => because,
-                Err(_) => "it does not answer".to_owned(),
+            let because = match self.try_once(request, ANSWER_WITHIN).await {
+                Answer::Taken => return Ok(()),
+                Answer::Refused(because) => return Err(because),
+                Answer::Later(because) => because,
             };
             let Some(pause) = pauses.next() else { return Err(because) };
             tokio::time::sleep(*pause).await;
         }
+    }
+
+    async fn try_once(&self, request: &ExportRequest, limit: Duration) -> Answer {
+        let answer = tokio::time::timeout(limit, self.endpoint.send(request)).await;
+        answer.unwrap_or_else(|_| Answer::Later("it does not answer".to_owned()))
     }
 
     fn note(&mut self, jobs: usize, outcome: Result<(), String>) {
@@ -139,10 +143,9 @@ impl Sending {
             return;
         }
         let request = spans::request_of(&jobs, &self.master);
-        let outcome = match tokio::time::timeout(FAREWELL, self.endpoint.send(&request)).await {
-            Ok(Answer::Taken) => Ok(()),
-            Ok(Answer::Refused(because) | Answer::Later(because)) => Err(because),
-            Err(_) => Err("it does not answer".to_owned()),
+        let outcome = match self.try_once(&request, FAREWELL).await {
+            Answer::Taken => Ok(()),
+            Answer::Refused(because) | Answer::Later(because) => Err(because),
         };
         self.note(jobs.len(), outcome);
     }

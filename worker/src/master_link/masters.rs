@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use hearth_common::Epoch;
+use hearth_common::{Epoch, NewestEpoch};
 use hearth_proto::convert::NotActive;
 
 use super::connection::ANSWER_TIMEOUT;
@@ -17,7 +17,7 @@ pub(crate) struct Masters {
     told: Option<String>,
     /// The last one that was of no use: no standby is believed that names it again before another one was tried.
     failed: Option<String>,
-    newest: Option<Epoch>,
+    newest: NewestEpoch,
     /// Masters in a row that were of no use.
     failures: u32,
 }
@@ -28,7 +28,7 @@ const PATIENCE_MIN: Duration = Duration::from_secs(3);
 impl Masters {
     pub(crate) fn new(config: &WorkerConfig) -> Self {
         let addresses = config.masters().into_iter().map(str::to_owned).collect();
-        Self { addresses, at: 0, told: None, failed: None, newest: None, failures: 0 }
+        Self { addresses, at: 0, told: None, failed: None, newest: NewestEpoch::default(), failures: 0 }
     }
 
     /// The one to dial now.
@@ -47,7 +47,7 @@ impl Masters {
 
     /// The newest epoch that the worker was welcomed in.
     pub(super) const fn newest(&self) -> Option<Epoch> {
-        self.newest
+        self.newest.get()
     }
 
     /// The one that was dialed is of no use now.
@@ -59,7 +59,7 @@ impl Masters {
 
     /// The one that was dialed is a standby.
     pub(super) fn on_standby(&mut self, NotActive { active, epoch }: NotActive) {
-        let is_stale = self.newest.zip(epoch).is_some_and(|(newest, epoch)| epoch.is_older_than(newest));
+        let is_stale = epoch.is_some_and(|epoch| self.newest.is_past(epoch));
         let failed = self.failed.take();
         let active = active.filter(|active| !is_stale && *active != self.dialed() && Some(active) != failed.as_ref());
         self.go_on();
@@ -68,13 +68,7 @@ impl Masters {
 
     /// A master welcomes the worker. A refusal tells why it must not be followed.
     pub(super) fn on_welcome(&mut self, epoch: Epoch) -> Result<(), String> {
-        if let Some(newest) = self.newest
-            && epoch.is_older_than(newest)
-        {
-            let (old, newest) = (epoch.number, newest.number);
-            return Err(format!("{} is a master of epoch {old}, and epoch {newest} has begun", self.dialed()));
-        }
-        self.newest = Some(epoch);
+        self.newest.meet(epoch).map_err(|outdated| format!("{} is {outdated}", self.dialed()))?;
         self.failed = None;
         self.failures = 0;
         Ok(())

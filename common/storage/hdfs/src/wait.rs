@@ -54,7 +54,7 @@ impl Hdfs {
                 add(&self.counters().waits, 1);
                 tracing::warn!(authority = %self.authority(), %error, "waiting for HDFS");
             }
-            told.get_or_insert_with(|| self.waits().begin()).tell(&error);
+            told.get_or_insert_with(|| self.waits().begin(&error)).tell(&error);
             (patience.notice)(&Waiting { waited, because: &error });
             tokio::time::sleep(backoff.delay_after(failures).min(patience.limit - waited)).await;
         }

@@ -48,8 +48,13 @@ impl Waits {
         WaitsReader { current: self.current.subscribe() }
     }
 
-    pub(crate) fn begin(&self) -> Wait {
-        self.current.send_modify(|current| current.waiting += 1);
+    /// Begins a wait. It has its reason from the start: whoever hears of the one is told the other.
+    pub(crate) fn begin(&self, because: &impl ToString) -> Wait {
+        let because = because.to_string();
+        self.current.send_modify(|current| {
+            current.waiting += 1;
+            current.because = because;
+        });
         Wait { waits: self.clone() }
     }
 }
@@ -61,6 +66,7 @@ impl Current {
 }
 
 impl Wait {
+    /// Tells why it goes on.
     pub(crate) fn tell(&self, because: &impl ToString) {
         let because = because.to_string();
         self.waits.current.send_if_modified(|current| {
@@ -94,7 +100,9 @@ mod tests {
     async fn a_reader_hears_of_waits_and_of_their_end() {
         let waits = Waits::default();
         let mut reader = waits.reader();
-        let (one, other) = (waits.begin(), waits.begin());
+        let one = waits.begin(&"no NameNode answers");
+        assert_eq!(reader.next().await, Some(Some("no NameNode answers".to_owned())), "at once with its reason");
+        let other = waits.begin(&"no NameNode answers");
         one.tell(&"the NameNode is in safe mode");
         assert_eq!(reader.next().await, Some(Some("the NameNode is in safe mode".to_owned())));
         drop(one);

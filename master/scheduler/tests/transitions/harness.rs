@@ -23,6 +23,17 @@ impl Harness {
         Self { scheduler: Scheduler::new(config), now: 0 }
     }
 
+    /// Two workers hold one output each, and each runs a task that reads both.
+    pub(crate) fn two_stages(slots: [u32; 2]) -> Self {
+        let mut harness = Self::running(&slots, files(vec![fixed(2, &[]), fixed(2, &[0])]));
+        harness.finish("1/0/0.0@1");
+        check(
+            harness.finish("1/0/1.0@2"),
+            &["launch 1/1/0.0@1 reads 0/0.0@1 0/1.0@2", "launch 1/1/1.0@2 reads 0/0.0@1 0/1.0@2"],
+        );
+        harness
+    }
+
     /// Workers 1, 2, … with so many slots each, and job 1 planned.
     pub(crate) fn running(slots: &[u32], graph: JobGraph) -> Self {
         let mut harness = Self::new(SchedulerConfig::default());

@@ -4,19 +4,9 @@ use hearth_scheduler::Event;
 
 use crate::harness::{Harness, check, files, fixed, held, indeterminate, unreadable, worker};
 
-fn two_stages() -> Harness {
-    let mut harness = Harness::running(&[2, 2], files(vec![fixed(2, &[]), fixed(2, &[0])]));
-    harness.finish("1/0/0.0@1");
-    check(
-        harness.finish("1/0/1.0@2"),
-        &["launch 1/1/0.0@1 reads 0/0.0@1 0/1.0@2", "launch 1/1/1.0@2 reads 0/0.0@1 0/1.0@2"],
-    );
-    harness
-}
-
 #[test]
 fn an_unreadable_output_runs_again_elsewhere_and_the_reader_waits() {
-    let mut harness = two_stages();
+    let mut harness = Harness::two_stages([2, 2]);
     check(harness.fail("1/1/1.0@2", unreadable("1/0/0.0@1")), &["launch 1/0/0.1@2"]);
     check(harness.finish("1/0/0.1@2"), &["launch 1/1/1.1@2 reads 0/0.1@2 0/1.0@2"]);
     check(harness.finish_files("1/1/0.0@1"), &[]);
@@ -25,7 +15,7 @@ fn an_unreadable_output_runs_again_elsewhere_and_the_reader_waits() {
 
 #[test]
 fn a_stale_complaint_only_lets_the_reader_run_again() {
-    let mut harness = two_stages();
+    let mut harness = Harness::two_stages([2, 2]);
     harness.fail("1/1/1.0@2", unreadable("1/0/0.0@1"));
     harness.finish("1/0/0.1@2");
     check(harness.fail("1/1/0.0@1", unreadable("1/0/0.0@1")), &["launch 1/1/0.1@1 reads 0/0.1@2 0/1.0@2"]);

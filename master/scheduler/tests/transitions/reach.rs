@@ -6,20 +6,9 @@ use hearth_scheduler::Event;
 
 use crate::harness::{Harness, check, files, fixed, held, result, unreached, worker};
 
-/// Workers 1 and 2 hold one output each, and each runs a task that reads both.
-fn two_stages() -> Harness {
-    let mut harness = Harness::running(&[1, 1], files(vec![fixed(2, &[]), fixed(2, &[0])]));
-    harness.finish("1/0/0.0@1");
-    check(
-        harness.finish("1/0/1.0@2"),
-        &["launch 1/1/0.0@1 reads 0/0.0@1 0/1.0@2", "launch 1/1/1.0@2 reads 0/0.0@1 0/1.0@2"],
-    );
-    harness
-}
-
 #[test]
 fn an_output_that_one_worker_does_not_reach_is_read_by_another() {
-    let mut harness = two_stages();
+    let mut harness = Harness::two_stages([1, 1]);
     // Worker 2 has a free slot, and stays without: it would only fail again.
     check(harness.fail("1/1/1.0@2", unreached("1/0/0.0@1")), &[]);
     check(harness.finish_files("1/1/0.0@1"), &["launch 1/1/1.1@1 reads 0/0.0@1 0/1.0@2"]);
@@ -28,7 +17,7 @@ fn an_output_that_one_worker_does_not_reach_is_read_by_another() {
 
 #[test]
 fn what_does_not_depend_on_the_path_runs_anywhere() {
-    let mut harness = two_stages();
+    let mut harness = Harness::two_stages([1, 1]);
     harness.fail("1/1/1.0@2", unreached("1/0/0.0@1"));
     harness.submit(2);
     check(harness.planned(2, files(vec![fixed(1, &[])])), &["launch 2/0/0.0@2"]);
@@ -36,7 +25,7 @@ fn what_does_not_depend_on_the_path_runs_anywhere() {
 
 #[test]
 fn where_nobody_reaches_all_one_worker_gets_what_it_misses() {
-    let mut harness = two_stages();
+    let mut harness = Harness::two_stages([1, 1]);
     harness.fail("1/1/1.0@2", unreached("1/0/0.0@1"));
     // Now neither reaches the other. Each holds one output: worker 1 is the hub, and only what it misses is made again, there.
     check(harness.fail("1/1/0.0@1", unreached("1/0/1.0@2")), &["launch 1/0/1.1@1"]);
@@ -47,7 +36,7 @@ fn where_nobody_reaches_all_one_worker_gets_what_it_misses() {
 
 #[test]
 fn a_job_that_is_planned_later_leaves_all_it_has_to_read_where_one_worker_reaches_it() {
-    let mut harness = two_stages();
+    let mut harness = Harness::two_stages([1, 1]);
     harness.fail("1/1/1.0@2", unreached("1/0/0.0@1"));
     harness.fail("1/1/0.0@1", unreached("1/0/1.0@2"));
     harness.cancel(1);
@@ -98,7 +87,7 @@ fn a_job_leaves_outputs_only_where_its_hub_reads_them_also_when_nobody_believes_
 
 #[test]
 fn a_hub_that_is_lost_is_followed_by_another() {
-    let mut harness = two_stages();
+    let mut harness = Harness::two_stages([1, 1]);
     harness.fail("1/1/1.0@2", unreached("1/0/0.0@1"));
     check(harness.fail("1/1/0.0@1", unreached("1/0/1.0@2")), &["launch 1/0/1.1@1"]);
     check(harness.handle(Event::WorkerGone { worker: worker(1) }), &["launch 1/0/0.1@2"]);
@@ -107,7 +96,7 @@ fn a_hub_that_is_lost_is_followed_by_another() {
 
 #[test]
 fn a_worker_that_the_master_does_not_reach_either_is_not_waited_for() {
-    let mut harness = two_stages();
+    let mut harness = Harness::two_stages([1, 1]);
     harness.disconnect(1);
     check(harness.fail("1/1/1.0@2", unreached("1/0/0.0@1")), &["launch 1/0/0.1@2"]);
     assert_eq!(harness.scheduler.cuts().count(), 0);
@@ -115,7 +104,7 @@ fn a_worker_that_the_master_does_not_reach_either_is_not_waited_for() {
 
 #[test]
 fn a_cut_is_believed_for_a_while() {
-    let mut harness = two_stages();
+    let mut harness = Harness::two_stages([1, 1]);
     harness.fail("1/1/1.0@2", unreached("1/0/0.0@1"));
     let mut launched = Vec::new();
     for _ in 0..121 {
