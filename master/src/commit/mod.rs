@@ -105,11 +105,19 @@ async fn advance(fs: &dyn CommitFs, intent: &CommitIntent) -> Result<(), CommitE
     Ok(())
 }
 
-/// Takes back what an intent that failed has done to the destination, so that it is as it was before.
+/// Takes back what an intent that failed has done to the destination, so that it is as it was before, also where it became visible
+/// and nobody heard of that. What another master has taken over stays.
 pub(crate) async fn roll_back(fs: &dyn CommitFs, intent: &CommitIntent) -> Result<(), CommitError> {
+    match claim::take(fs, intent).await {
+        Err(CommitError::TakenOver { .. }) => return Ok(()),
+        taken => taken?,
+    }
     match intent.mode {
-        OutputMode::Error => Ok(()),
-        OutputMode::Overwrite => publish::put_back(fs, &intent.staging()?).await,
+        OutputMode::Error => publish::withdraw_directory(fs, intent).await,
+        OutputMode::Overwrite => {
+            publish::withdraw_directory(fs, intent).await?;
+            publish::put_back(fs, &intent.staging()?).await
+        }
         OutputMode::Append => publish::leave_files(fs, intent).await,
     }
 }

@@ -83,6 +83,22 @@ async fn move_aside(fs: &dyn CommitFs, staging: &Staging, round: u32) -> Result<
     Err(CommitError::Exists { path: staging.old(round).to_string() })
 }
 
+/// Takes a published directory back into the staging. The staging has to be this intent's own: its name is the fence.
+pub(super) async fn withdraw_directory(fs: &dyn CommitFs, intent: &CommitIntent) -> Result<(), CommitError> {
+    if !is_published(fs, intent).await? {
+        return Ok(());
+    }
+    let staging = intent.staging()?;
+    let (data, destination) = (staging.data(), staging.destination());
+    if fs.kind(&data).await?.is_some() {
+        // The old output stands there: the two have changed places.
+        fs.exchange(&data, destination).await?;
+    } else {
+        fs.rename_no_replace(destination, &data).await?;
+    }
+    Ok(fs.sync_dir(staging.parent()).await?)
+}
+
 /// Puts an old output back that was moved aside by an overwrite which then failed.
 pub(super) async fn put_back(fs: &dyn CommitFs, staging: &Staging) -> Result<(), CommitError> {
     if fs.kind(staging.destination()).await?.is_some() {
