@@ -11,6 +11,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use crate::commit::Staging;
 use crate::job_logs::JobLogs;
 use crate::planner::PlannedJob;
+use crate::recovery::{OpenCommit, SettledCommit};
 use crate::snapshot::Snapshot;
 use crate::store::{Committed, StoreError, Write};
 use crate::workers::WorkerLink;
@@ -41,6 +42,8 @@ pub(crate) enum Input {
     WaitsForHdfs { job: JobId, because: Option<String> },
     /// A commit ended.
     CommitEnded(CommitEnd),
+    /// A commit that had no end has one, or the store took none.
+    CommitSettled(Result<SettledCommit, StoreError>),
     /// A worker said hello, and fits.
     WorkerConnected { hello: Box<Hello>, link: WorkerLink },
     /// A worker said something else.
@@ -100,8 +103,10 @@ pub(crate) struct CommitEnd {
     pub outcome: CommitOutcome,
     /// What became visible.
     pub committed: Option<Committed>,
-    /// Staging has to stay until the next start, which will try to mend it.
+    /// Staging has to stay: something is visible that should not be, or the store does not know what is.
     pub keeps_staging: bool,
+    /// What could not be taken back yet.
+    pub open: Option<Box<OpenCommit>>,
 }
 
 /// Which tasks somebody looks at.

@@ -48,7 +48,7 @@ pub(crate) struct Job {
     /// Why its planning or commit waits for HDFS.
     pub waits_because: Option<String>,
     pub committed: Option<Committed>,
-    /// A commit failed in a way that needs its staging to be kept until the next start.
+    /// A commit failed in a way that needs its staging to be kept until that is settled.
     pub keeps_staging: bool,
     /// What was told of it in its log.
     pub told: Told,
@@ -177,7 +177,7 @@ impl Job {
     /// What it waits for outside the cluster, for people.
     pub(crate) fn waiting_for(&self) -> Option<String> {
         let because = self.waits_because.as_deref().or_else(|| self.figures.waits_because());
-        because.map(|because| format!("HDFS: {because}"))
+        because.map(waits_for_hdfs)
     }
 
     /// The status of a job of which nothing is known but its submission.
@@ -248,4 +248,8 @@ fn addressed(input: &ShuffleInputs, workers: &WorkerRegistry) -> Vec<ShuffleSour
         address: workers.shuffle_address(winner.worker).to_owned(),
     };
     input.winners.iter().map(source).collect()
+}
+/// As people are told that a job waits for HDFS.
+pub(crate) fn waits_for_hdfs(because: &str) -> String {
+    format!("HDFS: {because}")
 }

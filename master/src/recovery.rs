@@ -1,21 +1,29 @@
 //! What a master does about the jobs of the one before it: commits that were begun are carried through, and all others go on.
-//! It runs before anything is listened to.
+//! It runs before anything is listened to, and waits for no storage longer than a few seconds.
 
+mod open_commits;
+
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use hearth_common::{
-    AttemptCounts, AttemptMetrics, ENGINE_VERSION, FailureCause, InputRecords, InputStatus, JobState, JobStatus,
-    LocalityCounts,
+    AttemptCounts, AttemptMetrics, ENGINE_VERSION, FailureCause, JobId, JobState, JobStatus, LocalityCounts,
 };
 use hearth_storage::Storage;
+use tokio::time::{Instant, timeout_at};
 
-use crate::commit::{self, CommitError, CommitIntent, Staging};
-use crate::event_loop::{KeptJob, Resumed, ResumedJob, ResumedPlan, wall_ms};
+use crate::commit::{self, CommitIntent, Staging};
+use crate::event_loop::{KeptJob, Resumed, ResumedCommit, ResumedJob, ResumedPlan, wall_ms};
 use crate::store::record::{self, StoredPlan};
 use crate::store::{AcceptedJob, Committed, Store, StoreError, Stored, StoredJob};
 
+pub(crate) use open_commits::{Aim, OpenCommit, SettledCommit, Settler};
+
 /// How long the start waits for the staging of one job to be removed.
 const DISCARD_PATIENCE: Duration = Duration::from_millis(500);
+
+/// How long the start waits for the end of commits that were begun; the others have it later.
+const COMMITS_PATIENCE: Duration = Duration::from_secs(3);
 
 /// What a master starts with.
 #[derive(Debug)]
@@ -30,48 +38,75 @@ pub(crate) struct Recovered {
 enum Fate {
     Ended(Box<JobStatus>),
     GoesOn(Option<Box<ResumedPlan>>),
+    /// Its commit is carried through.
+    Commits(CommitIntent),
+    /// It was told ended, but its commit left something behind.
+    Leaves(Box<JobStatus>, CommitIntent),
 }
 
-/// Settles every job in the store, oldest first.
-pub(crate) async fn recover(store: &Store, storage: &Storage, stored: Stored) -> Result<Recovered, StoreError> {
+/// Settles every job in the store, oldest first. Commits whose storage does not answer at once have their end later.
+pub(crate) async fn recover(settler: &Settler, stored: Stored) -> Result<Recovered, StoreError> {
     let Stored { jobs, workers, keys } = stored;
     let mut history = Vec::with_capacity(jobs.len());
-    let mut resumed = Resumed { workers, keys, jobs: Vec::new() };
+    let mut resumed = Resumed { workers, keys, ..Resumed::default() };
+    let mut open = Vec::new();
     for mut job in jobs {
         let plan = job.plan.take();
-        match settle(store, storage, &job, plan).await? {
-            Fate::Ended(status) => {
-                let StoredJob { accepted, .. } = job;
-                let hash = AcceptedJob::hash_of(&accepted.spec);
-                history.push(KeptJob { hash, key: accepted.key, status: *status });
-            }
+        match settle(settler, &job, plan).await? {
+            Fate::Ended(status) => history.push(kept(&job.accepted, *status)),
             Fate::GoesOn(plan) => {
                 resumed.jobs.push(ResumedJob { accepted: job.accepted, plan: plan.map(|plan| *plan) });
             }
+            Fate::Commits(intent) => open.push((OpenCommit { intent, aim: Aim::Publish(Box::new(job.clone())) }, job)),
+            Fate::Leaves(status, intent) => {
+                let aim = if status.state == JobState::Done { Aim::CleanUp } else { Aim::TakeBack };
+                history.push(kept(&job.accepted, *status));
+                open.push((OpenCommit { intent, aim }, job));
+            }
         }
     }
+    resumed.commits = settle_at_once(settler, open, &mut history).await?;
     history.sort_by_key(|kept| kept.status.finished_ms);
     Ok(Recovered { history, resumed })
 }
 
-async fn settle(
-    store: &Store,
-    storage: &Storage,
-    job: &StoredJob,
-    plan: Option<StoredPlan>,
-) -> Result<Fate, StoreError> {
+/// Settles commits, and gives those that have no end after a short while: they are settled behind the start's back.
+async fn settle_at_once(
+    settler: &Settler,
+    open: Vec<(OpenCommit, StoredJob)>,
+    history: &mut Vec<KeptJob>,
+) -> Result<Vec<ResumedCommit>, StoreError> {
+    let mut settled = settler.start(open.iter().map(|(commit, _)| commit.clone()).collect());
+    let mut open: BTreeMap<JobId, _> = open.into_iter().map(|(commit, job)| (commit.intent.job, (commit, job))).collect();
+    let deadline = Instant::now() + COMMITS_PATIENCE;
+    while !open.is_empty() {
+        let Ok(outcome) = timeout_at(deadline, settled.recv()).await else { break };
+        let Some(SettledCommit { job, ended }) = outcome.transpose()? else { break };
+        if let (Some((_, job)), Some(status)) = (open.remove(&job), ended) {
+            history.push(kept(&job.accepted, *status));
+        }
+    }
+    settler.pass_on(settled);
+    let resumed = |(OpenCommit { intent, aim }, job): (OpenCommit, StoredJob)| {
+        tracing::warn!(job = %intent.job, destination = intent.destination, "a commit of the master before is settled later");
+        let job = matches!(aim, Aim::Publish(_)).then(|| (committing(&job), job.accepted));
+        ResumedCommit { intent, job }
+    };
+    Ok(open.into_values().map(resumed).collect())
+}
+
+fn kept(accepted: &AcceptedJob, status: JobStatus) -> KeptJob {
+    KeptJob { hash: AcceptedJob::hash_of(&accepted.spec), key: accepted.key.clone(), status }
+}
+
+async fn settle(settler: &Settler, job: &StoredJob, plan: Option<StoredPlan>) -> Result<Fate, StoreError> {
+    let store = &settler.store;
     let StoredJob { accepted, intent, committed, ended, .. } = job;
     let status = match (ended, committed, intent) {
         (Some(status), _, None) => return Ok(Fate::Ended(Box::new(status.clone()))),
-        (Some(status), _, Some(intent)) => {
-            settle_leftover(store, storage, (status, intent)).await?;
-            return Ok(Fate::Ended(Box::new(status.clone())));
-        }
+        (Some(status), _, Some(intent)) => return Ok(Fate::Leaves(Box::new(status.clone()), intent.clone())),
         (None, Some(committed), _) => done(job, committed.clone()),
-        (None, None, Some(intent)) => match carry_through(store, storage, (job, intent)).await? {
-            Carried::Settled(status) => *status,
-            Carried::Later(status) => return Ok(Fate::Ended(status)),
-        },
+        (None, None, Some(intent)) => return Ok(Fate::Commits(intent.clone())),
         (None, None, None) => match go_on(store, accepted, plan).await? {
             Ok(plan) => return Ok(Fate::GoesOn(plan.map(Box::new))),
             Err(cause) => failed(job, cause),
@@ -79,7 +114,7 @@ async fn settle(
     };
     tracing::info!(job = %status.id, state = status.state.name(), "settled a job of the master before");
     store.record_end(&status).await?;
-    discard(storage, accepted).await;
+    discard(&settler.storage, accepted).await;
     Ok(Fate::Ended(Box::new(status)))
 }
 
@@ -105,74 +140,6 @@ async fn go_on(
     match record.into_plan(programs) {
         Ok(planned) => Ok(Ok(Some(ResumedPlan { planned, started_ms, facts, stages, tasks, reports }))),
         Err(problem) => Err(StoreError::Damaged { what: "plans", key: accepted.id.to_string(), problem }),
-    }
-}
-
-/// Whether a commit could be settled now.
-enum Carried {
-    /// It could: the status is final.
-    Settled(Box<JobStatus>),
-    /// The storage does not answer: shown as failed, and tried again at the next start.
-    Later(Box<JobStatus>),
-}
-
-async fn carry_through(
-    store: &Store,
-    storage: &Storage,
-    (job, intent): (&StoredJob, &CommitIntent),
-) -> Result<Carried, StoreError> {
-    let id = job.accepted.id;
-    let settled = |status| Ok(Carried::Settled(Box::new(status)));
-    let Some(fs) = intent.staging().ok().map(|staging| storage.commit_fs(staging.destination())) else {
-        return settled(failed(job, FailureCause::internal("the recorded output is not a path")));
-    };
-    // The master before may live on, if this state is a copy of its own: it must find nothing any more where it left it.
-    let intent = &intent.clone().claimed();
-    store.record_intent(intent).await?;
-    let error = match commit::roll_forward(&*fs, intent).await {
-        Ok(()) => {
-            let committed = Committed::Output(intent.output());
-            store.record_committed(id, &committed).await?;
-            let mut status = done(job, committed);
-            if status.inputs.is_empty() {
-                let of_input =
-                    |records: &InputRecords| InputStatus { records: records.clone(), first_rejects: Vec::new() };
-                status.inputs = intent.inputs.iter().map(of_input).collect();
-            }
-            return settled(status);
-        }
-        Err(error) => error,
-    };
-    tracing::error!(job = %id, %error, "could not carry a commit through");
-    if error.may_pass() || commit::roll_back(&*fs, intent).await.is_err() {
-        let text = format!("{error}; its commit is tried again when the master starts again");
-        return Ok(Carried::Later(Box::new(failed(job, FailureCause::Storage { message: text }))));
-    }
-    store.withdraw_intent(id).await?;
-    settled(failed(job, error.into_cause()))
-}
-
-/// A commit whose job was told its outcome, but whose traces could not be removed then.
-async fn settle_leftover(
-    store: &Store,
-    storage: &Storage,
-    (status, intent): (&JobStatus, &CommitIntent),
-) -> Result<(), StoreError> {
-    let Ok(staging) = intent.staging() else { return store.withdraw_intent(intent.job).await };
-    let fs = storage.commit_fs(staging.destination());
-    let settled: Result<(), CommitError> = async {
-        if status.state != JobState::Done {
-            commit::roll_back(&*fs, intent).await?;
-        }
-        commit::clean_up(&*fs, &staging).await
-    }
-    .await;
-    match settled {
-        Ok(()) => store.withdraw_intent(intent.job).await,
-        Err(error) => {
-            tracing::error!(job = %intent.job, %error, "could not remove the traces of a commit; tried again at the next start");
-            Ok(())
-        }
     }
 }
 
@@ -204,6 +171,11 @@ fn done(job: &StoredJob, committed: Committed) -> JobStatus {
 
 fn failed(job: &StoredJob, cause: FailureCause) -> JobStatus {
     JobStatus { state: JobState::Failed, failure: Some(cause), ..ended(job) }
+}
+
+/// While its commit has no end.
+fn committing(job: &StoredJob) -> JobStatus {
+    JobStatus { state: JobState::Committing, finished_ms: None, output: None, has_result: false, ..ended(job) }
 }
 
 /// As the master before would have told it, if its commit had begun.

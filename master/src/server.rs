@@ -19,7 +19,7 @@ use crate::input::{INPUTS_MAX, Input, LoopHandle};
 use crate::job_logs::JobLogs;
 use crate::listen::{ListenError, Ports};
 use crate::metrics::Metrics;
-use crate::recovery::{self, Recovered};
+use crate::recovery::{self, Recovered, Settler};
 use crate::rpc::{self, ControlRpc, JobRpc, Terms};
 use crate::snapshot::Snapshot;
 use crate::standby::StandbyServers;
@@ -81,14 +81,21 @@ impl RunningMaster {
     ) -> Result<Self, StartError> {
         let (store, stored) = open_store(&state_dir).await?;
         let storage = Storage::new(config.hdfs.clone()).with_spool(state_dir.spool());
-        let Recovered { history, resumed } = recovery::recover(&store, &storage, stored).await?;
-        let stop = CancellationToken::new();
+        let (stop, tasks, (inputs, received)) =
+            (CancellationToken::new(), TaskTracker::new(), mpsc::channel(INPUTS_MAX));
+        let settler = Settler {
+            store: store.clone(),
+            storage: storage.clone(),
+            inputs: inputs.clone(),
+            tasks: tasks.clone(),
+            stop: stop.clone(),
+        };
+        let Recovered { history, resumed } = recovery::recover(&settler, stored).await?;
         let (snapshots, snapshot) = watch::channel(Arc::new(Snapshot::default()));
-        let (inputs, received) = mpsc::channel(INPUTS_MAX);
         let logs = JobLogs::start(state_dir.logs(), config.log_limits());
         let logs = logs.map_err(|error| StartError::Process(format!("keep the logs of jobs: {error}")))?;
         let handle = LoopHandle { inputs: inputs.clone(), snapshot: snapshot.clone(), logs: logs.clone() };
-        let (tasks, results, tenure) = (TaskTracker::new(), state_dir.results(), state_dir.tenure().clone());
+        let (results, tenure) = (state_dir.results(), state_dir.tenure().clone());
         let metrics = Arc::new(Metrics::new(snapshot, (config.state_dir.clone(), storage.clone())));
         let observed = Arc::clone(&metrics);
         let (traces, sending) =

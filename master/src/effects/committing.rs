@@ -12,6 +12,7 @@ use crate::commit::{self, CommitError, CommitIntent};
 use crate::event_loop::wall_ms;
 use crate::input::{CommitEnd, Input};
 use crate::job_logs::JobLogs;
+use crate::recovery::{Aim, OpenCommit};
 use crate::results::{ResultError, ResultOrder, fetch_and_store};
 use crate::store::{Committed, Store};
 
@@ -27,8 +28,8 @@ enum End {
     Unrecorded,
     /// Nothing is visible.
     Failed(FailureCause),
-    /// It failed, and the destination could not be brought back: staging holds what is missing there.
-    Stuck(FailureCause),
+    /// It failed, and the destination could not be brought back yet: staging holds what is missing there.
+    Stuck(FailureCause, Option<Box<CommitIntent>>),
 }
 
 /// What is to be committed.
@@ -58,15 +59,19 @@ pub(super) async fn commit_output(services: &Services, order: CommitOrder) {
     })
     .await
     // The intent is in the store, or nothing has happened yet: the next start settles it.
-    .map_or_else(|cause| (End::Stuck(cause), None), |(end, output)| (end, Some(output)));
+    .map_or_else(|cause| (End::Stuck(cause, None), None), |(end, output)| (end, Some(output)));
     let (end, output) = ended;
     let committed = output.map(Committed::Output);
-    let (outcome, committed, keeps_staging) = match &end {
-        End::Done | End::Unrecorded => (CommitOutcome::Done, committed, true),
-        End::Failed(cause) => (CommitOutcome::Failed { cause: cause.clone() }, None, false),
-        End::Stuck(cause) => (CommitOutcome::Failed { cause: cause.clone() }, None, true),
+    let is_done = matches!(end, End::Done);
+    let (outcome, committed, keeps_staging, open) = match end {
+        End::Done | End::Unrecorded => (CommitOutcome::Done, committed, true, None),
+        End::Failed(cause) => (CommitOutcome::Failed { cause }, None, false, None),
+        End::Stuck(cause, intent) => {
+            let open = intent.map(|intent| Box::new(OpenCommit { intent: *intent, aim: Aim::TakeBack }));
+            (CommitOutcome::Failed { cause }, None, true, open)
+        }
     };
-    if matches!(end, End::Done) {
+    if is_done {
         let cleaning = services.tasks.spawn(async move {
             if let Err(error) = commit::clean_up(&*fs, &staging).await {
                 tracing::warn!(%job, %error, "output is visible, but its staging could not be removed");
@@ -75,7 +80,7 @@ pub(super) async fn commit_output(services: &Services, order: CommitOrder) {
         // Usually there is nothing left when the job is told done; a large old output is removed behind its back.
         let _ = tokio::time::timeout(CLEAN_UP_PATIENCE, cleaning).await;
     }
-    let answer = CommitEnd { job, outcome, committed, keeps_staging };
+    let answer = CommitEnd { job, outcome, committed, keeps_staging, open };
     let _ = services.inputs.send(Input::CommitEnded(answer)).await;
 }
 
@@ -109,20 +114,26 @@ async fn run(fs: &dyn CommitFs, (store, logs): (&Store, &JobLogs), intent: &Comm
     }
 }
 
+/// What failed may have become visible with nobody hearing of it: it is claimed anew before anybody looks.
 async fn give_up(fs: &dyn CommitFs, store: &Store, intent: &CommitIntent, error: CommitError) -> End {
-    let job = intent.job;
-    if let Err(rollback) = commit::roll_back(fs, intent).await {
-        tracing::error!(%job, error = %rollback, "commit failed and could not be taken back");
-        return End::Stuck(error.into_cause());
+    let (job, intent) = (intent.job, intent.clone().claimed());
+    let stuck = |error: CommitError, intent| End::Stuck(error.into_cause(), Some(Box::new(intent)));
+    if let Err(record) = store.record_intent(&intent).await {
+        tracing::error!(%job, error = %record, "commit failed, and the store does not take that it is taken back");
+        return stuck(error, intent);
+    }
+    if let Err(rollback) = commit::roll_back(fs, &intent).await {
+        tracing::error!(%job, error = %rollback, "commit failed, and is taken back as soon as its storage lets it");
+        return stuck(error, intent);
     }
     match store.withdraw_intent(job).await {
         Ok(()) => {
-            discard(fs, intent).await;
+            discard(fs, &intent).await;
             End::Failed(error.into_cause())
         }
         Err(record) => {
             tracing::error!(%job, error = %record, "commit failed and could not be withdrawn from the store");
-            End::Stuck(error.into_cause())
+            stuck(error, intent)
         }
     }
 }
@@ -156,5 +167,5 @@ pub(super) async fn commit_result(services: &Services, order: ResultOrder) -> Co
     });
     let outcome = stored.await.unwrap_or_else(|cause| CommitOutcome::Failed { cause });
     let committed = (outcome == CommitOutcome::Done).then_some(Committed::Result);
-    CommitEnd { job, outcome, committed, keeps_staging: false }
+    CommitEnd { job, outcome, committed, keeps_staging: false, open: None }
 }

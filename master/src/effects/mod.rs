@@ -3,8 +3,8 @@
 mod committing;
 mod planning;
 mod services;
+mod turns;
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
 use hearth_common::{AttemptId, FailureCause, JobId, LogLevel, LogLine, WorkerId};
@@ -21,6 +21,7 @@ use crate::reconcile::Reconciliation;
 use crate::results::ResultOrder;
 use crate::workers::Outgoing;
 pub(crate) use committing::CommitOrder;
+pub(crate) use turns::CommitTurns;
 pub(crate) use services::Services;
 
 impl Owner {
@@ -119,14 +120,19 @@ impl Owner {
     }
 
     pub(crate) fn on_waits_for_hdfs(&mut self, id: JobId, because: Option<String>) {
+        if !self.knows_job(id) {
+            return;
+        }
+        let line = match &because {
+            Some(because) => LogLine::new(wall_ms(), id, "waits for HDFS").with("because", because),
+            None => LogLine::new(wall_ms(), id, "HDFS answers again"),
+        };
+        self.narrate(line.at(LogLevel::Warn));
         if let Some(job) = self.jobs.get_mut(&id) {
-            let line = match &because {
-                Some(because) => LogLine::new(wall_ms(), id, "waits for HDFS").with("because", because),
-                None => LogLine::new(wall_ms(), id, "HDFS answers again"),
-            };
             job.waits_because = because;
-            self.narrate(line.at(LogLevel::Warn));
             self.note_change(id);
+        } else {
+            self.show_wait(id, because.as_deref());
         }
     }
 
@@ -186,11 +192,9 @@ impl Owner {
         }
     }
 
-    /// Commits to the same destination run one after the other, so that each knows what it finds there.
+    /// Commits to the same destination run one after the other.
     pub(crate) fn queue_commit(&mut self, order: CommitOrder) {
-        let waiting = self.commits.entry(order.intent.destination.clone()).or_default();
-        waiting.push_back(order.clone());
-        if waiting.len() == 1 {
+        if let Some(order) = self.commits.join(order) {
             self.services.commit(order);
         }
     }
@@ -212,8 +216,12 @@ impl Owner {
     }
 
     pub(crate) fn on_commit_ended(&mut self, end: CommitEnd) {
-        let CommitEnd { job: id, outcome, committed, keeps_staging } = end;
-        self.start_next_commit(id);
+        let CommitEnd { job: id, outcome, committed, keeps_staging, open } = end;
+        match open {
+            // Its destination stays its own until it is taken back.
+            Some(open) => self.services.settle(*open),
+            None => self.start_next_commit(id),
+        }
         let line = LogLine::new(wall_ms(), id, "commit ended");
         self.narrate(match &outcome {
             CommitOutcome::Done => line.with("outcome", "visible"),
@@ -228,19 +236,10 @@ impl Owner {
         self.feed(Event::CommitEnded { job: id, outcome });
     }
 
-    fn start_next_commit(&mut self, ended: JobId) {
-        let is_first = |waiting: &VecDeque<CommitOrder>| waiting.front().is_some_and(|first| first.intent.job == ended);
-        let Some(destination) =
-            self.commits.iter().find(|(_, waiting)| is_first(waiting)).map(|(destination, _)| destination.clone())
-        else {
-            return;
-        };
-        if let Some(waiting) = self.commits.get_mut(&destination) {
-            waiting.pop_front();
-            match waiting.front() {
-                Some(next) => self.services.commit(next.clone()),
-                None => drop(self.commits.remove(&destination)),
-            }
+    /// The commit of a job has an end: the next one to its destination begins.
+    pub(crate) fn start_next_commit(&mut self, ended: JobId) {
+        if let Some(next) = self.commits.end(ended) {
+            self.services.commit(next);
         }
     }
 
@@ -248,7 +247,7 @@ impl Owner {
         let Some(job) = self.jobs.get(&id) else { return };
         let Some(output) = &job.spec.output else { return };
         if job.keeps_staging {
-            tracing::error!(job = %id, path = %output.path, "staging is kept for the next start to mend");
+            tracing::error!(job = %id, path = %output.path, "staging is kept until the commit is settled");
             return;
         }
         match Staging::of(id, &output.path) {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use hearth_common::{FailureCause, JobId};
-use hearth_storage::{Storage, Waits};
+use hearth_storage::Storage;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -17,6 +17,7 @@ use crate::input::{Input, Planned};
 use crate::job_logs::JobLogs;
 use crate::metrics::Metrics;
 use crate::planner::PlanRequest;
+use crate::recovery::{OpenCommit, Settler};
 use crate::results::{self, ResultOrder};
 use crate::state_dir::result_file;
 use crate::store::{AcceptedJob, Store, Write, record};
@@ -70,17 +71,24 @@ impl Services {
 
     /// The storage, for work on a job whose waits show in its status.
     pub(super) fn storage_for(&self, job: JobId) -> Storage {
-        let waits = Waits::default();
-        let (mut reader, inputs, stop) = (waits.reader(), self.inputs.clone(), self.stop.clone());
-        let telling = async move {
-            while let Some(because) = reader.next().await {
-                if inputs.send(Input::WaitsForHdfs { job, because }).await.is_err() {
-                    break;
-                }
-            }
-        };
-        self.tasks.spawn(async move { stop.run_until_cancelled(telling).await });
-        self.storage.telling(waits)
+        self.settler().storage_for(job)
+    }
+
+    fn settler(&self) -> Settler {
+        Settler {
+            store: self.store.clone(),
+            storage: self.storage.clone(),
+            inputs: self.inputs.clone(),
+            tasks: self.tasks.clone(),
+            stop: self.stop.clone(),
+        }
+    }
+
+    /// Settles a commit behind the event loop's back.
+    pub(super) fn settle(&self, open: OpenCommit) {
+        let settler = self.settler();
+        let settled = settler.start(vec![open]);
+        settler.pass_on(settled);
     }
 
     pub(super) fn commit(&self, order: CommitOrder) {

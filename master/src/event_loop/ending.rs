@@ -9,8 +9,9 @@ use hearth_common::{FailureCause, JobDetails, JobId, JobState, JobStatus};
 use super::clients::KeyOwner;
 use super::{Owner, wall_ms};
 use crate::jobs::Job;
+use crate::recovery::SettledCommit;
 use crate::store::record::KeyRecord;
-use crate::store::{Committed, Write, record};
+use crate::store::{Committed, StoreError, Write, record};
 
 /// How long an idempotency key is known at least, from its submission, whatever history keeps.
 const KEYS_MS: u64 = 24 * 3600 * 1000;
@@ -112,6 +113,27 @@ impl Owner {
         let details = job.close(status.state, status.failure.as_ref(), wall_ms());
         self.history.ending.insert(id);
         self.hold_end(JobStatus { details: Some(Box::new(details)), ..status });
+    }
+
+    /// A job that ended before this master started, but for its commit, which is being settled.
+    pub(super) fn begin_end(&mut self, status: JobStatus) {
+        self.history.ending.insert(status.id);
+        self.publisher.show_ending(status);
+    }
+
+    /// A commit that was begun has an end, and with it its job, if that had none. What is to be stored of it is.
+    pub(super) fn on_commit_settled(&mut self, outcome: Result<SettledCommit, StoreError>) {
+        let SettledCommit { job, ended } = match outcome {
+            Ok(settled) => settled,
+            Err(error) => return self.on_store_broken(&error),
+        };
+        self.start_next_commit(job);
+        if let Some(status) = ended.map(Arc::<JobStatus>::from) {
+            self.metrics.count_end(status.state);
+            self.narrate_end(&status);
+            self.services.traces.tell(&status);
+            self.keep(status);
+        }
     }
 
     /// Records how a job ends if the commit that is about to begin gets through: its master may not live to see it.

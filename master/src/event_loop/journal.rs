@@ -92,7 +92,7 @@ impl Owner {
     }
 
     /// Without its store a master must not decide anything more. What is stored goes on with the next one.
-    fn on_store_broken(&self, error: &StoreError) {
+    pub(super) fn on_store_broken(&self, error: &StoreError) {
         tracing::error!(%error, "the store does not take what was decided, the master stops; mend it and start a master again");
         self.services.stop.cancel();
     }

@@ -23,7 +23,7 @@ use hearth_scheduler::{Effect, Event, Millis, Scheduler};
 use tokio::sync::{mpsc, watch};
 
 use crate::config::{MasterConfig, OnStop};
-use crate::effects::{CommitOrder, Services};
+use crate::effects::{CommitTurns, Services};
 use crate::input::Input;
 use crate::jobs::Job;
 use crate::metrics::Metrics;
@@ -38,7 +38,7 @@ pub(crate) use narrate::Told;
 use noting::Loads;
 use publish::Publisher;
 pub(crate) use publish::Unfinished;
-pub(crate) use resume::{Resumed, ResumedJob, ResumedPlan};
+pub(crate) use resume::{Resumed, ResumedCommit, ResumedJob, ResumedPlan};
 
 /// Inputs taken in before the next look at clock and snapshot.
 const BATCH_MAX: usize = 256;
@@ -68,8 +68,7 @@ pub(crate) struct Owner {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) jobs: BTreeMap<JobId, Job>,
     pub(crate) workers: WorkerRegistry,
-    /// Commits by destination: the first is under way, the others wait for it.
-    pub(crate) commits: BTreeMap<String, VecDeque<CommitOrder>>,
+    pub(crate) commits: CommitTurns,
     scheduler: Scheduler,
     submissions: Submissions,
     history: History,
@@ -101,7 +100,7 @@ impl Owner {
             metrics,
             jobs: BTreeMap::new(),
             workers: WorkerRegistry::default(),
-            commits: BTreeMap::new(),
+            commits: CommitTurns::default(),
             pending: VecDeque::new(),
             replies: Vec::new(),
             failing: None,
@@ -164,6 +163,7 @@ impl Owner {
             Input::Planned { job, planned, staging } => self.on_planned(job, planned, staging),
             Input::WaitsForHdfs { job, because } => self.on_waits_for_hdfs(job, because),
             Input::CommitEnded(end) => self.on_commit_ended(end),
+            Input::CommitSettled(outcome) => self.on_commit_settled(outcome),
             Input::WorkerConnected { hello, link } => self.on_worker_connected(*hello, link),
             Input::WorkerSaid { worker, connection, message } => self.on_worker_said((worker, connection), *message),
             Input::WorkerDisconnected { worker, connection } => self.on_worker_disconnected(worker, connection),

@@ -10,7 +10,7 @@ use tokio::sync::watch;
 
 use super::{Owner, wall_ms};
 use crate::commit::Staging;
-use crate::jobs::Job;
+use crate::jobs::{Job, waits_for_hdfs};
 use crate::load::SAMPLE_EVERY;
 use crate::reconcile::Reconciliation;
 use crate::snapshot::{LiveDetails, Snapshot};
@@ -71,6 +71,12 @@ impl Publisher {
         self.due_at(self.published + HEARTBEATS_EVERY);
     }
 
+    /// A job that has only its end before it.
+    pub(super) fn show_ending(&mut self, status: JobStatus) {
+        self.current.active.insert(status.id, Arc::new(status));
+        self.due_at(Instant::now());
+    }
+
     pub(super) fn end(&mut self, status: Arc<JobStatus>) {
         self.changed.remove(&status.id);
         self.current.active.remove(&status.id);
@@ -110,6 +116,14 @@ impl Owner {
             job.note_state(view.state(), wall_ms());
         }
         self.publisher.mark_changed(id);
+    }
+
+    /// Why a job that has only its end before it waits.
+    pub(crate) fn show_wait(&mut self, id: JobId, because: Option<&str>) {
+        if let Some(status) = self.publisher.current.active.get_mut(&id) {
+            Arc::make_mut(status).waiting_for = because.map(waits_for_hdfs);
+            self.publisher.due_at(Instant::now());
+        }
     }
 
     /// Brings a job's status up to date now.

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use hearth_common::{AttemptId, JobId};
+use hearth_common::{AttemptId, JobId, JobStatus};
 use hearth_scheduler::{
     Event, JobFacts, JobLimits, Millis, Restored, RestoredJob, RestoredPlan, RestoredWorker, StageFacts, TaskFacts,
 };
 
 use super::clients::KeyOwner;
 use super::{Owner, wall_ms};
+use crate::commit::CommitIntent;
 use crate::jobs::{Job, Plan};
 use crate::planner::PlannedJob;
 use crate::store::AcceptedJob;
@@ -22,6 +23,8 @@ const AGE_MS_MAX: u64 = 10 * 365 * 86_400_000;
 pub(crate) struct Resumed {
     /// Oldest submission first.
     pub jobs: Vec<ResumedJob>,
+    /// Commits that have no end yet; they are being settled.
+    pub commits: Vec<ResumedCommit>,
     /// Workers that may come back.
     pub workers: Vec<WorkerRecord>,
     /// Idempotency keys of jobs that history has forgotten.
@@ -35,6 +38,15 @@ pub(crate) struct ResumedJob {
     pub accepted: AcceptedJob,
     /// How far it had come; `None` where it is planned again.
     pub plan: Option<ResumedPlan>,
+}
+
+/// A commit that has no end yet.
+#[derive(Debug)]
+pub(crate) struct ResumedCommit {
+    /// Nothing else is committed to its destination meanwhile.
+    pub intent: CommitIntent,
+    /// Its job as it is shown, and as it was accepted; `None` where it was told ended.
+    pub job: Option<(JobStatus, AcceptedJob)>,
 }
 
 /// A plan, and how far it had come.
@@ -62,9 +74,12 @@ fn age_ms(accepted: &AcceptedJob, now_ms: u64) -> u64 {
 
 impl Owner {
     pub(super) fn resume(&mut self, resumed: Resumed) {
-        let Resumed { jobs, workers, keys } = resumed;
+        let Resumed { jobs, commits, workers, keys } = resumed;
         for (key, record) in keys {
             self.remember_key(key, record);
+        }
+        for commit in commits {
+            self.resume_commit(commit);
         }
         if jobs.is_empty() && workers.is_empty() {
             return;
@@ -86,17 +101,28 @@ impl Owner {
         ids.into_iter().for_each(|id| self.show(id));
     }
 
+    fn resume_commit(&mut self, ResumedCommit { intent, job }: ResumedCommit) {
+        if let Some((status, accepted)) = job {
+            self.note_accepted(&accepted);
+            self.begin_end(status);
+        }
+        self.commits.block(&intent.destination, intent.job);
+    }
+
+    fn note_accepted(&mut self, accepted: &AcceptedJob) {
+        let Some(key) = accepted.key.clone() else { return };
+        let hash = AcceptedJob::hash_of(&accepted.spec);
+        let owner = KeyOwner { job: accepted.id, hash, submitted_ms: accepted.submitted_ms };
+        self.submissions.keys.insert(key.clone(), owner);
+        self.history.note_key(accepted.id, Some(key));
+    }
+
     fn resume_job(&mut self, resumed: ResumedJob) -> RestoredJob {
         let ResumedJob { accepted, plan } = resumed;
         let id = accepted.id;
         let limits = JobLimits::of(&accepted.spec.settings);
         let submitted = Millis(self.started_at.0.saturating_sub(age_ms(&accepted, wall_ms())));
-        if let Some(key) = accepted.key.clone() {
-            let hash = AcceptedJob::hash_of(&accepted.spec);
-            let owner = KeyOwner { job: id, hash, submitted_ms: accepted.submitted_ms };
-            self.submissions.keys.insert(key.clone(), owner);
-            self.history.note_key(id, Some(key));
-        }
+        self.note_accepted(&accepted);
         let mut job = Job::new(accepted);
         let plan = plan.map(|plan| {
             let ResumedPlan { planned, started_ms, facts, stages, tasks, reports } = plan;

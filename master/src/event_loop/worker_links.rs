@@ -161,7 +161,7 @@ impl Owner {
         }
     }
 
-    fn knows_job(&self, job: JobId) -> bool {
+    pub(crate) fn knows_job(&self, job: JobId) -> bool {
         self.jobs.contains_key(&job) || self.has_ended(job)
     }
 

@@ -31,6 +31,18 @@ fn accepted(output: &Path) -> AcceptedJob {
     AcceptedJob { id: JOB, key: Some("key".to_owned()), spec, submitted_ms: 5 }
 }
 
+fn settler(store: &Store, storage: &Storage) -> Settler {
+    // Nobody hears what is told: no test is about that.
+    let (inputs, _) = tokio::sync::mpsc::channel(8);
+    Settler {
+        store: store.clone(),
+        storage: storage.clone(),
+        inputs,
+        tasks: tokio_util::task::TaskTracker::new(),
+        stop: tokio_util::sync::CancellationToken::new(),
+    }
+}
+
 /// A store with one job, whose attempt left one file in staging.
 struct Scene {
     root: tempfile::TempDir,
@@ -75,7 +87,7 @@ impl Scene {
             store.close().await;
             let stored;
             (store, stored) = Store::open(&path, None).unwrap();
-            let Recovered { history, resumed } = recover(&store, &Storage::default(), stored).await.unwrap();
+            let Recovered { history, resumed } = recover(&settler(&store, &Storage::default()), stored).await.unwrap();
             assert!(resumed.jobs.is_empty());
             assert_eq!(history.len(), 1);
             assert_eq!(history[0].key.as_deref(), Some("key"));
@@ -96,7 +108,7 @@ async fn a_job_that_was_not_planned_goes_on() {
     let Scene { root, store, accepted, .. } = Scene::new().await;
     store.close().await;
     let (store, stored) = Store::open(&root.path().join("jobs.redb"), None).unwrap();
-    let Recovered { history, resumed } = recover(&store, &Storage::default(), stored).await.unwrap();
+    let Recovered { history, resumed } = recover(&settler(&store, &Storage::default()), stored).await.unwrap();
     assert!(history.is_empty());
     let [job] = &resumed.jobs[..] else { panic!("{resumed:?}") };
     assert_eq!(job.accepted, accepted);

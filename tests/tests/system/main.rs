@@ -38,6 +38,7 @@ mod hdfs_fixture;
 mod hdfs_fs;
 #[cfg(test)]
 mod hdfs_kerberos;
+mod hdfs_open_commits;
 #[cfg(test)]
 mod hdfs_proxy;
 #[cfg(test)]

@@ -125,6 +125,7 @@ fn answer(input: Input) {
         | Input::Planned { .. }
         | Input::WaitsForHdfs { .. }
         | Input::CommitEnded(_)
+        | Input::CommitSettled(_)
         | Input::WorkerConnected { .. }
         | Input::WorkerSaid { .. }
         | Input::WorkerDisconnected { .. }
