@@ -77,7 +77,8 @@ async fn settle_at_once(
     history: &mut Vec<KeptJob>,
 ) -> Result<Vec<ResumedCommit>, StoreError> {
     let mut settled = settler.start(open.iter().map(|(commit, _)| commit.clone()).collect());
-    let mut open: BTreeMap<JobId, _> = open.into_iter().map(|(commit, job)| (commit.intent.job, (commit, job))).collect();
+    let mut open: BTreeMap<JobId, _> =
+        open.into_iter().map(|(commit, job)| (commit.intent.job, (commit, job))).collect();
     let deadline = Instant::now() + COMMITS_PATIENCE;
     while !open.is_empty() {
         let Ok(outcome) = timeout_at(deadline, settled.recv()).await else { break };

@@ -21,8 +21,8 @@ use crate::reconcile::Reconciliation;
 use crate::results::ResultOrder;
 use crate::workers::Outgoing;
 pub(crate) use committing::CommitOrder;
-pub(crate) use turns::CommitTurns;
 pub(crate) use services::Services;
+pub(crate) use turns::CommitTurns;
 
 impl Owner {
     pub(crate) fn carry_out(&mut self, effect: Effect) {

