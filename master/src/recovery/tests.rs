@@ -170,3 +170,28 @@ async fn an_ended_job_is_left_alone() {
     scene.store.record_end(&ended).await.unwrap();
     assert_eq!(scene.check(JobState::Cancelled, false).await, ended);
 }
+
+#[tokio::test]
+async fn what_is_visible_of_a_job_that_was_told_failed_is_taken_back() {
+    let scene = Scene::new().await;
+    scene.begin_commit().await;
+    let fs = Storage::default().commit_fs(scene.intent.staging().unwrap().destination());
+    commit::roll_forward(&*fs, &scene.intent).await.unwrap();
+    assert!(scene.root.path().join("out/_SUCCESS").exists());
+    let mut told = (*job(7, JobState::Failed)).clone();
+    told.finished_ms = Some(9);
+    scene.store.record_end(&told).await.unwrap();
+    assert_eq!(scene.check(JobState::Failed, false).await, told);
+}
+
+#[tokio::test]
+async fn traces_of_a_job_that_was_told_done_are_removed_and_its_output_stays() {
+    let scene = Scene::new().await;
+    scene.begin_commit().await;
+    let fs = Storage::default().commit_fs(scene.intent.staging().unwrap().destination());
+    commit::roll_forward(&*fs, &scene.intent).await.unwrap();
+    let mut told = (*job(7, JobState::Done)).clone();
+    told.finished_ms = Some(9);
+    scene.store.record_end(&told).await.unwrap();
+    assert_eq!(scene.check(JobState::Done, true).await, told);
+}
