@@ -123,6 +123,42 @@ fn a_master_that_lives_on_changes_nothing() -> Result<()> {
     })
 }
 
+/// The same, and the first master goes on in the moment in which the second one has published and has removed nothing yet: but for the
+/// claim of the second one, every name that the first one knows would be there.
+#[test]
+fn a_master_that_lives_on_amid_the_next_ones_commit_changes_nothing() -> Result<()> {
+    check("zombie-amid", |hdfs, cluster| {
+        let mut seen_after = BTreeSet::new();
+        let take_over = |cluster: &mut Cluster, (proxy, held): (&Proxy, &Held)| {
+            cluster.signal_master(Signal::STOP)?;
+            let published = proxy.hold_at(PUBLISH, Hold::After);
+            let second = cluster.start_second_master()?;
+            published.wait()?;
+            wait_for("the published output", Deadline::after_seconds(30), || {
+                Ok(hdfs.names("out")?.is_some().then_some(()))
+            })?;
+            let watcher = hdfs.watch("out");
+            cluster.signal_master(Signal::CONT)?;
+            held.release();
+            wait_for("the first master's end of the job", Deadline::after_seconds(60), || {
+                let jobs = cluster.api("/api/v1/jobs")?;
+                Ok((jobs["jobs"][0]["state"] != "committing").then_some(()))
+            })?;
+            published.release();
+            wait_for("the second master's end of the job", Deadline::after_seconds(60), || {
+                Ok(hdfs.check_no_staging().is_ok().then_some(()))
+            })?;
+            seen_after = watcher.seen()?;
+            drop(second);
+            Ok(())
+        };
+        let (seen, [before, after]) = hold_second((hdfs, cluster, "overwrite"), (ASIDE, Hold::Before), take_over)?;
+        assert_eq!(seen_after, BTreeSet::from([after.clone()]), "what the second master published stays");
+        ensure!(before != after && seen.is_subset(&BTreeSet::from([before, None, after])), "a reader saw {seen:#?}");
+        hdfs.check_output("out", small_answer()?)
+    })
+}
+
 /// Files join one by one, so readers may see some of them: but none twice, and the rows are there once in the end.
 #[test]
 fn a_master_dies_in_the_middle_of_a_second_append() -> Result<()> {
