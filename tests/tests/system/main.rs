@@ -53,6 +53,8 @@ mod master_restart;
 #[cfg(test)]
 mod metrics;
 #[cfg(test)]
+mod nodes;
+#[cfg(test)]
 mod operators;
 #[cfg(test)]
 mod processes;
@@ -70,3 +72,5 @@ mod tpch;
 mod traces;
 #[cfg(test)]
 mod two_nodes;
+#[cfg(test)]
+mod two_nodes_hdfs;
