@@ -1,11 +1,12 @@
 //! What a master does about the jobs of the one before it: commits that were begun are carried through, and all others go on.
 //! It runs before anything is listened to.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use hearth_common::{
     AttemptCounts, AttemptMetrics, ENGINE_VERSION, FailureCause, InputRecords, InputStatus, JobState, JobStatus,
-    LocalityCounts,
+    LocalityCounts, StateChange,
 };
 use hearth_storage::Storage;
 
@@ -22,36 +23,45 @@ const DISCARD_PATIENCE: Duration = Duration::from_millis(500);
 pub(crate) struct Recovered {
     /// Jobs that have ended, in that order.
     pub history: Vec<KeptJob>,
+    /// Those of them that this start ended: nobody has told their traces yet.
+    pub settled: Vec<Arc<JobStatus>>,
     /// Everything else.
     pub resumed: Resumed,
 }
 
 /// What becomes of a job.
 enum Fate {
+    /// It had ended, or its end is left to the next start.
     Ended(Box<JobStatus>),
+    /// It ended now.
+    Settled(Box<JobStatus>),
     GoesOn(Option<Box<ResumedPlan>>),
 }
 
 /// Settles every job in the store, oldest first.
 pub(crate) async fn recover(store: &Store, storage: &Storage, stored: Stored) -> Result<Recovered, StoreError> {
     let Stored { jobs, workers, keys } = stored;
-    let mut history = Vec::with_capacity(jobs.len());
+    let (mut history, mut settled) = (Vec::with_capacity(jobs.len()), Vec::new());
     let mut resumed = Resumed { workers, keys, jobs: Vec::new() };
     for mut job in jobs {
         let plan = job.plan.take();
-        match settle(store, storage, &job, plan).await? {
-            Fate::Ended(status) => {
-                let StoredJob { accepted, .. } = job;
-                let hash = AcceptedJob::hash_of(&accepted.spec);
-                history.push(KeptJob { hash, key: accepted.key, status: *status });
-            }
+        let status = match settle(store, storage, &job, plan).await? {
             Fate::GoesOn(plan) => {
                 resumed.jobs.push(ResumedJob { accepted: job.accepted, plan: plan.map(|plan| *plan) });
+                continue;
             }
-        }
+            Fate::Settled(status) => {
+                settled.push(Arc::new((*status).clone()));
+                status
+            }
+            Fate::Ended(status) => status,
+        };
+        let StoredJob { accepted, .. } = job;
+        let hash = AcceptedJob::hash_of(&accepted.spec);
+        history.push(KeptJob { hash, key: accepted.key, status: *status });
     }
     history.sort_by_key(|kept| kept.status.finished_ms);
-    Ok(Recovered { history, resumed })
+    Ok(Recovered { history, settled, resumed })
 }
 
 async fn settle(
@@ -80,7 +90,7 @@ async fn settle(
     tracing::info!(job = %status.id, state = status.state.name(), "settled a job of the master before");
     store.record_end(&status).await?;
     discard(storage, accepted).await;
-    Ok(Fate::Ended(Box::new(status)))
+    Ok(Fate::Settled(Box::new(status)))
 }
 
 /// What there is to go on with. A plan of another version is of no use: where nothing came of it yet, there is a new one.
@@ -199,24 +209,34 @@ fn done(job: &StoredJob, committed: Committed) -> JobStatus {
         Committed::Output(output) => (Some(output), false),
         Committed::Result => (None, true),
     };
-    JobStatus { state: JobState::Done, output, has_result, ..ended(job) }
+    JobStatus { output, has_result, ..ended(job, JobState::Done) }
 }
 
 fn failed(job: &StoredJob, cause: FailureCause) -> JobStatus {
-    JobStatus { state: JobState::Failed, failure: Some(cause), ..ended(job) }
+    JobStatus { failure: Some(cause), ..ended(job, JobState::Failed) }
 }
 
 /// As the master before would have told it, if its commit had begun.
-fn ended(job: &StoredJob) -> JobStatus {
-    let finished_ms = Some(wall_ms());
+fn ended(job: &StoredJob, state: JobState) -> JobStatus {
+    let since_ms = wall_ms();
+    let finished_ms = Some(since_ms);
     if let Some(closing) = &job.closing {
-        return JobStatus { finished_ms, ..closing.clone() };
+        let mut status = JobStatus { state, finished_ms, ..closing.clone() };
+        if let Some(details) = &mut status.details {
+            details.states.push(StateChange { state, since_ms });
+            // The attempts were known to the master before alone.
+            details.attempts_left_out = status.attempts.launched;
+            if state != JobState::Done {
+                details.output_files.clear();
+            }
+        }
+        return status;
     }
     let accepted = &job.accepted;
     JobStatus {
         id: accepted.id,
         name: accepted.spec.name.clone(),
-        state: JobState::Failed,
+        state,
         waiting_for: None,
         submitted_ms: accepted.submitted_ms,
         started_ms: None,
