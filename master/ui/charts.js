@@ -8,10 +8,12 @@ const SAMPLES = 360;
 const HOUR_MS = 3600000;
 const SPAN_MS_MIN = 300000;
 
-/** Draws one series. `limit` is a line that it cannot cross, such as the slots; `show` writes a value. */
+/** Draws one series. `limit` is a line that it cannot cross: one value, or one for each
+    sample, such as the slots; `show` writes a value. */
 export function chart(node, { title, values, hour, limit, show, unit = "" }) {
   const most = Math.max(0, ...values);
-  const top = Math.max(limit ?? 0, most) || 1;
+  const limits = Array.isArray(limit) ? limit : values.map(() => limit ?? 0);
+  const top = Math.max(0, ...limits, most) || 1;
   const now = values.at(-1) ?? 0;
   const { times, interval } = hour;
   const last = times.at(-1) ?? 0;
@@ -22,7 +24,6 @@ export function chart(node, { title, values, hour, limit, show, unit = "" }) {
   const label = `${title}, last hour: now ${show(now)}${unit}, at most ${show(most)}${unit}`;
   const picture = svg("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none", role: "img", "aria-label": label },
     svg("line", { class: "base", x1: 0, x2: WIDTH, y1: HEIGHT - 2, y2: HEIGHT - 2 }),
-    limit ? svg("line", { class: "limit", x1: 0, x2: WIDTH, y1: y(limit), y2: y(limit) }) : null,
     parts.slice(1).map((part, at) => {
       const from = x(times[parts[at].to - 1]);
       const gap = { class: "gap", x: from, width: x(times[part.from] - interval) - from, y: 0, height: HEIGHT - 2 };
@@ -30,11 +31,13 @@ export function chart(node, { title, values, hour, limit, show, unit = "" }) {
     }),
     parts.map(({ from, to }) => {
       // A sample stands for the time before it.
-      const points = [[times[from] - interval, values[from]], ...times.slice(from, to).map((time, at) => [time, values[from + at]])]
+      const line = (list) => [[times[from] - interval, list[from]], ...times.slice(from, to).map((time, at) => [time, list[from + at]])]
         .map(([time, value]) => `${x(time).toFixed(1)},${y(value).toFixed(1)}`).join(" ");
+      const points = line(values);
       const ends = [times[from] - interval, times[to - 1]].map((time) => `${x(time).toFixed(1)},${HEIGHT - 2}`);
       return [
         svg("polygon", { class: "area", points: `${ends[0]} ${points} ${ends[1]}` }),
+        limit ? svg("polyline", { class: "limit", points: line(limits) }) : null,
         svg("polyline", { class: "line", points }),
       ];
     }));

@@ -16,17 +16,27 @@ const DESK: u32 = 1200;
 /// How wide a phone is.
 const PHONE: u32 = 390;
 /// Most of a page that is shown, in pixels.
-const HEIGHT_MAX: u32 = 3200;
+const HEIGHT_MAX: u32 = 1500;
 /// Most of a page that is shown on a phone.
-const PHONE_HEIGHT_MAX: u32 = 2000;
+const PHONE_HEIGHT_MAX: u32 = 1400;
+/// What is shown on a phone too.
+const ON_PHONES: [&str; 3] = ["cluster", "job", "failed"];
 /// Seconds for a page to have everything on it.
 const SHOWS_WITHIN: u64 = 60;
+
+/// A job that is done is all there.
+const JOB_IS_WHOLE: &str = "document.querySelectorAll('#timeline .bar').length > 4 \
+     && document.querySelector('#rejects').innerText !== '' && document.querySelectorAll('#attempts tbody tr').length > 4 \
+     && document.querySelector('#plan table') !== null && document.querySelector('#log').innerText !== '' \
+     && document.querySelector('#output').innerText !== ''";
 
 /// A page, and when it has everything on it.
 struct View<'a> {
     name: &'a str,
     url: String,
     is_whole: &'a str,
+    /// Where the picture begins.
+    from: &'a str,
 }
 
 /// Takes them, and tells their sizes as Markdown.
@@ -37,13 +47,15 @@ pub(crate) fn run(into: &Path, format: Format) -> Result<String> {
     let mut text = String::from("| picture | bytes |\n|---|---|\n");
     let mut total = 0;
     for view in views(&scene) {
-        for (place, width, height_max) in [("", DESK, HEIGHT_MAX), ("phone-", PHONE, PHONE_HEIGHT_MAX)] {
+        let places = [("", DESK, HEIGHT_MAX), ("phone-", PHONE, PHONE_HEIGHT_MAX)];
+        let places = places.into_iter().take(if ON_PHONES.contains(&view.name) { 2 } else { 1 });
+        for (place, width, height_max) in places {
             for theme in [Theme::Light, Theme::Dark] {
                 let mut page = browser.open("about:blank", width)?;
-                page.set_theme(theme)?;
+                page.pose(theme)?;
                 page.go_to(&view.url)?;
                 page.wait_for(view.is_whole, SHOWS_WITHIN).with_context(|| format!("see the page of {}", view.name))?;
-                let picture = page.picture(format, height_max)?;
+                let picture = page.picture(format, view.from, height_max)?;
                 let name = format!("{place}{}-{}.{}", view.name, theme.name(), format.name());
                 std::fs::write(into.join(&name), &picture)?;
                 writeln!(text, "| {name} | {} |", picture.len())?;
@@ -65,36 +77,36 @@ fn views(scene: &Scene) -> Vec<View<'_>> {
             is_whole: "document.querySelectorAll('#finished tbody tr').length > 4 \
                  && document.querySelectorAll('#running tbody tr').length > 0 \
                  && document.querySelectorAll('.charts svg .line').length > 2",
+            from: "body",
         },
-        View {
-            name: "job",
-            url: job(&scene.done),
-            is_whole: "document.querySelectorAll('#timeline .bar').length > 4 && document.querySelector('#rejects').innerText \
-                 && document.querySelectorAll('#attempts tbody tr').length > 4 && document.querySelector('#plan').innerText \
-                 && document.querySelector('#log').innerText !== '' && document.querySelector('#output').innerText !== ''",
-        },
+        View { name: "job", url: job(&scene.done), is_whole: JOB_IS_WHOLE, from: "body" },
+        View { name: "plan", url: job(&scene.done), is_whole: JOB_IS_WHOLE, from: "#rejects" },
         View {
             name: "running",
             url: job(&scene.running),
             is_whole: "document.querySelectorAll('#timeline .bar').length > 1 \
                  && document.querySelectorAll('#attempts tbody tr').length > 1 && document.querySelector('#plan').innerText !== ''",
+            from: "body",
         },
         View {
             name: "failed",
             url: job(&scene.failed),
             is_whole: "!document.querySelector('#failure').hidden && document.querySelector('#log').innerText !== '' \
                  && document.querySelector('#plan').innerText !== ''",
+            from: "body",
         },
         View {
             name: "worker",
             url: url(&format!("/workers/{}", scene.worker())),
             is_whole: "document.querySelectorAll('#attempts tbody tr').length > 4 \
                  && document.querySelectorAll('.charts svg .line').length > 2 && document.querySelector('#log').innerText !== ''",
+            from: "body",
         },
         View {
             name: "standby",
             url: format!("http://{}/", scene.standby_http),
             is_whole: "document.body.innerText !== ''",
+            from: "body",
         },
     ]
 }

@@ -46,29 +46,33 @@ impl Format {
 }
 
 impl Page<'_> {
-    /// Asks the page for these colours.
+    /// Hides scroll bars, and asks the page for these colours.
     ///
     /// # Errors
     /// The browser does not answer.
-    pub fn set_theme(&mut self, theme: Theme) -> Result<()> {
+    pub fn pose(&mut self, theme: Theme) -> Result<()> {
+        self.call("Emulation.setScrollbarsHidden", &json!({ "hidden": true }))?;
         let feature = json!({ "name": "prefers-color-scheme", "value": theme.name() });
         self.call("Emulation.setEmulatedMedia", &json!({ "features": [feature] })).map(drop)
     }
 
-    /// A picture of the page from its top, at most so high, without scroll bars.
+    /// A picture of the page from an element on, at most so high.
     ///
     /// # Errors
-    /// The browser does not give one.
-    pub fn picture(&mut self, format: Format, height_max: u32) -> Result<Vec<u8>> {
-        self.call("Emulation.setScrollbarsHidden", &json!({ "hidden": true }))?;
+    /// There is no such element, or the browser does not give one.
+    pub fn picture(&mut self, format: Format, selector: &str, height_max: u32) -> Result<Vec<u8>> {
         // Two frames later, what has changed is drawn.
         self.value_of("new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(() => drawn(0))))")?;
-        let size = self.value_of("[document.documentElement.clientWidth, document.documentElement.scrollHeight]")?;
-        let height = size[1].as_f64().context("a height")?.min(height_max.into());
-        let clip = json!({ "x": 0, "y": 0, "width": size[0], "height": height, "scale": 1 });
+        let size = self.value_of(&format!(
+            "(() => {{ const top = scrollY + document.querySelector({selector:?}).getBoundingClientRect().top; \
+             const {{ clientWidth, scrollHeight }} = document.documentElement; \
+             return [clientWidth, top, scrollHeight - top]; }})()"
+        ))?;
+        let height = size[2].as_f64().context("a height")?.min(height_max.into());
+        let clip = json!({ "x": 0, "y": size[1], "width": size[0], "height": height, "scale": 1 });
         let mut request = json!({ "format": format.name(), "captureBeyondViewport": true, "clip": clip });
         if format == Format::WebP {
-            request["quality"] = 82.into();
+            request["quality"] = 55.into();
         }
         let answer = self.call("Page.captureScreenshot", &request)?;
         decode_base64(answer["data"].as_str().context("a picture")?)
