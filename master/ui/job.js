@@ -89,10 +89,7 @@ function drawInputs() {
       el("td", { "data-label": "Used", class: "figure" }, figure(found?.used)),
       el("td", { "data-label": "Rejected", class: "figure" }, found?.rejected ? el("span", { class: "state failed" }, count(found.rejected)) : figure(found?.rejected)));
   }) : nothing(8, "It reads nothing."));
-  // An input that is read twice has its rejects twice.
-  const told = new Set();
-  const isNew = (reject) => { const text = JSON.stringify(reject); return !told.has(text) && told.add(text); };
-  const rejects = job.inputs.flatMap((input) => input.first_rejects.map((reject) => [input.input, reject])).filter(isNew);
+  const rejects = job.inputs.flatMap((input) => input.first_rejects.map((reject) => [input.input, reject]));
   put(the("rejects"), rejects.length ? [
     el("h3", {}, "The first rejects"),
     el("ul", { class: "rejects" }, rejects.map(([input, reject]) => el("li", {}, el("strong", {}, `${input}: `), reject.reason,

@@ -16,7 +16,7 @@ const DESK: u32 = 1200;
 /// How wide a phone is.
 const PHONE: u32 = 390;
 /// Most of a page that is shown, in pixels.
-const HEIGHT_MAX: u32 = 1500;
+const HEIGHT_MAX: u32 = 1400;
 /// Most of a page that is shown on a phone.
 const PHONE_HEIGHT_MAX: u32 = 1400;
 /// What is shown on a phone too.
@@ -27,7 +27,7 @@ const SHOWS_WITHIN: u64 = 60;
 /// A job that is done is all there.
 const JOB_IS_WHOLE: &str = "document.querySelectorAll('#timeline .bar').length > 4 \
      && document.querySelector('#rejects').innerText !== '' && document.querySelectorAll('#attempts tbody tr').length > 4 \
-     && document.querySelector('#plan table') !== null && document.querySelector('#log').innerText !== '' \
+     && (document.querySelector('#plan details').open = true) && document.querySelector('#plan table') !== null && document.querySelector('#log').innerText !== '' \
      && document.querySelector('#output').innerText !== ''";
 
 /// A page, and when it has everything on it.
