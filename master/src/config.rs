@@ -153,7 +153,7 @@ impl MasterConfig {
             return refuse("jobs_kept_max", "must be at least 1");
         }
         if self.locality_wait > Duration::from_secs(60) {
-            return refuse("locality_wait", "must be at most 1min: reading from another host takes less");
+            return refuse("locality_wait", "must be at most 1m: reading from another host takes less");
         }
         if self.job_log_bytes_max < ByteSize(64 << 10) {
             return refuse("job_log_bytes_max", "must be at least 64KiB");

@@ -64,8 +64,10 @@ fn add(
     }
     for found in &told.first {
         let Some(status) = inputs.get_mut(&found.input) else { continue };
-        if status.first_rejects.len() < AttemptRecords::FIRST_MAX {
-            status.first_rejects.push(with_true_line(found, lines_before));
+        let reject = with_true_line(found, lines_before);
+        // An input that is read twice has its rejects twice.
+        if status.first_rejects.len() < AttemptRecords::FIRST_MAX && !status.first_rejects.contains(&reject) {
+            status.first_rejects.push(reject);
         }
     }
     Ok(())
@@ -147,6 +149,25 @@ mod tests {
             "input `t` has 2 rejects among 100 records, more than max_rejects = 1.9999%; the first: it is bad (at f.csv, \
              line 3); it is bad (at f.csv, line 5)"
         );
+    }
+
+    #[test]
+    fn rejects_of_an_input_that_is_read_twice_are_shown_once() {
+        let records = InputRecords { input: "t".to_owned(), records: 10, used: 8, rejected: 2 };
+        let found = |line| FoundReject { input: "t".to_owned(), link: None, reject: reject(line) };
+        let told = |lines: [u64; 2]| AttemptRecords {
+            inputs: vec![records.clone()],
+            first: lines.map(found).to_vec(),
+            ..AttemptRecords::default()
+        };
+        let none = InputRecords { input: "t".to_owned(), ..InputRecords::default() };
+        let mut inputs = BTreeMap::from([("t".to_owned(), InputStatus { records: none, first_rejects: Vec::new() })]);
+        for lines in [[3, 5], [3, 5], [7, 9]] {
+            add(&mut inputs, &told(lines), &LinesBefore::new()).unwrap();
+        }
+        let status = &inputs["t"];
+        assert_eq!(status.first_rejects, [3, 5, 7].map(reject));
+        assert_eq!(status.records.rejected, 6, "they count each time");
     }
 
     #[test]

@@ -4,10 +4,12 @@
 mod open_commits;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use hearth_common::{
     AttemptCounts, AttemptMetrics, ENGINE_VERSION, FailureCause, JobId, JobState, JobStatus, LocalityCounts,
+    StateChange,
 };
 use hearth_storage::Storage;
 use tokio::time::{Instant, timeout_at};
@@ -30,13 +32,18 @@ const COMMITS_PATIENCE: Duration = Duration::from_secs(3);
 pub(crate) struct Recovered {
     /// Jobs that have ended, in that order.
     pub history: Vec<KeptJob>,
+    /// Those of them that this start ended: nobody has told their traces yet.
+    pub settled: Vec<Arc<JobStatus>>,
     /// Everything else.
     pub resumed: Resumed,
 }
 
 /// What becomes of a job.
 enum Fate {
+    /// It had ended, or its end is left to the next start.
     Ended(Box<JobStatus>),
+    /// It ended now.
+    Settled(Box<JobStatus>),
     GoesOn(Option<Box<ResumedPlan>>),
     /// Its commit is carried through.
     Commits(CommitIntent),
@@ -47,13 +54,17 @@ enum Fate {
 /// Settles every job in the store, oldest first. Commits whose storage does not answer at once have their end later.
 pub(crate) async fn recover(settler: &Settler, stored: Stored) -> Result<Recovered, StoreError> {
     let Stored { jobs, workers, keys } = stored;
-    let mut history = Vec::with_capacity(jobs.len());
+    let (mut history, mut settled) = (Vec::with_capacity(jobs.len()), Vec::new());
     let mut resumed = Resumed { workers, keys, ..Resumed::default() };
     let mut open = Vec::new();
     for mut job in jobs {
         let plan = job.plan.take();
         match settle(settler, &job, plan).await? {
             Fate::Ended(status) => history.push(kept(&job.accepted, *status)),
+            Fate::Settled(status) => {
+                settled.push(Arc::new((*status).clone()));
+                history.push(kept(&job.accepted, *status));
+            }
             Fate::GoesOn(plan) => {
                 resumed.jobs.push(ResumedJob { accepted: job.accepted, plan: plan.map(|plan| *plan) });
             }
@@ -65,17 +76,23 @@ pub(crate) async fn recover(settler: &Settler, stored: Stored) -> Result<Recover
             }
         }
     }
-    resumed.commits = settle_at_once(settler, open, &mut history).await?;
+    let (ended, commits) = settle_at_once(settler, open).await?;
+    for (accepted, status) in ended {
+        settled.push(Arc::new(status.clone()));
+        history.push(kept(&accepted, status));
+    }
+    resumed.commits = commits;
     history.sort_by_key(|kept| kept.status.finished_ms);
-    Ok(Recovered { history, resumed })
+    Ok(Recovered { history, settled, resumed })
 }
 
-/// Settles commits, and gives those that have no end after a short while: they are settled behind the start's back.
+/// Settles commits. Gives the jobs that ended with them, and the commits that have no end after a short while: they are settled
+/// behind the start's back.
 async fn settle_at_once(
     settler: &Settler,
     open: Vec<(OpenCommit, StoredJob)>,
-    history: &mut Vec<KeptJob>,
-) -> Result<Vec<ResumedCommit>, StoreError> {
+) -> Result<(Vec<(AcceptedJob, JobStatus)>, Vec<ResumedCommit>), StoreError> {
+    let mut jobs = Vec::new();
     let mut settled = settler.start(open.iter().map(|(commit, _)| commit.clone()).collect());
     let mut open: BTreeMap<JobId, _> =
         open.into_iter().map(|(commit, job)| (commit.intent.job, (commit, job))).collect();
@@ -84,7 +101,7 @@ async fn settle_at_once(
         let Ok(outcome) = timeout_at(deadline, settled.recv()).await else { break };
         let Some(SettledCommit { job, ended }) = outcome.transpose()? else { break };
         if let (Some((_, job)), Some(status)) = (open.remove(&job), ended) {
-            history.push(kept(&job.accepted, *status));
+            jobs.push((job.accepted, *status));
         }
     }
     settler.pass_on(settled);
@@ -93,7 +110,7 @@ async fn settle_at_once(
         let job = matches!(aim, Aim::Publish(_)).then(|| (committing(&job), job.accepted));
         ResumedCommit { intent, job }
     };
-    Ok(open.into_values().map(resumed).collect())
+    Ok((jobs, open.into_values().map(resumed).collect()))
 }
 
 fn kept(accepted: &AcceptedJob, status: JobStatus) -> KeptJob {
@@ -116,7 +133,7 @@ async fn settle(settler: &Settler, job: &StoredJob, plan: Option<StoredPlan>) ->
     tracing::info!(job = %status.id, state = status.state.name(), "settled a job of the master before");
     store.record_end(&status).await?;
     discard(&settler.storage, accepted).await;
-    Ok(Fate::Ended(Box::new(status)))
+    Ok(Fate::Settled(Box::new(status)))
 }
 
 /// What there is to go on with. A plan of another version is of no use: where nothing came of it yet, there is a new one.
@@ -167,29 +184,41 @@ fn done(job: &StoredJob, committed: Committed) -> JobStatus {
         Committed::Output(output) => (Some(output), false),
         Committed::Result => (None, true),
     };
-    JobStatus { state: JobState::Done, output, has_result, ..ended(job) }
+    JobStatus { output, has_result, ..ended(job, JobState::Done) }
 }
 
 fn failed(job: &StoredJob, cause: FailureCause) -> JobStatus {
-    JobStatus { state: JobState::Failed, failure: Some(cause), ..ended(job) }
+    JobStatus { failure: Some(cause), ..ended(job, JobState::Failed) }
 }
 
 /// While its commit has no end.
 fn committing(job: &StoredJob) -> JobStatus {
-    JobStatus { state: JobState::Committing, finished_ms: None, output: None, has_result: false, ..ended(job) }
+    JobStatus { finished_ms: None, output: None, has_result: false, ..ended(job, JobState::Committing) }
 }
 
 /// As the master before would have told it, if its commit had begun.
-fn ended(job: &StoredJob) -> JobStatus {
-    let finished_ms = Some(wall_ms());
+fn ended(job: &StoredJob, state: JobState) -> JobStatus {
+    let since_ms = wall_ms();
+    let finished_ms = Some(since_ms);
     if let Some(closing) = &job.closing {
-        return JobStatus { finished_ms, ..closing.clone() };
+        let mut status = JobStatus { state, finished_ms, ..closing.clone() };
+        if let Some(details) = &mut status.details {
+            if details.states.last().is_none_or(|last| last.state != state) {
+                details.states.push(StateChange { state, since_ms });
+            }
+            // The attempts were known to the master before alone.
+            details.attempts_left_out = status.attempts.launched;
+            if state != JobState::Done {
+                details.output_files.clear();
+            }
+        }
+        return status;
     }
     let accepted = &job.accepted;
     JobStatus {
         id: accepted.id,
         name: accepted.spec.name.clone(),
-        state: JobState::Failed,
+        state,
         waiting_for: None,
         submitted_ms: accepted.submitted_ms,
         started_ms: None,

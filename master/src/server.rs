@@ -18,6 +18,7 @@ use crate::http::{Addresses, HttpState};
 use crate::input::{INPUTS_MAX, Input, LoopHandle};
 use crate::job_logs::JobLogs;
 use crate::listen::{ListenError, Ports};
+use crate::load::kept::{self, KeptHours};
 use crate::metrics::Metrics;
 use crate::recovery::{self, Recovered, Settler};
 use crate::rpc::{self, ControlRpc, JobRpc, Terms};
@@ -81,26 +82,24 @@ impl RunningMaster {
     ) -> Result<Self, StartError> {
         let (store, stored) = open_store(&state_dir).await?;
         let storage = Storage::new(config.hdfs.clone()).with_spool(state_dir.spool());
-        let (stop, tasks, (inputs, received)) =
-            (CancellationToken::new(), TaskTracker::new(), mpsc::channel(INPUTS_MAX));
-        let settler = Settler {
-            store: store.clone(),
-            storage: storage.clone(),
-            inputs: inputs.clone(),
-            tasks: tasks.clone(),
-            stop: stop.clone(),
-        };
-        let Recovered { history, resumed } = recovery::recover(&settler, stored).await?;
+        let (inputs, received) = mpsc::channel(INPUTS_MAX);
+        let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
+        let settler = Settler::new((&store, &storage), &inputs, (&tasks, &stop));
+        let Recovered { history, settled, resumed } = recovery::recover(&settler, stored).await?;
+        let charts = state_dir.charts();
+        let charts = blocking(move || KeptHours::read(&charts)).await?;
         let (snapshots, snapshot) = watch::channel(Arc::new(Snapshot::default()));
         let logs = JobLogs::start(state_dir.logs(), config.log_limits());
         let logs = logs.map_err(|error| StartError::Process(format!("keep the logs of jobs: {error}")))?;
         let handle = LoopHandle { inputs: inputs.clone(), snapshot: snapshot.clone(), logs: logs.clone() };
         let (results, tenure) = (state_dir.results(), state_dir.tenure().clone());
-        let metrics = Arc::new(Metrics::new(snapshot, (config.state_dir.clone(), storage.clone())));
+        let metrics = Arc::new(Metrics::new(snapshot.clone(), (config.state_dir.clone(), storage.clone())));
         let observed = Arc::clone(&metrics);
         let (traces, sending) =
             Traces::new(config.otlp_endpoint()?, Arc::clone(&metrics), (opening.ports.rpc_address, stop.clone()));
         sending.into_iter().for_each(|sending| drop(tasks.spawn(sending)));
+        settled.iter().for_each(|job| traces.tell(job));
+        tasks.spawn(kept::keep(snapshot, state_dir.clone(), stop.clone()));
         let services = Services {
             store,
             storage,
@@ -121,6 +120,7 @@ impl RunningMaster {
             snapshot: snapshots,
             history,
             resumed,
+            charts,
         };
         let owner = Owner::new(start);
         // The last moment: from here on this master answers itself.

@@ -131,6 +131,11 @@ impl StateDir {
         self.path.join("logs")
     }
 
+    /// What charts show of the last hour.
+    pub(crate) fn charts(&self) -> PathBuf {
+        self.path.join("charts")
+    }
+
     /// For files on their way to or from HDFS, of this master alone.
     pub(crate) fn spool(&self) -> PathBuf {
         self.path.join(SPOOL).join(self.tenure.epoch().number.to_string())

@@ -45,9 +45,9 @@ function drawTiles() {
 }
 
 function drawCharts() {
-  chart(the("chart-slots"), { title: "Slots used", values: hour.values("slots_used"), limit: hour.values("slots").at(-1), show: count });
-  chart(the("chart-throughput"), { title: "Read", values: hour.rates("read_bytes"), show: bytes, unit: "/s" });
-  chart(the("chart-memory"), { title: "Memory", values: hour.values("memory_bytes_used"), limit: cluster?.memory_bytes_max, show: bytes });
+  chart(the("chart-slots"), { title: "Slots used", hour, values: hour.values("slots_used"), limit: hour.values("slots"), show: count });
+  chart(the("chart-throughput"), { title: "Read", hour, values: hour.rates("read_bytes"), show: bytes, unit: "/s" });
+  chart(the("chart-memory"), { title: "Memory", hour, values: hour.values("memory_bytes_used"), limit: cluster?.memory_bytes_max, show: bytes });
 }
 
 function stagesCell(job) {

@@ -6,7 +6,7 @@ const WIDTH = 216;
 const HEIGHT = 112;
 const GAP_X = 64;
 const GAP_Y = 20;
-const LINE_MAX = 32;
+const LINE_MAX = 29;
 
 /** A stage stands one column behind the last one that it reads. */
 function columns(stages) {

@@ -38,7 +38,7 @@ function drawHead() {
 function drawTiles() {
   const { progress, metrics, attempts } = job;
   const rate = rates.of(job);
-  const lost = [attempts.failed && `${attempts.failed} failed`, attempts.lost && `${attempts.lost} lost`, attempts.second && `${attempts.second} second (${attempts.second_won} won)`].filter(Boolean).join(", ");
+  const lost = [attempts.failed && `${attempts.failed} failed`, attempts.lost && `${attempts.lost} lost or repeated`, attempts.second && `${attempts.second} second (${attempts.second_won} won)`].filter(Boolean).join(", ");
   const local = job.locality.local + job.locality.remote;
   put(the("tiles"),
     tile(job.finished_at ? "Took" : "Runs for", duration(job.duration_ms), job.finished_at ? `ended ${time(job.finished_at)}` : job.time_left_ms === null ? "time left not known yet" : `about ${duration(job.time_left_ms)} left`),
@@ -130,7 +130,8 @@ async function drawPlan() {
 }
 
 function drawPanels() {
-  panels.forEach((node, stage) => drawOperators(node, operators.find((known) => known.stage === stage), plan.stages[stage]));
+  const why = job.finished_at ? "What its operators did is not known: none of its tasks was done." : "No task of it has ended yet.";
+  panels.forEach((node, stage) => drawOperators(node, operators.find((known) => known.stage === stage), plan.stages[stage], why));
 }
 
 function pick(stage) {
@@ -149,10 +150,12 @@ function drawStages() {
 
 function drawSpreads() {
   const labels = new Map((job.stages ?? []).map((stage) => [stage.id, stage.label]));
-  put(the("spreads").tBodies[0], spreads.length ? spreads.map((stage) => el("tr", {},
+  const ended = spreads.filter((stage) => stage.attempts);
+  the("spreads").hidden = !ended.length && Boolean(job.finished_at);
+  put(the("spreads").tBodies[0], ended.length ? ended.map((stage) => el("tr", {},
     el("td", { class: "main" }, `${stage.stage} `, el("span", { class: "note" }, labels.get(stage.stage) ?? "")),
     el("td", { "data-label": "Attempts", class: "figure" }, count(stage.attempts)),
-    ["min", "median", "p95", "max"].map((name, at) => el("td", { "data-label": ["Fastest", "Median", "95 %", "Slowest"][at], class: "figure" }, stage.attempts ? duration(stage.duration_ms[name]) : "–")),
+    ["min", "median", "p95", "max"].map((name, at) => el("td", { "data-label": ["Fastest", "Median", "95 %", "Slowest"][at], class: "figure" }, duration(stage.duration_ms[name]))),
     el("td", { "data-label": "Read, median", class: "figure" }, bytes(stage.read_bytes.median)),
     el("td", { "data-label": "Read, most", class: "figure" }, bytes(stage.read_bytes.max)),
     el("td", { "data-label": "Spilled, most", class: "figure" }, stage.spilled_bytes.max ? bytes(stage.spilled_bytes.max) : "–"))) : nothing(9, "No attempt has ended yet."));

@@ -37,10 +37,10 @@ function table(stage) {
   ];
 }
 
-/** What stands in the panel of a stage: figures where there are some, else the text of its plan. */
-export function drawOperators(node, stage, text) {
-  const seen = JSON.stringify(stage ?? null);
+/** What stands in the panel of a stage: figures where there are some, else `why` not and the text of its plan. */
+export function drawOperators(node, stage, text, why) {
+  const seen = JSON.stringify([stage ?? null, why]);
   if (node.seen === seen) return;
   node.seen = seen;
-  put(node, stage ? table(stage) : [el("p", { class: "quiet" }, "No task of it has ended yet."), el("pre", { tabindex: 0 }, text)]);
+  put(node, stage ? table(stage) : [el("p", { class: "quiet" }, why), el("pre", { tabindex: 0 }, text)]);
 }

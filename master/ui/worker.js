@@ -30,9 +30,9 @@ function draw() {
 }
 
 function drawCharts() {
-  chart(the("chart-slots"), { title: "Slots used", values: hour.values("slots_used"), limit: worker?.slots, show: count });
-  chart(the("chart-throughput"), { title: "Read", values: hour.rates("read_bytes"), show: bytes, unit: "/s" });
-  chart(the("chart-memory"), { title: "Memory", values: hour.values("memory_bytes_used"), limit: worker?.memory_bytes_max, show: bytes });
+  chart(the("chart-slots"), { title: "Slots used", hour, values: hour.values("slots_used"), limit: hour.values("slots"), show: count });
+  chart(the("chart-throughput"), { title: "Read", hour, values: hour.rates("read_bytes"), show: bytes, unit: "/s" });
+  chart(the("chart-memory"), { title: "Memory", hour, values: hour.values("memory_bytes_used"), limit: worker?.memory_bytes_max, show: bytes });
 }
 
 const refreshAttempts = calm(attemptsTable((asked) => get(`/workers/${id}/attempts?${query(asked)}`), true));

@@ -1,8 +1,9 @@
 //! Two hosts on one machine: network namespaces with a link between them, and a host name for each process.
 //!
 //! Each host has two addresses, one for its connections and one for its worker's shuffle outputs, so that the way between the
-//! workers can be cut while both still reach the master. It needs root on Linux, and `ip` (iproute2) and `unshare` (util-linux).
+//! workers can be cut while both still reach the master. It needs root on Linux, `ip` (iproute2), `unshare` (util-linux) and curl.
 
+use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -10,6 +11,9 @@ use anyhow::{Context, Result, ensure};
 
 use crate::binary::hearth_binary;
 use crate::tools::{need_tool, run_tool};
+
+/// How the names of namespaces begin; the id of the process that made them comes next.
+const PREFIX: &str = "hearth-";
 
 /// Which of the two.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,7 +24,8 @@ pub enum Host {
     Two,
 }
 
-/// Two hosts. Dropped, they are gone; whatever runs there must have ended.
+/// Two hosts. Dropped, they are gone; whatever runs there must have ended. Those of a process that was killed go when the next one makes
+/// hosts.
 #[derive(Debug)]
 pub struct Hosts {
     names: [String; 2],
@@ -76,8 +81,10 @@ impl Hosts {
             "two hosts need root, to make network namespaces: sudo -E cargo test --workspace --test system two_nodes"
         );
         need_tool(&["ip", "-V"], "iproute2")?;
+        need_tool(&["curl", "--version"], "curl")?;
+        remove_orphans()?;
         let number = format!("{}-{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
-        let hosts = Self { names: ["a", "b"].map(|host| format!("hearth-{number}-{host}")) };
+        let hosts = Self { names: ["a", "b"].map(|host| format!("{PREFIX}{number}-{host}")) };
         for name in &hosts.names {
             ip(&["netns", "add", name]).context("make a network namespace")?;
         }
@@ -98,11 +105,35 @@ impl Hosts {
     /// # Errors
     /// The binary is missing or stale.
     pub fn hearth(&self, host: Host, arguments: &[&str]) -> Result<Command> {
-        let mut command = Command::new("ip");
+        let mut command = self.command(host, "unshare");
         let rename = "hostname \"$1\" && shift && exec \"$@\"";
-        command.args(["netns", "exec", self.name(host), "unshare", "--uts", "sh", "-c", rename, "sh", host.name()]);
+        command.args(["--uts", "sh", "-c", rename, "sh", host.name()]);
         command.arg(hearth_binary()?).args(arguments).env_remove("HEARTH_MASTER").env("NO_COLOR", "1");
         Ok(command)
+    }
+
+    /// A command of another program on a host's network.
+    #[must_use]
+    pub fn command(&self, host: Host, program: &str) -> Command {
+        let [ip, arguments @ ..] = self.entrance(host);
+        let mut command = Command::new(ip);
+        command.args(arguments).arg(program);
+        command
+    }
+
+    /// What to write before a command so that it runs on a host's network.
+    #[must_use]
+    pub fn entrance(&self, host: Host) -> [String; 4] {
+        ["ip", "netns", "exec", self.name(host)].map(str::to_owned)
+    }
+
+    /// The body of `http://ADDRESS/PATH`, asked for on a host.
+    ///
+    /// # Errors
+    /// Nobody listens, the answer is an error, or it takes more than ten seconds.
+    pub fn http_get(&self, host: Host, address: &str, path: &str) -> Result<String> {
+        let url = format!("http://{address}{path}");
+        run_tool(self.command(host, "curl").args(["--silent", "--show-error", "--fail", "--max-time", "10", &url]))
     }
 
     /// Cuts the link between the hosts, or joins it again.
@@ -156,6 +187,19 @@ impl Drop for Hosts {
             let _ = ip(&["netns", "delete", name]);
         }
     }
+}
+
+/// Removes the hosts of processes that are gone: their names begin with the id of the process that made them.
+fn remove_orphans() -> Result<()> {
+    let listed = run_tool(Command::new("ip").args(["netns", "list"]))?;
+    for name in listed.lines().filter_map(|line| line.split_whitespace().next()) {
+        let owner = name.strip_prefix(PREFIX).and_then(|rest| rest.split('-').next()?.parse::<u32>().ok());
+        if owner.is_some_and(|owner| !Path::new("/proc").join(owner.to_string()).exists()) {
+            // Another run may remove it at this moment.
+            let _ = ip(&["netns", "delete", name]);
+        }
+    }
+    Ok(())
 }
 
 fn ip(arguments: &[&str]) -> Result<()> {

@@ -143,7 +143,8 @@ impl DisplayAs for ScanExec {
             InputFormat::Parquet => "parquet",
         };
         let parts = self.spec.splits.len();
-        write!(f, "ScanExec: {}, {format}, {parts} partitions, columns=[{}]", self.spec.table, names(&self.schema()))?;
+        let noun = if parts == 1 { "partition" } else { "partitions" };
+        write!(f, "ScanExec: {}, {format}, {parts} {noun}, columns=[{}]", self.spec.table, names(&self.schema()))?;
         if !self.spec.filters.is_empty() {
             let filters: Vec<String> = self.spec.filters.iter().map(ToString::to_string).collect();
             write!(f, ", pruned by=[{}]", filters.join(" AND "))?;

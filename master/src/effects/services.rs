@@ -75,13 +75,7 @@ impl Services {
     }
 
     fn settler(&self) -> Settler {
-        Settler {
-            store: self.store.clone(),
-            storage: self.storage.clone(),
-            inputs: self.inputs.clone(),
-            tasks: self.tasks.clone(),
-            stop: self.stop.clone(),
-        }
+        Settler::new((&self.store, &self.storage), &self.inputs, (&self.tasks, &self.stop))
     }
 
     /// Settles a commit behind the event loop's back.

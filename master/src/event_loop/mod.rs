@@ -26,6 +26,7 @@ use crate::config::{MasterConfig, OnStop};
 use crate::effects::{CommitTurns, Services};
 use crate::input::Input;
 use crate::jobs::Job;
+use crate::load::kept::KeptHours;
 use crate::metrics::Metrics;
 use crate::snapshot::Snapshot;
 use crate::workers::WorkerRegistry;
@@ -58,6 +59,8 @@ pub(crate) struct Start {
     pub history: Vec<KeptJob>,
     /// What goes on.
     pub resumed: Resumed,
+    /// What charts showed.
+    pub charts: KeptHours,
 }
 
 /// The scheduler and everything that belongs to it.
@@ -87,14 +90,14 @@ pub(crate) struct Owner {
 
 impl Owner {
     pub(crate) fn new(start: Start) -> Self {
-        let Start { config, services, metrics, snapshot, history, resumed } = start;
+        let Start { config, services, metrics, snapshot, history, resumed, charts } = start;
         let mut owner = Self {
             scheduler: Scheduler::new(config.scheduler()),
             submissions: Submissions::default(),
             history: History::new(config.jobs_kept_max),
             journal: Journal::default(),
             publisher: Publisher::new(snapshot),
-            loads: Loads::default(),
+            loads: Loads::resumed(charts, wall_ms()),
             config,
             services,
             metrics,

@@ -10,7 +10,8 @@ use hearth_scheduler::Winner;
 use super::{Owner, wall_ms};
 use crate::commit::CommitIntent;
 use crate::ledger::{End, Flow};
-use crate::load::{Hour, Load};
+use crate::load::kept::KeptHours;
+use crate::load::{Hour, Load, Sample};
 use crate::workers::Vitals;
 
 /// Output files that the details of a job name.
@@ -24,6 +25,13 @@ pub(super) struct Loads {
 }
 
 impl Loads {
+    /// Goes on where the charts of the master before end.
+    pub(super) fn resumed(kept: KeptHours, now_ms: u64) -> Self {
+        let resumed = |samples: Vec<Sample>| Load::resumed(samples, now_ms);
+        let workers = kept.workers.into_iter().map(|(worker, samples)| (worker, resumed(samples)));
+        Self { cluster: resumed(kept.cluster), workers: workers.collect() }
+    }
+
     /// Attempts on a worker read something.
     pub(super) fn note_flow(&mut self, worker: WorkerId, flow: Flow) {
         self.cluster.note_flow(flow);

@@ -13,9 +13,12 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::answers::Problem;
-use super::secure;
+use super::{assets, secure};
 use crate::rpc::standby_text;
 use crate::tenure::{Record, Tenure};
+
+/// Loaded again by itself, so that it is the cluster's page once this master is active.
+const PAGE: &str = include_str!("../../ui/standby.html");
 
 type Active = watch::Receiver<Option<Record>>;
 
@@ -27,6 +30,7 @@ pub(crate) async fn serve_standby(listener: TcpListener, active: Active, stop: C
 fn routes(active: Active) -> Router {
     Router::new()
         .route("/", get(page))
+        .route("/ui/{file}", get(assets::file))
         .route("/healthz", get(async || "ok\n"))
         .route("/metrics", get(metrics))
         // Also what tells whether it takes jobs.
@@ -62,10 +66,7 @@ async fn page(State(active): State<Active>) -> Html<String> {
         }
         None => "It is not known yet which master is active. This one takes over when none is.".to_owned(),
     };
-    Html(format!(
-        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\">\
-         <title>Hearth: standby</title></head>\n<body><h1>This master is a standby</h1>\n<p>{text}</p></body></html>\n"
-    ))
+    Html(PAGE.replace("{text}", &text))
 }
 
 /// What others wrote into the state directory is text.

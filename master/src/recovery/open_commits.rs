@@ -54,14 +54,28 @@ type Outcome<T> = Result<Result<T, CommitError>, StoreError>;
 /// Settles commits. Cheap to clone.
 #[derive(Debug, Clone)]
 pub(crate) struct Settler {
-    pub store: Store,
-    pub storage: Storage,
-    pub inputs: mpsc::Sender<Input>,
-    pub tasks: TaskTracker,
-    pub stop: CancellationToken,
+    pub(super) store: Store,
+    pub(super) storage: Storage,
+    inputs: mpsc::Sender<Input>,
+    tasks: TaskTracker,
+    stop: CancellationToken,
 }
 
 impl Settler {
+    pub(crate) fn new(
+        (store, storage): (&Store, &Storage),
+        inputs: &mpsc::Sender<Input>,
+        (tasks, stop): (&TaskTracker, &CancellationToken),
+    ) -> Self {
+        Self {
+            store: store.clone(),
+            storage: storage.clone(),
+            inputs: inputs.clone(),
+            tasks: tasks.clone(),
+            stop: stop.clone(),
+        }
+    }
+
     /// Starts to settle commits: those to one destination in this order, others beside them. The receiver gets each that has an end.
     pub(crate) fn start(&self, commits: Vec<OpenCommit>) -> mpsc::Receiver<Result<SettledCommit, StoreError>> {
         let (settled, receiver) = mpsc::channel(commits.len().max(1));

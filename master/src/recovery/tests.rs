@@ -4,8 +4,11 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use hearth_common::{
-    ByteSize, Compression, JobId, JobSettings, JobSpec, OutputFile, OutputFormat, OutputMode, OutputSpec,
+    ByteSize, Compression, JobDetails, JobId, JobSettings, JobSpec, OutputFile, OutputFormat, OutputMode, OutputSpec,
 };
+
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use super::*;
 use crate::snapshot::tests::job;
@@ -34,13 +37,7 @@ fn accepted(output: &Path) -> AcceptedJob {
 fn settler(store: &Store, storage: &Storage) -> Settler {
     // Nobody hears what is told: no test is about that.
     let (inputs, _) = tokio::sync::mpsc::channel(8);
-    Settler {
-        store: store.clone(),
-        storage: storage.clone(),
-        inputs,
-        tasks: tokio_util::task::TaskTracker::new(),
-        stop: tokio_util::sync::CancellationToken::new(),
-    }
+    Settler::new((store, storage), &inputs, (&TaskTracker::new(), &CancellationToken::new()))
 }
 
 /// A store with one job, whose attempt left one file in staging.
@@ -87,9 +84,14 @@ impl Scene {
             store.close().await;
             let stored;
             (store, stored) = Store::open(&path, None).unwrap();
-            let Recovered { history, resumed } = recover(&settler(&store, &Storage::default()), stored).await.unwrap();
+            let was_over = stored.jobs[0].ended.is_some();
+            let Recovered { history, settled, resumed } =
+                recover(&settler(&store, &Storage::default()), stored).await.unwrap();
             assert!(resumed.jobs.is_empty());
             assert_eq!(history.len(), 1);
+            let told: Vec<_> = settled.iter().map(|status| (**status).clone()).collect();
+            let news = if was_over { &[] } else { std::slice::from_ref(&history[0].status) };
+            assert_eq!(told, news, "the start that settles a job tells its trace, and no other");
             assert_eq!(history[0].key.as_deref(), Some("key"));
             statuses.push(history[0].status.clone());
         }
@@ -108,8 +110,8 @@ async fn a_job_that_was_not_planned_goes_on() {
     let Scene { root, store, accepted, .. } = Scene::new().await;
     store.close().await;
     let (store, stored) = Store::open(&root.path().join("jobs.redb"), None).unwrap();
-    let Recovered { history, resumed } = recover(&settler(&store, &Storage::default()), stored).await.unwrap();
-    assert!(history.is_empty());
+    let Recovered { history, settled, resumed } = recover(&settler(&store, &Storage::default()), stored).await.unwrap();
+    assert!(history.is_empty() && settled.is_empty());
     let [job] = &resumed.jobs[..] else { panic!("{resumed:?}") };
     assert_eq!(job.accepted, accepted);
     assert!(job.plan.is_none());
@@ -122,8 +124,14 @@ async fn a_commit_that_is_carried_through_tells_what_its_master_would_have() {
     scene.begin_commit().await;
     let mut closing = (*job(7, JobState::Done)).clone();
     closing.attempts.launched = 17;
+    let committing = StateChange { state: JobState::Committing, since_ms: 3 };
+    closing.details = Some(Box::new(JobDetails { states: vec![committing], ..JobDetails::default() }));
     scene.store.write(vec![record::closing(&closing).unwrap()]).await.unwrap();
-    assert_eq!(scene.check(JobState::Done, true).await.attempts.launched, 17);
+    let status = scene.check(JobState::Done, true).await;
+    let details = status.details.unwrap();
+    assert_eq!((status.attempts.launched, details.attempts_left_out), (17, 17));
+    let end = StateChange { state: JobState::Done, since_ms: status.finished_ms.unwrap() };
+    assert_eq!(details.states, [committing, end]);
 }
 
 #[tokio::test]

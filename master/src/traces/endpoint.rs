@@ -50,7 +50,8 @@ impl Endpoint {
             Some(scheme) if *scheme == Scheme::HTTP => {}
             Some(scheme) if *scheme == Scheme::HTTPS => {
                 return Err(wrong(
-                    "is not encrypted here: name a collector on this machine or network that takes plain HTTP",
+                    "begins with https://, which the master does not speak: name a collector on this host or in a trusted network \
+                     that takes plain HTTP and sends on encrypted",
                 ));
             }
             Some(_) | None => return Err(wrong("must begin with http://")),

@@ -8,6 +8,7 @@ mod hdfs;
 mod measure;
 mod pages;
 mod peers;
+mod pictures;
 mod plain;
 mod proc;
 mod scale;
@@ -19,6 +20,7 @@ mod tpch;
 
 use anyhow::{Result, ensure};
 use clap::{Parser, Subcommand};
+use hearth_test_browser::Format;
 use hearth_tests::faults;
 use hearth_tests::hdfs_faults::{self, Schedule};
 use scenario::Scenario;
@@ -67,6 +69,15 @@ enum Workload {
     Stages,
     /// The web pages: CPU of the master with 100 running jobs, time from a change to the pixel, weight. Needs Chromium.
     Pages,
+    /// Pictures of every page of a real cluster, light and dark, as the docs show them. Needs Chromium.
+    Pictures {
+        /// Directory for them; those of the same names are replaced.
+        #[arg(long, default_value = "docs/ui")]
+        into: std::path::PathBuf,
+        /// PNG rather than WebP: three times as large, and exact.
+        #[arg(long)]
+        png: bool,
+    },
     /// The main job from HDFS to HDFS, beside the same job on local files.
     Hdfs,
     /// A job from HDFS to HDFS while seeded faults strike. Fails with the seeds that gave a wrong result, an unclear error or a
@@ -111,6 +122,10 @@ fn main() -> Result<()> {
         }
         Workload::Pages => {
             print(&pages::run()?);
+            return Ok(());
+        }
+        Workload::Pictures { into, png } => {
+            print(&pictures::run(&into, if png { Format::Png } else { Format::WebP })?);
             return Ok(());
         }
         Workload::Hdfs => {
@@ -173,6 +188,7 @@ fn run(workload: &Workload, arguments: &Arguments, peers: &peers::Peers) -> Resu
         | Workload::All
         | Workload::Stages
         | Workload::Pages
+        | Workload::Pictures { .. }
         | Workload::Hdfs
         | Workload::HdfsFaults { .. }
         | Workload::Scale

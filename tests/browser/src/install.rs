@@ -11,14 +11,15 @@ const INSTALL: &str = "apt-get install -y --no-install-recommends chromium";
 
 static INSTALLING: Mutex<()> = Mutex::new(());
 
-/// The command that starts a browser with a profile in `directory`. Its standard streams are the pipes of the protocol, which
-/// it expects under other numbers.
-pub(crate) fn command(directory: &Path) -> Result<Command> {
+/// The command that starts a browser with a profile in `directory`, written after `entrance`. Its standard streams are the pipes of the
+/// protocol, which it expects under other numbers.
+pub(crate) fn command(directory: &Path, entrance: &[String]) -> Result<Command> {
     let browser = found_or_installed()?;
     // Root has no sandbox; the pages are our own.
     let sandbox = if rustix::process::getuid().is_root() { "--no-sandbox" } else { "--enable-sandbox" };
-    let mut command = Command::new("sh");
-    command.args(["-c", "exec \"$0\" \"$@\" 3<&0 4>&1 </dev/null >/dev/null 2>&1"]).arg(browser);
+    let mut words = entrance.iter().map(String::as_str).chain(["sh"]);
+    let mut command = Command::new(words.next().context("name a program")?);
+    command.args(words).args(["-c", "exec \"$0\" \"$@\" 3<&0 4>&1 </dev/null >/dev/null 2>&1"]).arg(browser);
     command.args([
         "--headless",
         "--disable-gpu",

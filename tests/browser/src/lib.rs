@@ -3,6 +3,7 @@
 //! A browser ends with the process that started it: it reads from a pipe that only this process holds open.
 
 mod install;
+mod picture;
 mod pipe;
 
 use std::process::Child;
@@ -11,6 +12,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::{Value, json};
 
+pub use picture::{Format, Theme};
 use pipe::Pipe;
 
 /// Time between two looks at a page.
@@ -39,8 +41,16 @@ impl Browser {
     /// # Errors
     /// There is none: the message has the command that installs it.
     pub fn start() -> Result<Self> {
+        Self::start_on(&[])
+    }
+
+    /// Starts a browser on another host, such as a network namespace: by a command that is written after these words.
+    ///
+    /// # Errors
+    /// There is none: the message has the command that installs it.
+    pub fn start_on(entrance: &[String]) -> Result<Self> {
         let directory = tempfile::Builder::new().prefix("hearth-browser-").tempdir()?;
-        let mut process = install::command(directory.path())?.spawn().context("start the browser")?;
+        let mut process = install::command(directory.path(), entrance)?.spawn().context("start the browser")?;
         let pipe = Pipe::new(&mut process)?;
         Ok(Self { process, pipe, _directory: directory })
     }

@@ -1,4 +1,4 @@
-//! Drives a real HDFS on the loopback interface, through the script `tests/hdfs/cluster`.
+//! Drives a real HDFS on the loopback interface, or on several hosts, through the script `tests/hdfs/cluster`.
 //!
 //! A cluster ends with the process that started it, however that ends: a guard waits for the end of a pipe that only this process
 //! holds open.
@@ -22,12 +22,23 @@ pub enum Shape {
     Secure,
 }
 
+/// A host for servers of HDFS, such as a network namespace. It shares this machine's files.
+#[derive(Debug, Clone)]
+pub struct Node {
+    /// Its address.
+    pub address: String,
+    /// What to write before a command that is to run there, such as `["ip", "netns", "exec", "NAME"]`.
+    pub entrance: Vec<String>,
+}
+
 /// A running cluster with two `DataNode`s. Dropped, it is stopped and removed.
 #[derive(Debug)]
 pub struct Cluster {
     directory: PathBuf,
     guard: Child,
     shape: Shape,
+    /// Empty for the loopback interface.
+    nodes: Vec<Node>,
     url: String,
     https: [String; 2],
 }
@@ -38,22 +49,44 @@ impl Cluster {
     /// # Errors
     /// What the script says: it names what this machine lacks.
     pub fn start(shape: Shape) -> Result<Self> {
-        static NUMBER: AtomicU32 = AtomicU32::new(0);
-        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let name = format!("hearth-hdfs-test-{}-{number}", std::process::id());
-        let directory = std::env::temp_dir().join(name);
-        let guard = script(&directory, &["guard"]).stdin(Stdio::piped()).stdout(Stdio::null()).spawn();
-        let guard = guard.context("start the guard of the test cluster")?;
-        let mut cluster = Self { directory, guard, shape, url: String::new(), https: Default::default() };
         let verb = match shape {
             Shape::Single => "start",
             Shape::Pair => "start-ha",
             Shape::Secure => "start-secure",
         };
-        let output = cluster.run(&[verb, "2"])?;
+        Self::start_as(shape, Vec::new(), &[verb, "2"])
+    }
+
+    /// Starts a cluster with one replica of each file on several hosts: a `NameNode` and a `DataNode` on the first, and a `DataNode`,
+    /// known as `nodeI` with I counted from one, on each of the others. Waits until it serves.
+    ///
+    /// # Errors
+    /// What the script says: it names what this machine lacks.
+    pub fn start_on(nodes: Vec<Node>) -> Result<Self> {
+        let addresses = nodes.clone();
+        let verb: Vec<&str> =
+            std::iter::once("start-on").chain(addresses.iter().map(|node| node.address.as_str())).collect();
+        let cluster = Self::start_as(Shape::Single, nodes, &verb)?;
+        for index in 1..cluster.nodes.len() {
+            cluster.run_on(index, &["start-dn", &(index + 1).to_string()])?;
+        }
+        cluster.run(&["wait"])?;
+        Ok(cluster)
+    }
+
+    fn start_as(shape: Shape, nodes: Vec<Node>, verb: &[&str]) -> Result<Self> {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let name = format!("hearth-hdfs-test-{}-{number}", std::process::id());
+        let directory = std::env::temp_dir().join(name);
+        let guard = script(&[], &directory, &["guard"]).stdin(Stdio::piped()).stdout(Stdio::null()).spawn();
+        let guard = guard.context("start the guard of the test cluster")?;
+        let mut cluster = Self { directory, guard, shape, nodes, url: String::new(), https: Default::default() };
+        let output = cluster.run(verb)?;
         let find = |name: &str| output.lines().find_map(|line| line.strip_prefix(name)).context("read its addresses");
         find("URL=")?.clone_into(&mut cluster.url);
-        cluster.https = [find("NN1_HTTP=")?, find("NN2_HTTP=")?].map(|port| format!("127.0.0.1:{port}"));
+        let address = find("NN1_ADDRESS=")?;
+        cluster.https = [find("NN1_HTTP=")?, find("NN2_HTTP=")?].map(|port| format!("{address}:{port}"));
         Ok(cluster)
     }
 
@@ -116,7 +149,15 @@ impl Cluster {
     /// # Errors
     /// The script failed; the error has what it said.
     pub fn run(&self, verb: &[&str]) -> Result<String> {
-        let output = output_within(script(&self.directory, verb), Duration::from_secs(180))?;
+        self.run_on(0, verb)
+    }
+
+    /// The same on another of the hosts that the cluster was started on: a file that is put there lies there.
+    ///
+    /// # Errors
+    /// The script failed; the error has what it said.
+    pub fn run_on(&self, node: usize, verb: &[&str]) -> Result<String> {
+        let output = output_within(self.script(node, verb), Duration::from_secs(180))?;
         let said = String::from_utf8_lossy(&output.stdout).into_owned();
         ensure!(
             output.status.success(),
@@ -146,7 +187,7 @@ impl Cluster {
     /// # Errors
     /// The shell failed.
     pub fn cat(&self, path: &str) -> Result<Vec<u8>> {
-        let output = output_within(script(&self.directory, &["fs", "-cat", path]), Duration::from_secs(60))?;
+        let output = output_within(self.script(0, &["fs", "-cat", path]), Duration::from_secs(60))?;
         ensure!(output.status.success(), "cat {path}: {}", String::from_utf8_lossy(&output.stderr));
         Ok(output.stdout)
     }
@@ -159,6 +200,10 @@ impl Cluster {
         let local = self.directory.join("put");
         std::fs::File::create(&local)?.write_all(content)?;
         self.run(&["fs", "-put", "-f", &local.display().to_string(), path]).map(drop)
+    }
+
+    fn script(&self, node: usize, verb: &[&str]) -> Command {
+        script(self.nodes.get(node).map_or(&[], |node| &node.entrance), &self.directory, verb)
     }
 
     /// Makes the cluster whole again after a test that broke something: everything runs, and serves.
@@ -193,8 +238,16 @@ impl Drop for Cluster {
     }
 }
 
-fn script(directory: &Path, verb: &[&str]) -> Command {
-    let mut command = Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("cluster"));
+fn script(entrance: &[String], directory: &Path, verb: &[&str]) -> Command {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("cluster");
+    let mut command = match entrance {
+        [] => Command::new(script),
+        [program, arguments @ ..] => {
+            let mut command = Command::new(program);
+            command.args(arguments).arg(script);
+            command
+        }
+    };
     command.arg("-d").arg(directory).args(verb).env_remove("HADOOP_CONF_DIR").env_remove("HADOOP_USER_NAME");
     command
 }

@@ -2,7 +2,8 @@
 
 use anyhow::{Context, Result, ensure};
 use hearth_tests::data::UserActions;
-use hearth_tests::{Cluster, ClusterOptions, http_get};
+use hearth_tests::{Cluster, ClusterOptions, Deadline, http_get, wait_for};
+use rustix::process::Signal;
 use serde_json::Value;
 
 use crate::common::{main_job, number};
@@ -37,6 +38,40 @@ fn health_metrics_and_json() -> Result<()> {
         for worker in &workers {
             assert_eq!((worker["state"].as_str(), number(worker, "/slots")), (Some("alive"), 1), "{worker:#}");
         }
+        Ok(())
+    })
+}
+
+/// Charts go on where they ended, also those of a worker; a file that is damaged is left aside.
+#[test]
+fn charts_go_on_after_a_restart() -> Result<()> {
+    Cluster::run(ClusterOptions { workers: 1, ..ClusterOptions::default() }, |cluster| {
+        let paths = ["/api/v1/cluster/load".to_owned(), format!("/api/v1/workers/{}/load", cluster.worker(0).id)];
+        let samples = |cluster: &Cluster, path: &str, least: usize| {
+            let found = wait_for("samples of a chart", Deadline::after_seconds(120), || {
+                let times = list(&cluster.api(path)?, "at");
+                Ok((times.len() >= least).then_some(times))
+            });
+            found.with_context(|| path.to_owned())
+        };
+        cluster.run_job(&main_job(UserActions::SMALL)?)?;
+        let before = [samples(cluster, &paths[0], 2)?, samples(cluster, &paths[1], 1)?];
+        ensure!(cluster.stop_master(Signal::TERM)?.success(), "the master ends well");
+        cluster.start_master_again()?;
+        for (path, before) in paths.iter().zip(&before) {
+            let after = samples(cluster, path, before.len() + 1)?;
+            ensure!(after.starts_with(before), "{path} had {before:?}, and has {after:?}");
+        }
+        let read: u64 = list(&cluster.api(&paths[0])?, "read_bytes").iter().filter_map(Value::as_u64).sum();
+        ensure!(read > 0, "the bytes that the job read before are there");
+
+        ensure!(cluster.stop_master(Signal::TERM)?.success(), "the master ends well");
+        let file = cluster.directory().join("state/charts");
+        let text = std::fs::read_to_string(&file)?;
+        std::fs::write(&file, text.replacen("[1", "[2", 1))?;
+        cluster.start_master_again()?;
+        ensure!(list(&cluster.api(&paths[0])?, "at").len() <= 1, "what is damaged is not shown");
+        ensure!(cluster.log_tails().contains("charts begin anew"), "it is told: {}", cluster.log_tails());
         Ok(())
     })
 }

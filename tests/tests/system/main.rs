@@ -54,6 +54,8 @@ mod master_restart;
 #[cfg(test)]
 mod metrics;
 #[cfg(test)]
+mod nodes;
+#[cfg(test)]
 mod operators;
 #[cfg(test)]
 mod processes;
@@ -71,3 +73,5 @@ mod tpch;
 mod traces;
 #[cfg(test)]
 mod two_nodes;
+#[cfg(test)]
+mod two_nodes_hdfs;

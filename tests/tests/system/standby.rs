@@ -246,6 +246,9 @@ fn standby_says_that_it_is_one_and_where_the_active_master_is() -> Result<()> {
         let link = format!("<a href=\"http://{}/\">", active.http);
         ensure!(page.status == 200 && page.content_type.starts_with("text/html"), "{page:?}");
         ensure!(page.body.contains(&link) && page.body.contains("standby"), "{page:?}");
+        for file in ["style.css", "components.css", "theme.js", "flame.svg"] {
+            assert_eq!(http_get(&standby.http, &format!("/ui/{file}"))?.status, 200, "the page has its {file}");
+        }
         let health = http_get(&standby.http, "/healthz")?;
         ensure!(health.status == 200, "{health:?}");
         for path in ["/readyz", "/api/v1/jobs", "/jobs/x"] {

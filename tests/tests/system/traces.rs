@@ -12,9 +12,10 @@ use hearth_tests::{
     Cluster, ClusterOptions, Deadline, JobFile, hearth_binary, http_get, python_modules, run_hearth, run_tool,
     wait_for, workspace_dir,
 };
+use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::common::{main_job, number};
+use crate::common::{files_below, main_job, number};
 
 /// Codes of OTLP.
 const OK: u64 = 1;
@@ -173,6 +174,59 @@ fn a_failure_is_told_by_its_trace() -> Result<()> {
     })
 }
 
+/// Stops a master in the commit of a job, kills it there, and starts another one; says whether it was not too late.
+fn kill_in_the_commit(cluster: &mut Cluster, id: &str, output: &Path) -> Result<bool> {
+    let gathered = || {
+        let staging = files_below(&output.with_file_name(".hearth-staging")).unwrap_or_default();
+        staging.iter().any(|file| file.to_string_lossy().contains(id) && file.to_string_lossy().contains("/data/"))
+    };
+    wait_for("the commit", Deadline::after_seconds(90), || Ok((gathered() || output.exists()).then_some(())))?;
+    cluster.signal_master(Signal::STOP)?;
+    let is_in_time = !output.exists();
+    if !is_in_time {
+        cluster.signal_master(Signal::CONT)?;
+        cluster.wait_for_end(id, 60)?;
+        return Ok(false);
+    }
+    cluster.restart_master()?;
+    Ok(true)
+}
+
+/// What the next master carries through has a trace too, and that one is whole but for the attempts, which nobody knows any more.
+#[test]
+fn a_job_that_a_starting_master_settles_is_traced() -> Result<()> {
+    let directory = tempfile::tempdir()?;
+    let collector = Collector::start(directory.path(), "take")?;
+    Cluster::run(options(&collector.endpoint()?), |cluster| {
+        for round in 0..10 {
+            let output = cluster.directory().join(format!("report-{round}"));
+            let job = main_job(UserActions::SMALL)?.output(&output, &[]).setting("shuffle_partitions = 100");
+            let id = cluster.submit_detached(&job.setting("merge_bytes = \"1KiB\""))?;
+            if !kill_in_the_commit(cluster, &id, &output)? {
+                continue;
+            }
+            let status = cluster.wait_for_end(&id, 60)?;
+            ensure!(status["state"] == "done", "{status:#}");
+            let spans = collector.spans(&id)?;
+            check_tree(&spans)?;
+            let root = named(&spans, "job")[0];
+            ensure!(number(root, "/status") == OK && attribute(root, "hearth.outcome") == "done", "{root:#}");
+            let left_out = number(root, "/attributes/hearth.attempts.left_out");
+            ensure!(left_out == number(&status, "/attempts/launched"), "{left_out} attempts left out of {status:#}");
+            for state in ["queued", "planning", "running", "committing"] {
+                ensure!(named(&spans, state).len() == 1, "`{state}` is no span: {spans:#?}");
+            }
+            // A start that settles nothing tells nothing.
+            cluster.restart_master()?;
+            let last = cluster.run_job(&JobFile::new("last", "SELECT 1 AS one"))?;
+            collector.spans(last["id"].as_str().context("find the job's id")?)?;
+            ensure!(named(&collector.spans(&id)?, "job").len() == 1, "it was sent twice");
+            return Ok(());
+        }
+        anyhow::bail!("every commit was through before its master could be stopped")
+    })
+}
+
 fn counted(cluster: &Cluster, name: &str) -> Result<u64> {
     let text = http_get(cluster.http(), "/metrics")?.body;
     let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')).context("find the counter")?;
@@ -222,7 +276,7 @@ fn a_broken_collector_disturbs_nobody() -> Result<()> {
             assert_eq!(counted(cluster, "hearth_traces_sent_total")?, 0);
             cluster.run_job(&JobFile::new("last", "SELECT 1 AS one"))?;
             let started = Instant::now();
-            cluster.stop_master(rustix::process::Signal::TERM)?;
+            cluster.stop_master(Signal::TERM)?;
             ensure!(started.elapsed() < Duration::from_secs(15), "the stop waited for {endpoint}");
             Ok(())
         })?;

@@ -60,7 +60,7 @@ impl ClusterJson {
 }
 
 described! {
-    /// The last hour since the master started, oldest first; all lists have the same length.
+    /// The last hour, oldest first; all lists have the same length. There are no samples of times in which no master ran.
     pub(in crate::http) struct LoadJson {
         /// Time that a sample stands for.
         interval_ms: u64,
