@@ -22,6 +22,7 @@ pub mod data;
 pub mod faults;
 pub mod hdfs_faults;
 pub mod pair;
+pub mod strikes;
 pub mod tpch;
 
 pub use binary::{hearth_binary, workspace_dir};
