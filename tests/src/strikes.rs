@@ -137,8 +137,7 @@ impl<S: Struck> Strikes<S> {
 
     /// Mends one of those that are due and wait for no other; answers whether there was one.
     fn mend_next(&mut self, on: &mut S, is_due: impl Fn(&Broken<S>) -> bool) -> Result<bool> {
-        let may_be_mended =
-            |fault: S::Fault| !self.broken.iter().any(|other| S::waits_for(fault, other.fault));
+        let may_be_mended = |fault: S::Fault| !self.broken.iter().any(|other| S::waits_for(fault, other.fault));
         let due = self.broken.iter().position(|broken| is_due(broken) && may_be_mended(broken.fault));
         let Some(due) = due else { return Ok(false) };
         let Broken { fault, hold, .. } = self.broken.remove(due);

@@ -96,7 +96,7 @@ impl Lane {
             if matches!(status["state"].as_str(), Some("done" | "failed" | "cancelled")) {
                 return Ok(status);
             }
-            strikes.advance(self, |moment| has_come(moment, &status))?;
+            strikes.advance(self, |moment| moment.has_come(&status))?;
             let quiet = strikes.last_change().elapsed();
             ensure!(quiet < QUIET_MAX, "the job hangs; nothing has changed for {} s: {status:#}", quiet.as_secs());
             std::thread::sleep(POLL_INTERVAL);
@@ -137,19 +137,22 @@ fn text(value: &Value) -> &str {
     value.as_str().unwrap_or_default()
 }
 
-/// Whether a job with this status has come so far.
-pub(crate) fn has_come(moment: Moment, status: &Value) -> bool {
-    let stages = status["stages"].as_array().map(Vec::as_slice).unwrap_or_default();
-    let sum = |name: &str| stages.iter().filter_map(|stage| stage[name].as_u64()).sum::<u64>();
-    match moment {
-        // The last stage has its tasks when the one before is done: it is half of the job.
-        Moment::Done(percent) => {
-            let done = stages.iter().map(|stage| {
-                let count = |name: &str| stage[name].as_u64().unwrap_or_default();
-                (count("tasks_done") * 100).checked_div(count("tasks")).unwrap_or_default()
-            });
-            sum("tasks") > 0 && done.sum::<u64>() >= u64::from(percent) * stages.len() as u64
+impl Moment {
+    /// Whether a job with this status has come so far.
+    #[must_use]
+    pub fn has_come(self, status: &Value) -> bool {
+        let stages = status["stages"].as_array().map(Vec::as_slice).unwrap_or_default();
+        let sum = |name: &str| stages.iter().filter_map(|stage| stage[name].as_u64()).sum::<u64>();
+        match self {
+            // The last stage has its tasks when the one before is done: it is half of the job.
+            Self::Done(percent) => {
+                let done = stages.iter().map(|stage| {
+                    let count = |name: &str| stage[name].as_u64().unwrap_or_default();
+                    (count("tasks_done") * 100).checked_div(count("tasks")).unwrap_or_default()
+                });
+                sum("tasks") > 0 && done.sum::<u64>() >= u64::from(percent) * stages.len() as u64
+            }
+            Self::Commit => status["state"] == "committing",
         }
-        Moment::Commit => status["state"] == "committing",
     }
 }

@@ -90,7 +90,9 @@ impl Schedule {
     pub fn losses(&self) -> usize {
         let loses = |planned: &&Planned| match planned.fault {
             Fault::KillWorker(_) => true,
-            Fault::StopWorker(_) | Fault::Network(_, Weather::Cut | Weather::Still(_)) => planned.lasts.is_longer_than(LEASE),
+            Fault::StopWorker(_) | Fault::Network(_, Weather::Cut | Weather::Still(_)) => {
+                planned.lasts.is_longer_than(LEASE)
+            }
             // A worker that hears of its master once in a while may be late.
             Fault::SlowWorker(_) => true,
             Fault::Network(_, Weather::Fair | Weather::Late(_))

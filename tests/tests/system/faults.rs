@@ -171,8 +171,7 @@ fn a_task_that_kills_its_workers_fails_its_job_and_no_other() -> Result<()> {
             others.push((cluster.submit_detached(&job)?, output));
         }
         let mut poison = Poison::in_job(poison);
-        let failed =
-            wait_for("the job's end", Deadline::after_seconds(SECONDS_MAX), || poison.act(cluster))?;
+        let failed = wait_for("the job's end", Deadline::after_seconds(SECONDS_MAX), || poison.act(cluster))?;
         let killed = poison.killed();
         ensure!(failed["failure"]["cause"] == "poison" && killed == 3, "{killed} workers were killed: {failed:#}");
         let message = failed["failure"]["message"].as_str().unwrap_or_default();
