@@ -92,8 +92,15 @@ fn workers_that_do_not_reach_each_other_for_a_while_cost_no_job() -> Result<()> 
     })
 }
 
+/// Whether a job goes on with one worker that reads all.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Hub {
+    Needed,
+    NotNeeded,
+}
+
 /// Runs two jobs while the way between the workers is cut for good: the first one finds it out, the second one profits.
-fn check_cut_for_good(cut: fn(&Hosts) -> Result<()>) -> Result<()> {
+fn check_cut_for_good(hub: Hub, cut: fn(&Hosts) -> Result<()>) -> Result<()> {
     Nodes::run(1, |nodes| {
         nodes.start_worker(Host::Two)?;
         let outputs = ["first", "second"].map(|name| nodes.directory().join(name));
@@ -105,6 +112,12 @@ fn check_cut_for_good(cut: fn(&Hosts) -> Result<()>) -> Result<()> {
         let (lost, failed) = (number(&status, "/attempts/lost"), number(&status, "/attempts/failed"));
         ensure!(lost <= number(&status, "/stages/0/tasks") && failed <= 10, "{lost} lost, {failed} failed: {status:#}");
         check_only_lost_work_repeated(&status)?;
+        let log = nodes.hearth(&["logs", &id])?;
+        let line = log.lines().find(|line| line.contains("workers do not reach each other"));
+        ensure!(line.is_some() == (hub == Hub::Needed), "its log tells of the hub where there is one: {log}");
+        let is_whole =
+            |line: &str| ["hub=", "reader_host=node", "its_host=node"].iter().all(|text| line.contains(text));
+        ensure!(line.is_none_or(is_whole), "{line:?}");
 
         let id = nodes.submit(&job(&outputs[1])?)?;
         let status = nodes.wait_for_done(&id)?;
@@ -120,15 +133,19 @@ fn check_cut_for_good(cut: fn(&Hosts) -> Result<()>) -> Result<()> {
 
 #[test]
 fn a_worker_that_never_reaches_the_other_costs_no_job() -> Result<()> {
-    check_cut_for_good(|hosts| hosts.cut_shuffle_of(Host::Two))
+    check_cut_for_good(Hub::NotNeeded, |hosts| hosts.cut_shuffle_of(Host::Two))
 }
 
 #[test]
 fn workers_that_never_reach_each_other_cost_no_job() -> Result<()> {
-    check_cut_for_good(|hosts| [Host::One, Host::Two].into_iter().try_for_each(|host| hosts.cut_shuffle_of(host)))
+    check_cut_for_good(Hub::Needed, |hosts| {
+        [Host::One, Host::Two].into_iter().try_for_each(|host| hosts.cut_shuffle_of(host))
+    })
 }
 
 #[test]
 fn workers_that_never_hear_of_each_other_again_cost_no_job() -> Result<()> {
-    check_cut_for_good(|hosts| [Host::One, Host::Two].into_iter().try_for_each(|host| hosts.silence_shuffle_of(host)))
+    check_cut_for_good(Hub::Needed, |hosts| {
+        [Host::One, Host::Two].into_iter().try_for_each(|host| hosts.silence_shuffle_of(host))
+    })
 }
