@@ -64,6 +64,7 @@ mod recovery;
 mod rejects;
 #[cfg(test)]
 mod standby;
+mod standby_hdfs;
 #[cfg(test)]
 mod tpch;
 #[cfg(test)]
