@@ -72,7 +72,7 @@ const ROWS_OF_TABLE: [Row; 14] = [
         name: "kill-reduce",
         what: "worker SIGKILL in the last stage, started again at once",
         bound: Bound::LostWorkAnd(5.0),
-        measure: |work| Case::killed(75).measure(work),
+        measure: |work| Case::killed(60).measure(work),
     },
     Row {
         name: "cut",

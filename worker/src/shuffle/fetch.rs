@@ -45,7 +45,9 @@ pub(super) struct Patience {
 
 impl Default for Patience {
     fn default() -> Self {
-        Self { silence_max: Duration::from_secs(10), probe_max: Duration::from_secs(3) }
+        // Both together are less than a lease: a worker that is lost holds up those that read from it little longer than it takes to
+        // lose it, and their slots are wanted for its work.
+        Self { silence_max: Duration::from_secs(6), probe_max: Duration::from_secs(2) }
     }
 }
 

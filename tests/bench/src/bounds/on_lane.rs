@@ -86,5 +86,5 @@ impl Case {
 fn lost_seconds(ran: &Ran) -> f64 {
     let is_lost = |attempt: &&Value| matches!(attempt["outcome"].as_str(), Some("lost" | "repeated"));
     let lost = ran.attempts["attempts"].as_array().into_iter().flatten().filter(is_lost);
-    lost.filter_map(|attempt| attempt["duration_ms"].as_f64()).sum::<f64>() / 1000.0
+    lost.filter_map(|attempt| attempt["duration_ms"].as_u64()).sum::<u64>() as f64 / 1000.0
 }
