@@ -42,7 +42,7 @@ pub enum OutputLoss {
     /// It is not there, is damaged, or did not come to its end: nobody can read it.
     #[default]
     Gone,
-    /// The reader got no connection to the worker that holds it. Other readers may.
+    /// The reader got no connection to the worker that holds it, or no answer in time. Other readers may.
     Unreached,
 }
 

@@ -19,6 +19,32 @@ use tokio::sync::watch;
 
 use crate::snapshot::Snapshot;
 
+/// Why a message of a worker is of no use any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stale {
+    /// The worker is lost, or nobody knows it.
+    Worker,
+    /// Nobody waits for that attempt.
+    Attempt,
+    /// The worker has another connection since.
+    Connection,
+    /// The worker has a newer master.
+    Epoch,
+}
+
+impl Stale {
+    const ALL: [Self; 4] = [Self::Worker, Self::Attempt, Self::Connection, Self::Epoch];
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Worker => "worker",
+            Self::Attempt => "attempt",
+            Self::Connection => "connection",
+            Self::Epoch => "epoch",
+        }
+    }
+}
+
 /// The counters, and the registry that everything is read from.
 #[derive(Debug)]
 pub(crate) struct Metrics {
@@ -30,6 +56,7 @@ pub(crate) struct Metrics {
     attempts_second: Counter,
     attempts_failed: ByLabel,
     workers_connected: Counter,
+    stale_messages: ByLabel,
     events: Counter,
     input_rows: Counter,
     input_bytes: Counter,
@@ -57,6 +84,7 @@ impl Metrics {
             attempts_second: Counter::default(),
             attempts_failed: by_cause(),
             workers_connected: Counter::default(),
+            stale_messages: by_label("kind", &Stale::ALL.map(Stale::name)),
             events: Counter::default(),
             input_rows: Counter::default(),
             input_bytes: Counter::default(),
@@ -97,6 +125,8 @@ impl Metrics {
         registry.register("store_write_seconds", "Time of one write to the store", self.store_write.clone());
         registry.register("job_seconds", "Time from submission to the end of a job", self.job_time.clone());
         registry.register("workers_connected", "Hellos of workers that were accepted", self.workers_connected.clone());
+        let help = "Messages of workers that were refused, by what had ended before they came";
+        registry.register("stale_messages", help, self.stale_messages.clone());
         registry.register("scheduler_events", "Events the scheduler handled", self.events.clone());
         registry.register("input_rows", "Rows read from inputs by finished attempts", self.input_rows.clone());
         registry.register("input_bytes", "Bytes read from inputs by finished attempts", self.input_bytes.clone());
@@ -143,6 +173,10 @@ impl Metrics {
 
     pub(crate) fn count_worker(&self) {
         self.workers_connected.inc();
+    }
+
+    pub(crate) fn count_stale(&self, stale: Stale) {
+        self.stale_messages.get_or_create(&[("kind", stale.name())]).inc();
     }
 
     pub(crate) fn count_failure(&self, cause: &FailureCause) {
@@ -220,6 +254,7 @@ mod tests {
         metrics.count_submission();
         metrics.count_end(JobState::Failed);
         metrics.count_failure(&FailureCause::internal("x"));
+        metrics.count_stale(Stale::Attempt);
         let counts = |launched, lost| AttemptCounts { launched, lost, ..AttemptCounts::default() };
         metrics.count_attempts(counts(1, 0), counts(4, 2));
         metrics.count_finished(&AttemptMetrics { shuffle_remote_bytes: 7, ..AttemptMetrics::default() });
@@ -237,6 +272,8 @@ mod tests {
             "hearth_attempts_failed_total{cause=\"internal\"} 1",
             "hearth_shuffle_read_bytes_total{from=\"other_worker\"} 7",
             "hearth_attempts_finished_total 1",
+            "hearth_stale_messages_total{kind=\"worker\"} 0",
+            "hearth_stale_messages_total{kind=\"attempt\"} 1",
             "hearth_hdfs_namenode_errors_total{kind=\"timeout\"} 0",
             "hearth_first_launch_delay_seconds_count 0",
             "# TYPE hearth_jobs gauge",

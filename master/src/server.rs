@@ -215,7 +215,7 @@ impl Parts {
         let epoch = services.tenure.epoch();
         let terms = Terms { heartbeat_interval: config.heartbeat_interval, lease: config.lease, epoch };
         let tenure = services.tenure.clone();
-        let control = ControlRpc::new(handle.clone(), stop.clone(), terms);
+        let control = ControlRpc::new(handle.clone(), stop.clone(), (terms, Arc::clone(&services.metrics)));
         let (storage, results) = (services.storage.clone(), state_dir.results());
         let jobs = JobRpc { handle, storage, results, request_bytes_max: config.request_bytes_max, epoch };
         let mut listeners = JoinSet::new();

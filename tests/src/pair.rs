@@ -15,6 +15,9 @@ use crate::job_file::JobFile;
 use crate::process::Process;
 use crate::wait::{Deadline, wait_for};
 
+/// The configuration file of all processes.
+const CONFIG: &str = "pair.toml";
+
 /// One of the two.
 #[derive(Debug)]
 pub struct PairMaster {
@@ -26,9 +29,29 @@ pub struct PairMaster {
     pub http: String,
 }
 
+/// How a pair is started.
+#[derive(Debug, Clone)]
+pub struct PairOptions {
+    /// Workers to start with.
+    pub workers: usize,
+    /// Slots of each worker.
+    pub slots: u32,
+    /// Lines of the configuration files of masters and workers.
+    pub config: String,
+    /// Environment variables of all processes.
+    pub environment: Vec<(String, String)>,
+}
+
+impl Default for PairOptions {
+    fn default() -> Self {
+        Self { workers: 2, slots: 1, config: String::new(), environment: Vec::new() }
+    }
+}
+
 /// Two masters and some workers.
 #[derive(Debug)]
 pub struct Pair {
+    options: PairOptions,
     /// Both were started as standbys; the first one first.
     pub masters: [PairMaster; 2],
     workers: Vec<Process>,
@@ -41,25 +64,36 @@ impl Pair {
     /// # Errors
     /// What the test fails with, or a process that does not start.
     pub fn run(workers: usize, test: impl FnOnce(&mut Self) -> Result<()>) -> Result<()> {
-        let _permit = Permit::take();
-        let mut pair = Self::start(workers)?;
-        run_shown(&mut pair, test, |pair| {
-            let masters = pair.masters.iter().map(|master| &master.process);
-            masters.chain(&pair.workers).map(Process::log_tails).collect::<Vec<_>>().join("\n")
-        })
+        Self::run_with(PairOptions { workers, ..PairOptions::default() }, test)
     }
 
-    fn start(workers: usize) -> Result<Self> {
+    /// The same, with other options.
+    ///
+    /// # Errors
+    /// What the test fails with, or a process that does not start.
+    pub fn run_with(options: PairOptions, test: impl FnOnce(&mut Self) -> Result<()>) -> Result<()> {
+        let _permit = Permit::take();
+        let mut pair = Self::start(options)?;
+        run_shown(&mut pair, test, Self::log_tails)
+    }
+
+    /// Starts both masters and the workers outside a test.
+    ///
+    /// # Errors
+    /// A process does not start.
+    pub fn start(options: PairOptions) -> Result<Self> {
         let directory = tempfile::Builder::new().prefix("hearth-pair-").tempdir()?;
         std::fs::create_dir(directory.path().join("state"))?;
+        std::fs::write(directory.path().join(CONFIG), &options.config)?;
+        let workers = options.workers;
         let start = |name: &str, ready: &str| {
             let (rpc, http) = (free_address()?, free_address()?);
-            let mut process = start_master(name, directory.path(), (&rpc, &http))?;
+            let mut process = start_master((name, directory.path()), (&rpc, &http), &options.environment)?;
             process.wait_for_line(ready, Deadline::after_seconds(READY_SECONDS_MAX))?;
             Ok::<_, anyhow::Error>(PairMaster { process, rpc, http })
         };
         let masters = [start("master-0", "hearth master ready")?, start("master-1", "hearth master standby")?];
-        let mut pair = Self { masters, workers: Vec::new(), directory };
+        let mut pair = Self { options, masters, workers: Vec::new(), directory };
         for _ in 0..workers {
             pair.start_worker(&pair.url())?;
         }
@@ -73,8 +107,10 @@ impl Pair {
     pub fn start_worker(&mut self, masters: &str) -> Result<()> {
         let name = format!("worker-{}", self.workers.len());
         let mut command = Command::new(hearth_binary()?);
-        command.args(["worker", "--master", masters, "--slots", "1", "--memory", "1GiB", "--work-dir"]);
-        command.arg(self.directory().join(&name));
+        let slots = self.options.slots.to_string();
+        command.args(["worker", "--master", masters, "--slots", &slots, "--memory", "1GiB", "--work-dir"]);
+        command.arg(self.directory().join(&name)).arg("--config").arg(self.directory().join(CONFIG));
+        command.envs(self.options.environment.iter().cloned());
         let mut worker = Process::start(&name, &mut command, self.directory())?;
         worker.wait_for_line("hearth worker ready", Deadline::after_seconds(READY_SECONDS_MAX))?;
         self.workers.push(worker);
@@ -88,7 +124,8 @@ impl Pair {
     pub fn start_again(&mut self, index: usize) -> Result<()> {
         let name = format!("master-{index}-again");
         let addresses = (self.masters[index].rpc.clone(), self.masters[index].http.clone());
-        let mut process = start_master(&name, self.directory(), (&addresses.0, &addresses.1))?;
+        let addresses = (addresses.0.as_str(), addresses.1.as_str());
+        let mut process = start_master((&name, self.directory()), addresses, &self.options.environment)?;
         process.wait_for_line("hearth master standby", Deadline::after_seconds(READY_SECONDS_MAX))?;
         self.masters[index].process = process;
         Ok(())
@@ -101,6 +138,13 @@ impl Pair {
     pub fn wait_for_takeover(&mut self, index: usize, deadline: Deadline) -> Result<()> {
         self.masters[index].process.wait_for_line("hearth master ready", deadline)?;
         Ok(())
+    }
+
+    /// The last lines of the logs of all processes.
+    #[must_use]
+    pub fn log_tails(&self) -> String {
+        let masters = self.masters.iter().map(|master| &master.process);
+        masters.chain(&self.workers).map(Process::log_tails).collect::<Vec<_>>().join("\n")
     }
 
     /// What to pass as `--master`: both.
@@ -171,9 +215,14 @@ impl Pair {
     }
 }
 
-fn start_master(name: &str, directory: &Path, (rpc, http): (&str, &str)) -> Result<Process> {
+fn start_master(
+    (name, directory): (&str, &Path),
+    (rpc, http): (&str, &str),
+    environment: &[(String, String)],
+) -> Result<Process> {
     let mut command = Command::new(hearth_binary()?);
     command.args(["master", "--standby", "--rpc", rpc, "--http", http, "--state-dir"]).arg(directory.join("state"));
+    command.arg("--config").arg(directory.join(CONFIG)).envs(environment.iter().cloned());
     Process::start(name, &mut command, directory)
 }
 

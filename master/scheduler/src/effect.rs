@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use hearth_common::{AttemptId, FailureCause, JobId, RecordStart, StageId, WorkerId};
 
+use crate::Cut;
+
 /// Something that should be done.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Effect {
@@ -64,6 +66,15 @@ pub enum Effect {
     ReleaseWorker {
         /// The worker.
         worker: WorkerId,
+    },
+    /// Workers do not reach each other, and from now on a job leaves outputs only where one of them reads them all. For people.
+    HubChosen {
+        /// The job.
+        job: JobId,
+        /// The worker that reads all.
+        hub: WorkerId,
+        /// One of those pairs that made it necessary.
+        cut: Cut,
     },
     /// Something about the job changed that people can see.
     JobChanged {

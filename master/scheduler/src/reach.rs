@@ -16,7 +16,7 @@ use crate::stage::Stage;
 use crate::task::TaskKey;
 use crate::timer::Timer;
 use crate::worker::Connection;
-use crate::{Millis, Scheduler};
+use crate::{Effect, Millis, Scheduler};
 
 /// A worker that cannot read from another one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -109,10 +109,9 @@ impl Scheduler {
         let Some(hub) = self.choose_hub((id, execution), blocked, &barred) else { return false };
         let lost: Vec<TaskId> =
             hub.out_of_reach.iter().flat_map(|source| self.outputs_read(id, blocked, *source)).collect();
-        if let Some(execution) = self.jobs.get_mut(&id).and_then(Job::execution_mut)
-            && self.config.mutation != Some(Mutation::ForgetHub)
-        {
-            execution.hub = Some(hub);
+        let cut = self.cuts.keys().find(|cut| self.outputs_read(id, blocked, cut.source).next().is_some()).copied();
+        if !self.has_mutation(Mutation::ForgetHub) {
+            self.set_hub(id, hub, cut);
         }
         lost.iter().for_each(|task| self.lose_output(*task));
         self.settle();
@@ -122,16 +121,28 @@ impl Scheduler {
     /// A job that is planned while no worker reaches all others has a hub from the beginning: one that misses fewest of them. It
     /// is kept from no worker for longer than the cuts are believed.
     pub(crate) fn choose_first_hub(&mut self, id: JobId) {
-        if self.cuts.is_empty() {
+        let execution = self.jobs.get(&id).and_then(Job::execution);
+        let leaves_outputs = execution.is_some_and(|it| it.stages().iter().any(|stage| !stage.consumers.is_empty()));
+        if self.cuts.is_empty() || !leaves_outputs {
             return;
         }
         let misses = |reader| self.out_of_reach(reader).filter(|source| self.workers.is_usable(*source)).count();
         let usable = self.workers.iter().map(|(id, _)| id).filter(|id| self.workers.is_usable(*id));
         let best = usable.map(|worker| (misses(worker), worker)).min().filter(|(misses, _)| *misses > 0);
-        if let Some((_, worker)) = best
-            && let Some(execution) = self.jobs.get_mut(&id).and_then(Job::execution_mut)
-        {
-            execution.hub = Some(Hub { worker, out_of_reach: BTreeSet::new() });
+        if let Some((_, worker)) = best {
+            let is_of_two = |cut: &&Cut| self.workers.is_usable(cut.reader) && self.workers.is_usable(cut.source);
+            let cut = self.cuts.keys().find(is_of_two).copied();
+            self.set_hub(id, Hub { worker, out_of_reach: BTreeSet::new() }, cut);
+        }
+    }
+
+    /// Gives a job its hub, and tells of it where it is another one than before.
+    fn set_hub(&mut self, job: JobId, hub: Hub, cut: Option<Cut>) {
+        let Some(execution) = self.jobs.get_mut(&job).and_then(Job::execution_mut) else { return };
+        let worker = hub.worker;
+        let before = execution.hub.replace(hub);
+        if let Some(cut) = cut.filter(|_| before.is_none_or(|before| before.worker != worker)) {
+            self.effects.push(Effect::HubChosen { job, hub: worker, cut });
         }
     }
 

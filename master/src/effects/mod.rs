@@ -55,6 +55,7 @@ impl Owner {
                 tracing::info!(%worker, "drained worker may leave");
                 self.tell(worker, MasterMessage::MayLeave);
             }
+            Effect::HubChosen { job, hub, cut } => self.narrate_hub(job, hub, cut),
             Effect::JobChanged { job } => self.note_change(job),
             Effect::JobEnded { job, failure } => self.end_job(job, failure),
         }

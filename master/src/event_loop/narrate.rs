@@ -6,7 +6,7 @@ use std::time::Duration;
 use hearth_common::{
     AttemptId, FailureCause, JobId, JobState, JobStatus, LogLevel, LogLine, LogSubject, StageId, TaskId, WorkerId,
 };
-use hearth_scheduler::{Event, TaskStanding};
+use hearth_scheduler::{Cut, Event, TaskStanding};
 
 use super::{Owner, wall_ms};
 
@@ -141,6 +141,18 @@ impl Owner {
         }
         let line = LogLine::new(wall_ms(), attempt, "failure of an attempt was taken in").at(LogLevel::Warn);
         self.narrate(line.with("on", worker).with("cause", cause.name()).with("text", cause).with("then", follows));
+    }
+
+    /// Workers do not reach each other, and a job goes on with one that reads all that it leaves from now on.
+    pub(crate) fn narrate_hub(&mut self, job: JobId, hub: WorkerId, cut: Cut) {
+        let host = |worker| self.workers.host(worker).unwrap_or_default().to_owned();
+        let (hub_host, reader_host, source_host) = (host(hub), host(cut.reader), host(cut.source));
+        let Cut { reader, source } = cut;
+        tracing::warn!(%job, %hub, hub_host, %reader, reader_host, %source, source_host, "workers do not reach each other");
+        let message = "workers do not reach each other; outputs are left where one worker reads them all";
+        let line = LogLine::new(wall_ms(), job, message).at(LogLevel::Warn).with("hub", hub).with("host", hub_host);
+        let line = line.with("reader", reader).with("reader_host", reader_host);
+        self.narrate(line.with("does_not_reach", source).with("its_host", source_host));
     }
 
     /// After an event by which workers may be lost: tells the jobs that had attempts there.

@@ -5,6 +5,7 @@ use hearth_proto::convert::control::{Heartbeat, Hello, MasterMessage, Report, Re
 use hearth_scheduler::{AttemptOutput, Event, Held, TaskStanding, Winner};
 
 use super::{Owner, wall_ms};
+use crate::metrics::Stale;
 use crate::store::record::{self, ReportRecord};
 use crate::workers::{Outgoing, WorkerLink};
 
@@ -18,6 +19,9 @@ impl Owner {
         let names = std::iter::once(hello.host.clone()).chain(hello.names.iter().cloned()).collect();
         let held = Held { attempts: hello.attempts, shuffle_outputs: hello.shuffle_outputs };
         self.feed(Event::WorkerConnected { worker, slots, names, held });
+        if self.scheduler.worker(worker).is_none() {
+            self.metrics.count_stale(Stale::Worker);
+        }
         // Before anything that this event decided is sent; a lost worker is not expected back.
         if self.scheduler.worker(worker).is_some()
             && let Some(known) = self.workers.record(worker)
@@ -32,6 +36,8 @@ impl Owner {
 
     pub(super) fn on_worker_said(&mut self, (worker, connection): (WorkerId, u64), message: WorkerMessage) {
         if !self.workers.is_current(worker, connection) {
+            let is_lost = self.scheduler.worker(worker).is_none();
+            self.metrics.count_stale(if is_lost { Stale::Worker } else { Stale::Connection });
             return;
         }
         match message {
@@ -99,6 +105,9 @@ impl Owner {
         if ran {
             self.note_report(on, metrics, &outcome);
         }
+        if !ran && !self.is_known_end(on) {
+            self.metrics.count_stale(Stale::Attempt);
+        }
         let is_finished = !matches!(outcome, ReportOutcome::Failed(_));
         let mut told = ReportRecord { metrics, records: records.clone(), files: Vec::new(), operators };
         if let Some(job) = self.jobs.get_mut(&attempt.task.job)
@@ -136,7 +145,7 @@ impl Owner {
             }
         }
         if ran
-            && matches!(self.standing(attempt), Some(TaskStanding::Done(by) | TaskStanding::Unproved(by)) if by == on)
+            && self.is_known_end(on)
             && let Some(job) = self.jobs.get_mut(&attempt.task.job)
         {
             job.figures.note_finished(attempt, metrics);
@@ -170,6 +179,11 @@ impl Owner {
         let task = on.attempt.task;
         let stage = self.scheduler.job(task.job).and_then(|job| job.stages().nth(task.stage.0 as usize));
         stage.and_then(|stage| stage.task(task.partition)).is_some_and(|task| task.runs().any(|run| run == on))
+    }
+
+    /// The attempt won, or waits for its proof: its report was heard before.
+    fn is_known_end(&self, on: Winner) -> bool {
+        matches!(self.standing(on.attempt), Some(TaskStanding::Done(by) | TaskStanding::Unproved(by)) if by == on)
     }
 
     pub(super) fn standing(&self, attempt: AttemptId) -> Option<TaskStanding> {

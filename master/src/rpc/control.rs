@@ -1,5 +1,6 @@
 //! The service that workers dial: checks the hello, then carries messages between the stream and the event loop.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -16,6 +17,7 @@ use tonic::{Request, Response, Status, Streaming};
 
 use super::AnswerStream;
 use crate::input::{Input, LoopHandle};
+use crate::metrics::{Metrics, Stale};
 use crate::workers::{OUTBOX_MAX, Outgoing, WorkerLink};
 
 /// Longest wait for the first message of a connection.
@@ -27,6 +29,7 @@ pub(crate) struct ControlRpc {
     handle: LoopHandle,
     stop: CancellationToken,
     terms: Terms,
+    metrics: Arc<Metrics>,
     connections: AtomicU64,
 }
 
@@ -44,12 +47,13 @@ struct Connection {
     handle: LoopHandle,
     stop: CancellationToken,
     terms: Terms,
+    metrics: Arc<Metrics>,
     messages: Streaming<wire::FromWorker>,
 }
 
 impl ControlRpc {
-    pub(crate) const fn new(handle: LoopHandle, stop: CancellationToken, terms: Terms) -> Self {
-        Self { handle, stop, terms, connections: AtomicU64::new(0) }
+    pub(crate) fn new(handle: LoopHandle, stop: CancellationToken, (terms, metrics): (Terms, Arc<Metrics>)) -> Self {
+        Self { handle, stop, terms, metrics, connections: AtomicU64::new(0) }
     }
 }
 
@@ -66,6 +70,7 @@ impl ControlService for ControlRpc {
             handle: self.handle.clone(),
             stop: self.stop.clone(),
             terms: self.terms,
+            metrics: Arc::clone(&self.metrics),
             messages: request.into_inner(),
         };
         let (outbox, sent) = mpsc::channel(OUTBOX_MAX);
@@ -119,10 +124,13 @@ impl Connection {
         }
         match WorkerMessage::try_from(first) {
             Ok(WorkerMessage::Hello(hello)) => match hello.epoch {
-                Some(seen) if self.terms.epoch.is_older_than(seen) => Err(Refusal::again(format!(
-                    "this worker has a newer master, of epoch {}, and this one is of epoch {}",
-                    seen.number, self.terms.epoch.number
-                ))),
+                Some(seen) if self.terms.epoch.is_older_than(seen) => {
+                    self.metrics.count_stale(Stale::Epoch);
+                    Err(Refusal::again(format!(
+                        "this worker has a newer master, of epoch {}, and this one is of epoch {}",
+                        seen.number, self.terms.epoch.number
+                    )))
+                }
                 Some(_) | None => Ok(hello),
             },
             Ok(_) => Err(Refusal::never("the first message is not a hello")),

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use hearth_common::{ClusterId, Epoch};
 
 use super::epochs::{Epochs, Sight};
+use super::place::Place;
 use super::record::{Reached, Record};
 use super::{BEAT, Tenure};
 
@@ -22,6 +23,7 @@ pub(crate) struct Candidate {
     epochs: Epochs,
     reached: Reached,
     silence_max: Duration,
+    pub(super) place: Place,
     watched: Option<Watched>,
 }
 
@@ -77,7 +79,8 @@ impl Candidate {
     /// For a master that is reached there, and that takes over from one that has not changed its record for `silence_max`.
     pub(crate) fn new(state_dir: &Path, reached: Reached, silence_max: Duration) -> io::Result<Self> {
         let epochs = Epochs::open(state_dir)?;
-        Ok(Self { state_dir: state_dir.to_owned(), epochs, reached, silence_max, watched: None })
+        let place = Place::of(state_dir)?;
+        Ok(Self { state_dir: state_dir.to_owned(), epochs, reached, silence_max, place, watched: None })
     }
 
     pub(crate) fn state_dir(&self) -> &Path {
@@ -112,7 +115,7 @@ impl Candidate {
 
     fn life_of(&mut self, sight: &Sight) -> Life {
         if let Some(record) = sight.record.as_ref().filter(|_| sight.is_unlocked)
-            && (record.has_ended || record.is_of_this_boot())
+            && (record.has_ended || record.is_of_this_boot() || self.place == Place::OneHost)
         {
             return Life::Dead;
         }

@@ -7,6 +7,7 @@
 
 mod candidate;
 mod epochs;
+mod place;
 mod record;
 #[cfg(test)]
 mod tests;

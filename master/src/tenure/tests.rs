@@ -1,11 +1,14 @@
 //! One master at a time, whoever dies, hangs or wakes up.
 
 use super::candidate::SILENCE_MIN;
+use super::place::Place;
 use super::*;
 
 fn candidate(root: &tempfile::TempDir, name: &str) -> Candidate {
     let reached = Reached { rpc: format!("{name}:7077"), http: format!("{name}:8080") };
-    Candidate::new(root.path(), reached, Duration::from_millis(600)).unwrap()
+    let mut candidate = Candidate::new(root.path(), reached, Duration::from_millis(600)).unwrap();
+    candidate.place = Place::Shared;
+    candidate
 }
 
 fn active(outlook: Outlook) -> (Tenure, Handover) {
@@ -86,6 +89,20 @@ fn locks_of_other_hosts_tell_nothing_and_a_held_up_candidate_looks_again() {
     thread::sleep(Duration::from_millis(700));
     let (tenure, handover) = active(candidate.look().unwrap());
     assert_eq!((tenure.epoch().number, handover), (8, Handover::Copy));
+}
+
+#[test]
+fn after_a_power_failure_a_free_lock_is_believed_where_no_other_host_can_be() {
+    let root = tempfile::tempdir().unwrap();
+    write_elsewhere(&root, 7, |_| {});
+    let held = File::open(root.path().join("epochs/0000000007")).unwrap();
+    rustix::fs::flock(&held, rustix::fs::FlockOperation::LockExclusive).unwrap();
+    let mut candidate = candidate(&root, "one");
+    candidate.place = Place::OneHost;
+    assert!(waiting(candidate.look().unwrap()).lives, "its lock is held");
+    drop(held);
+    let (tenure, handover) = active(candidate.look().unwrap());
+    assert_eq!((tenure.epoch().number, handover), (8, Handover::InPlace));
 }
 
 #[test]

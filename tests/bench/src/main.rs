@@ -2,6 +2,7 @@
 //!
 //! `cargo run --release -p hearth-bench -- main` prints a Markdown table. Results are compared, not only times.
 
+mod bounds;
 mod contender;
 mod digest;
 mod hdfs;
@@ -36,7 +37,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 struct Arguments {
     #[command(subcommand)]
     workload: Workload,
-    /// Rows [default: 40 million user actions; 1 million for `small`, 1.2 million for `wide`, 15 million for `typed`; 200 notes of
+    /// Rows [default: 40 million user actions; 1 million for `small`, 1.2 million for `wide`, 15 million for `typed`, 2 million for `bounds`; 200 notes of
     /// 5 MiB for `adversarial`].
     #[arg(long, global = true)]
     rows: Option<u64>,
@@ -103,6 +104,13 @@ enum Workload {
         #[arg(long, default_value_t = 0)]
         first_seed: u64,
     },
+    /// What each fault costs beside the same job without it, and whether that is within what is promised: `bounds --only slow,cut`
+    /// measures two of them. Judge by a release build on a machine that does nothing else.
+    Bounds {
+        /// The faults to measure, by their names, separated by commas [default: all].
+        #[arg(long, value_delimiter = ',')]
+        only: Vec<String>,
+    },
     /// All 22 TPC-H queries.
     Tpch,
     /// Everything above.
@@ -150,6 +158,10 @@ fn main() -> Result<()> {
             ensure!(report.failures().is_empty(), "{} schedules failed", report.failures().len());
             return Ok(());
         }
+        Workload::Bounds { only } => {
+            bounds::run(arguments.rows.unwrap_or(bounds::ROWS), arguments.rounds, (&only, print))?;
+            return Ok(());
+        }
         Workload::All => vec![
             Workload::Small,
             Workload::Main,
@@ -193,6 +205,7 @@ fn run(workload: &Workload, arguments: &Arguments, peers: &peers::Peers) -> Resu
         | Workload::HdfsFaults { .. }
         | Workload::Scale
         | Workload::Faults { .. }
+        | Workload::Bounds { .. }
         | Workload::Plain(_) => {
             return tpch::run(&arguments.scales, arguments.rounds, peers);
         }

@@ -1,22 +1,17 @@
 //! One cluster on which schedules run one after the other.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
-use super::strike::Strikes;
-use super::{End, Moment, Planned, Schedule};
+use super::{End, Moment, Planned, Schedule, Work};
 use crate::cluster::{Cluster, ClusterOptions, WorkerProcess};
-use crate::data::UserActions;
-use crate::job_file::JobFile;
-use crate::rows::{Rows, read_parquet_dir, sql_in_one_process};
+use crate::strikes::Strikes;
 use crate::wait::{Deadline, wait_for};
 
-const QUERY: &str = "SELECT email, action, count(*) AS freq FROM actions GROUP BY email, action";
-/// Holds the shuffle outputs of a job many times, and is filled in no time.
-const DISK_MEBIBYTES: u32 = 48;
 /// A job that is not at its end so long after the last change hangs.
 const QUIET_MAX: Duration = Duration::from_secs(120);
 /// Time between two looks at a job. Commits take some tens of milliseconds.
@@ -24,43 +19,39 @@ const POLL_INTERVAL: Duration = Duration::from_millis(5);
 /// Workers that a task may lose in a row until it is poison.
 const LOSSES_MAX: usize = 3;
 
-pub(super) struct Lane {
+/// A cluster, the job that runs there, and which of its workers run.
+#[derive(Debug)]
+pub struct Lane {
     pub(super) cluster: Cluster,
     /// Indexes of the workers that run.
     workers: Vec<usize>,
-    answer: Rows,
-    /// How long a job takes when nothing goes wrong; the median of a few.
-    pub(super) usual: Duration,
+    work: Arc<Work>,
     outputs: u32,
 }
 
 /// How a job ended, and after how long.
-pub(super) struct Ran {
-    pub(super) end: End,
-    pub(super) took: Duration,
-    pub(super) struck: Vec<Planned>,
+#[derive(Debug)]
+pub struct Ran {
+    /// How.
+    pub end: End,
+    /// From before its submission to its end.
+    pub took: Duration,
+    /// The faults that met it.
+    pub struck: Vec<Planned>,
+    /// What the master told of it at its end.
+    pub status: Value,
+    /// Its attempts, as the master told of them.
+    pub attempts: Value,
 }
 
 impl Lane {
-    pub(super) fn start(workers: u8) -> Result<Self> {
-        let input = UserActions::SMALL.directory()?;
-        let answer = sql_in_one_process(QUERY, &[("actions", &input)])?;
-        let cluster = Cluster::start(ClusterOptions {
-            workers: workers.into(),
-            links: true,
-            disk_mebibytes: Some(DISK_MEBIBYTES),
-            ..ClusterOptions::default()
-        })?;
-        let workers = (0..workers.into()).collect();
-        let mut lane = Self { cluster, workers, answer, usual: Duration::ZERO, outputs: 0 };
-        let schedule = Schedule { seed: 0, workers: 0, faults: Vec::new() };
-        let mut took = Vec::new();
-        for _ in 0..3 {
-            took.push(lane.run(&schedule)?.took);
-        }
-        took.sort_unstable();
-        lane.usual = took[1];
-        Ok(lane)
+    /// Starts a cluster.
+    ///
+    /// # Errors
+    /// A process does not become ready.
+    pub fn start(work: Arc<Work>, options: ClusterOptions) -> Result<Self> {
+        let workers = (0..options.workers).collect();
+        Ok(Self { cluster: Cluster::start(options)?, workers, work, outputs: 0 })
     }
 
     /// Where one of the workers that run is in the cluster.
@@ -79,34 +70,33 @@ impl Lane {
     }
 
     /// Runs a job under a schedule. A job may end before all its faults have struck.
-    pub(super) fn run(&mut self, schedule: &Schedule) -> Result<Ran> {
-        let mut strikes = Strikes::new(schedule);
+    ///
+    /// # Errors
+    /// It ends in another way than it may, or hangs.
+    pub fn run(&mut self, schedule: &Schedule) -> Result<Ran> {
+        let mut strikes = Strikes::new(&schedule.faults);
         self.outputs += 1;
         let output = self.cluster.directory().join(format!("report-{}", self.outputs));
         let begun = Instant::now();
         let ended = self.run_job(&output, &mut strikes);
         let took = begun.elapsed();
         strikes.mend_all(self)?;
-        let end = self.check(schedule, &ended?, &output)?;
+        let status = ended?;
+        let attempts = self.cluster.api(&format!("/api/v1/jobs/{}/attempts?page_size=1000", text(&status["id"])))?;
+        let end = self.check(schedule, &status, &output)?;
         self.heal()?;
-        Ok(Ran { end, took, struck: strikes.struck().to_vec() })
+        Ok(Ran { end, took, struck: strikes.struck().to_vec(), status, attempts })
     }
 
-    fn run_job(&mut self, output: &Path, strikes: &mut Strikes) -> Result<Value> {
-        let job = JobFile::new("faults", QUERY)
-            .csv("actions", &UserActions::SMALL.directory()?)
-            .output(output, &[])
-            .setting("split_bytes = \"128KiB\"")
-            .setting("shuffle_partitions = 24")
-            .setting("merge_bytes = \"1B\"");
-        let id = self.cluster.submit_detached(&job)?;
+    fn run_job(&mut self, output: &Path, strikes: &mut Strikes<Self>) -> Result<Value> {
+        let id = self.cluster.submit_detached(&self.work.job(output)?)?;
         loop {
             // A master that was killed does not answer.
             let status = self.cluster.api(&format!("/api/v1/jobs/{id}")).unwrap_or_default();
             if matches!(status["state"].as_str(), Some("done" | "failed" | "cancelled")) {
                 return Ok(status);
             }
-            strikes.advance(self, |moment| has_come(moment, &status))?;
+            strikes.advance(self, |moment| moment.has_come(&status))?;
             let quiet = strikes.last_change().elapsed();
             ensure!(quiet < QUIET_MAX, "the job hangs; nothing has changed for {} s: {status:#}", quiet.as_secs());
             std::thread::sleep(POLL_INTERVAL);
@@ -115,7 +105,7 @@ impl Lane {
 
     fn check(&self, schedule: &Schedule, status: &Value, output: &Path) -> Result<End> {
         if status["state"] == "done" {
-            read_parquet_dir(output)?.check_equal(&self.answer).with_context(|| format!("{status:#}"))?;
+            self.work.check(output).with_context(|| format!("{status:#}"))?;
             std::fs::remove_dir_all(output)?;
             return Ok(End::Rows);
         }
@@ -135,20 +125,34 @@ impl Lane {
             Ok((alive.count() == self.workers.len()).then_some(()))
         })
     }
+
+    /// The last lines of the logs of all processes.
+    #[must_use]
+    pub fn log_tails(&self) -> String {
+        self.cluster.log_tails()
+    }
 }
 
-fn has_come(moment: Moment, status: &Value) -> bool {
-    let stages = status["stages"].as_array().map(Vec::as_slice).unwrap_or_default();
-    let sum = |name: &str| stages.iter().filter_map(|stage| stage[name].as_u64()).sum::<u64>();
-    match moment {
-        // The last stage has its tasks when the one before is done: it is half of the job.
-        Moment::Done(percent) => {
-            let done = stages.iter().map(|stage| {
-                let count = |name: &str| stage[name].as_u64().unwrap_or_default();
-                (count("tasks_done") * 100).checked_div(count("tasks")).unwrap_or_default()
-            });
-            sum("tasks") > 0 && done.sum::<u64>() >= u64::from(percent) * stages.len() as u64
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or_default()
+}
+
+impl Moment {
+    /// Whether a job with this status has come so far.
+    #[must_use]
+    pub fn has_come(self, status: &Value) -> bool {
+        let stages = status["stages"].as_array().map(Vec::as_slice).unwrap_or_default();
+        let sum = |name: &str| stages.iter().filter_map(|stage| stage[name].as_u64()).sum::<u64>();
+        match self {
+            // The last stage has its tasks when the one before is done: it is half of the job.
+            Self::Done(percent) => {
+                let done = stages.iter().map(|stage| {
+                    let count = |name: &str| stage[name].as_u64().unwrap_or_default();
+                    (count("tasks_done") * 100).checked_div(count("tasks")).unwrap_or_default()
+                });
+                sum("tasks") > 0 && done.sum::<u64>() >= u64::from(percent) * stages.len() as u64
+            }
+            Self::Commit => status["state"] == "committing",
         }
-        Moment::Commit => status["state"] == "committing",
     }
 }

@@ -4,89 +4,33 @@
 
 mod disk;
 mod lane;
+mod poison;
 mod proxy;
 mod schedule;
 mod slow;
 mod strike;
+mod work;
 
-use std::collections::BTreeMap;
-use std::fmt::Write as _;
-use std::time::Duration;
+use std::sync::Arc;
 
 use anyhow::Result;
 
+use crate::cluster::ClusterOptions;
+use crate::data::UserActions;
+pub use crate::strikes::{End, Lasts, Report};
 pub use disk::SmallDisk;
-use lane::{Lane, Ran};
+pub use lane::{Lane, Ran};
+pub use poison::Poison;
 pub use proxy::{Link, Way, Weather};
 pub use schedule::{Fault, Moment, Planned, Schedule};
 pub use slow::Slow;
+pub use work::Work;
 
-/// How a schedule ended that ended well.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum End {
-    /// The right rows.
-    Rows,
-    /// An error that says what happened.
-    ClearError,
-}
-
-/// What came of many seeds.
-#[derive(Debug, Default)]
-pub struct Report {
-    ends: BTreeMap<End, u64>,
-    struck: u64,
-    /// Seconds beyond those of a job without faults, of schedules of one fault.
-    extra: BTreeMap<String, Vec<f64>>,
-    usual: Vec<Duration>,
-    failures: Vec<String>,
-}
-
-impl Report {
-    fn add(&mut self, ran: &Ran, usual: Duration) {
-        *self.ends.entry(ran.end).or_default() += 1;
-        self.struck += ran.struck.len() as u64;
-        if let [only] = &ran.struck[..] {
-            let extra = ran.took.as_secs_f64() - usual.as_secs_f64();
-            self.extra.entry(only.fault.kind(only.lasts)).or_default().push(extra);
-        }
-    }
-
-    /// Schedules that ended in another way than they may.
-    #[must_use]
-    pub fn failures(&self) -> &[String] {
-        &self.failures
-    }
-
-    /// How many faults struck.
-    #[must_use]
-    pub fn strikes(&self) -> u64 {
-        self.struck
-    }
-
-    /// The report as text, with a Markdown table of what single faults cost.
-    #[must_use]
-    pub fn told(&self) -> String {
-        let count = |end: End| self.ends.get(&end).copied().unwrap_or_default();
-        let (rows, clear, failed) = (count(End::Rows), count(End::ClearError), self.failures.len());
-        let usual: Vec<String> = self.usual.iter().map(|usual| format!("{:.1} s", usual.as_secs_f64())).collect();
-        let mut text = format!(
-            "{rows} gave the right rows, {clear} a clear error, {failed} failed; {} faults struck; without faults a job took {}\n\n",
-            self.struck,
-            usual.join(" or ")
-        );
-        text.push_str("| one fault | runs | median extra | most |\n|---|---|---|---|\n");
-        for (kind, extra) in &self.extra {
-            let mut extra = extra.clone();
-            extra.sort_by(f64::total_cmp);
-            let (median, most) = (extra[extra.len() / 2], extra[extra.len() - 1]);
-            let _ = writeln!(text, "| {kind} | {} | {median:.1} s | {most:.1} s |", extra.len());
-        }
-        for failure in &self.failures {
-            let _ = writeln!(text, "\n{failure}");
-        }
-        text
-    }
-}
+/// Many small tasks that are over soon.
+const QUERY: &str = "SELECT email, action, count(*) AS freq FROM actions GROUP BY email, action";
+const SETTINGS: &[&str] = &["split_bytes = \"128KiB\"", "shuffle_partitions = 24", "merge_bytes = \"1B\""];
+/// Holds the shuffle outputs of a job many times, and is filled in no time.
+const DISK_MEBIBYTES: u32 = 48;
 
 /// Runs schedules one after the other, those with as many workers on one cluster. `tell` hears of every one as it ends.
 ///
@@ -94,30 +38,55 @@ impl Report {
 /// A cluster cannot be started.
 pub fn run(schedules: &[Schedule], tell: impl Fn(&str)) -> Result<Report> {
     let mut report = Report::default();
+    let work = Arc::new(Work::new(UserActions::SMALL, QUERY, SETTINGS)?);
     for workers in [2, 3] {
-        let mut lane: Option<Lane> = None;
+        let mut lane: Option<(Lane, f64)> = None;
         for schedule in schedules.iter().filter(|schedule| schedule.workers == workers) {
-            let mut ready = match lane.take() {
+            let (mut ready, usual) = match lane.take() {
                 Some(lane) => lane,
-                None => {
-                    let lane = Lane::start(workers)?;
-                    report.usual.push(lane.usual);
-                    lane
-                }
+                None => start(&work, workers, &mut report)?,
             };
             match ready.run(schedule) {
                 Ok(ran) => {
-                    report.add(&ran, ready.usual);
                     tell(&format!("{schedule}: {:?} after {:.1} s", ran.end, ran.took.as_secs_f64()));
-                    lane = Some(ready);
+                    note(&mut report, &ran, usual);
+                    lane = Some((ready, usual));
                 }
                 Err(error) => {
-                    let failure = format!("{schedule}: FAILED: {error:#}\n{}", ready.cluster.log_tails());
+                    let failure = format!("{schedule}: FAILED: {error:#}\n{}", ready.log_tails());
                     tell(&failure);
-                    report.failures.push(failure);
+                    report.note_failure(failure);
                 }
             }
         }
     }
     Ok(report)
+}
+
+/// A lane, and how many seconds a job takes there when nothing goes wrong: the median of a few.
+fn start(work: &Arc<Work>, workers: u8, report: &mut Report) -> Result<(Lane, f64)> {
+    let options = ClusterOptions {
+        workers: workers.into(),
+        links: true,
+        disk_mebibytes: Some(DISK_MEBIBYTES),
+        ..ClusterOptions::default()
+    };
+    let mut lane = Lane::start(Arc::clone(work), options)?;
+    let mut took = Vec::new();
+    for _ in 0..3 {
+        took.push(lane.run(&Schedule::without_faults(workers))?.took);
+    }
+    took.sort_unstable();
+    report.note_usual(took[1]);
+    Ok((lane, took[1].as_secs_f64()))
+}
+
+fn note(report: &mut Report, ran: &Ran, usual: f64) {
+    report.note_end(ran.end);
+    for planned in &ran.struck {
+        report.note_strike(planned.fault.kind(planned.lasts));
+    }
+    if let [only] = &ran.struck[..] {
+        report.note_extra(only.fault.kind(only.lasts), ran.took.as_secs_f64() - usual);
+    }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::proxy::{Way, Weather};
 use crate::dice::Dice;
+use crate::strikes::{self, Lasts};
 
 /// What goes wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -38,18 +39,8 @@ pub enum Moment {
     Commit,
 }
 
-/// A fault, when it happens, and how long it lasts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Planned {
-    /// Not before.
-    pub moment: Moment,
-    /// And then so much later.
-    pub delay: Duration,
-    /// What happens.
-    pub fault: Fault,
-    /// For how long.
-    pub lasts: Duration,
-}
+/// A fault of these, at one of these moments.
+pub type Planned = strikes::Planned<Fault, Moment>;
 
 /// All that goes wrong during one job.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,7 +67,7 @@ impl Schedule {
         // Cut for longer than most jobs take, from the beginning or later.
         let hide = |dice: &mut Dice| {
             let moment = Moment::Done(dice.small(80));
-            let (worker, lasts) = (dice.small(workers), Duration::from_millis(2_000 + dice.roll(20_000)));
+            let (worker, lasts) = (dice.small(workers), Lasts::For(Duration::from_millis(2_000 + dice.roll(20_000))));
             Planned { moment, delay: Duration::ZERO, fault: Fault::HideOutputs(worker), lasts }
         };
         match seed % 10 {
@@ -88,12 +79,20 @@ impl Schedule {
         Self { seed, workers, faults }
     }
 
+    /// Nothing goes wrong.
+    #[must_use]
+    pub const fn without_faults(workers: u8) -> Self {
+        Self { seed: 0, workers, faults: Vec::new() }
+    }
+
     /// How many workers it takes away from the tasks that run there, at most.
     #[must_use]
     pub fn losses(&self) -> usize {
         let loses = |planned: &&Planned| match planned.fault {
             Fault::KillWorker(_) => true,
-            Fault::StopWorker(_) | Fault::Network(_, Weather::Cut | Weather::Still(_)) => planned.lasts > LEASE,
+            Fault::StopWorker(_) | Fault::Network(_, Weather::Cut | Weather::Still(_)) => {
+                planned.lasts.is_longer_than(LEASE)
+            }
             // A worker that hears of its master once in a while may be late.
             Fault::SlowWorker(_) => true,
             Fault::Network(_, Weather::Fair | Weather::Late(_))
@@ -128,7 +127,7 @@ fn planned(dice: &mut Dice, workers: u8) -> Planned {
     // Most are short; some outlast a lease.
     let ms = if dice.roll(4) == 0 { 8_000 + dice.roll(8_000) } else { 100 + dice.roll(3_000) };
     let delay = Duration::from_millis(dice.roll(if moment == Moment::Commit { 40 } else { 300 }));
-    Planned { moment, delay, fault, lasts: Duration::from_millis(ms) }
+    Planned { moment, delay, fault, lasts: Lasts::For(Duration::from_millis(ms)) }
 }
 
 impl Fault {
@@ -149,7 +148,7 @@ impl Fault {
 
     /// The fault without its numbers, and whether it outlasts a lease.
     #[must_use]
-    pub fn kind(self, lasts: Duration) -> String {
+    pub fn kind(self, lasts: Lasts) -> String {
         let name = match self {
             Self::KillWorker(_) => return "worker killed".to_owned(),
             Self::KillMaster => return "master killed".to_owned(),
@@ -165,7 +164,7 @@ impl Fault {
             Self::Network(_, Weather::Still(Way::ToMaster)) => "messages to the master held back",
             Self::Network(_, Weather::Still(Way::ToWorker)) => "messages to the worker held back",
         };
-        format!("{name}, {} than a lease", if lasts > LEASE { "longer" } else { "shorter" })
+        format!("{name}, {} than a lease", if lasts.is_longer_than(LEASE) { "longer" } else { "shorter" })
     }
 }
 
@@ -173,13 +172,6 @@ impl fmt::Display for Schedule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "seed {}: {} workers", self.seed, self.workers)?;
         self.faults.iter().try_for_each(|planned| write!(f, "; {planned}"))
-    }
-}
-
-impl fmt::Display for Planned {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { moment, delay, fault, lasts } = self;
-        write!(f, "{fault:?} {} ms after {moment:?} for {} ms", delay.as_millis(), lasts.as_millis())
     }
 }
 

@@ -7,7 +7,6 @@ use anyhow::{Context, Result, ensure};
 use hearth_test_hdfs::{Shape, until};
 use serde_json::Value;
 
-use super::strike::Strikes;
 use super::{End, Expected, Moment, Planned, Schedule};
 use crate::cluster::{Cluster, ClusterOptions};
 use crate::command::run_hearth;
@@ -15,6 +14,7 @@ use crate::data::UserActions;
 use crate::http::http_get;
 use crate::job_file::JobFile;
 use crate::rows::{Rows, read_parquet_dir, sql_in_one_process};
+use crate::strikes::Strikes;
 
 /// Many blocks in little data.
 const DATA: UserActions = UserActions { rows: 60_000, users: 3_000, files: 6 };
@@ -66,15 +66,17 @@ impl Lane {
 
     /// Runs a job under a schedule. Answers with how it ended, and with the faults that struck: a job may end before all have.
     pub(super) fn run(&mut self, schedule: &Schedule) -> (Result<End>, Vec<Planned>) {
-        let mut strikes = Strikes::new(schedule);
+        let mut strikes = Strikes::new(&schedule.faults);
         let ended = self.run_job(schedule, &mut strikes).and_then(|status| {
             strikes.mend_all(self)?;
+            // What is asked of HDFS after that finds it whole.
+            self.heal()?;
             self.check(schedule, &status)
         });
         (ended, strikes.struck().to_vec())
     }
 
-    fn run_job(&mut self, schedule: &Schedule, strikes: &mut Strikes) -> Result<Value> {
+    fn run_job(&mut self, schedule: &Schedule, strikes: &mut Strikes<Self>) -> Result<Value> {
         let job = JobFile::new("faults", QUERY)
             .csv("actions", &self.at(&format!("/data/{}", schedule.replicas)))
             .output(&self.at(&format!("/seed-{}/out", schedule.seed)), &[])

@@ -6,6 +6,7 @@ use std::time::Duration;
 use hearth_test_hdfs::Shape;
 
 use crate::dice::Dice;
+use crate::strikes::{self, Lasts};
 
 /// What goes wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -36,27 +37,8 @@ pub enum Moment {
     Commit,
 }
 
-/// How long a fault lasts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Lasts {
-    /// Then it is mended.
-    For(Duration),
-    /// It is mended after the job.
-    BeyondTheJob,
-}
-
-/// A fault, when it happens, and how long it lasts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Planned {
-    /// Not before.
-    pub moment: Moment,
-    /// And then so much later.
-    pub delay: Duration,
-    /// What happens.
-    pub fault: Fault,
-    /// For how long.
-    pub lasts: Lasts,
-}
+/// A fault of these, at one of these moments.
+pub type Planned = strikes::Planned<Fault, Moment>;
 
 /// What may come out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -178,17 +160,6 @@ impl fmt::Display for Schedule {
         };
         write!(f, "seed {}: {shape}, input with {} replica(s)", self.seed, self.replicas)?;
         self.faults.iter().try_for_each(|planned| write!(f, "; {planned}"))
-    }
-}
-
-impl fmt::Display for Planned {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { moment, delay, fault, lasts } = self;
-        write!(f, "{fault:?} {} ms after {moment:?}", delay.as_millis())?;
-        match lasts {
-            Lasts::For(time) => write!(f, " for {} ms", time.as_millis()),
-            Lasts::BeyondTheJob => write!(f, " beyond the job"),
-        }
     }
 }
 

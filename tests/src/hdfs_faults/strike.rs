@@ -1,98 +1,40 @@
-//! Brings the faults of a schedule about, and mends them when their time is over.
+//! Brings faults of HDFS and of workers about, and mends them.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use rustix::process::Signal;
 
 use super::lane::Lane;
-use super::{Fault, Lasts, Moment, Planned, Schedule};
+use super::{Fault, Moment};
+use crate::strikes::Struck;
 
-/// What is broken now.
-struct Broken {
-    fault: Fault,
-    mended_at: Option<Instant>,
-}
+impl Struck for Lane {
+    type Fault = Fault;
+    type Moment = Moment;
+    type Target = (u8, u8);
+    type Hold = ();
 
-/// The faults of a schedule, those to come and those that struck.
-pub(super) struct Strikes {
-    coming: Vec<Planned>,
-    /// When the moment of the next one came.
-    reached: Option<Instant>,
-    broken: Vec<Broken>,
-    struck: Vec<Planned>,
-    last_change: Instant,
-}
-
-impl Strikes {
-    pub(super) fn new(schedule: &Schedule) -> Self {
-        let coming = schedule.faults.iter().rev().copied().collect();
-        Self { coming, reached: None, broken: Vec::new(), struck: Vec::new(), last_change: Instant::now() }
-    }
-
-    pub(super) fn struck(&self) -> &[Planned] {
-        &self.struck
-    }
-
-    pub(super) fn last_change(&self) -> Instant {
-        self.last_change
-    }
-
-    /// Does what is due.
-    pub(super) fn advance(&mut self, lane: &mut Lane, has_come: impl Fn(Moment) -> bool) -> Result<()> {
-        while let Some(next) = self.coming.last().copied() {
-            if self.reached.is_none() && has_come(next.moment) {
-                self.reached = Some(Instant::now());
-            }
-            if self.reached.is_none_or(|reached| reached.elapsed() < next.delay) {
-                break;
-            }
-            self.coming.pop();
-            self.reached = None;
-            self.strike(lane, next).with_context(|| format!("{:?}", next.fault))?;
+    /// A `DataNode`, the `NameNode`s, or a worker.
+    fn target(fault: Fault) -> (u8, u8) {
+        match fault {
+            Fault::KillDataNode(node) | Fault::HangDataNode(node) => (0, node),
+            // Safe mode ends when the NameNode dies, and a dead one cannot be told of it.
+            Fault::KillNameNode | Fault::FailOver | Fault::SafeMode => (1, 0),
+            Fault::KillWorker(worker) => (2, worker),
         }
-        let now = Instant::now();
-        while let Some(at) = self.broken.iter().position(|broken| broken.mended_at.is_some_and(|time| time <= now)) {
-            let broken = self.broken.remove(at);
-            mend(lane, broken.fault).with_context(|| format!("mend {:?}", broken.fault))?;
-            self.last_change = Instant::now();
-        }
-        Ok(())
     }
 
-    /// Mends what is left. What is asked of HDFS after that finds it whole.
-    pub(super) fn mend_all(&mut self, lane: &mut Lane) -> Result<()> {
-        self.coming.clear();
-        for broken in std::mem::take(&mut self.broken) {
-            mend(lane, broken.fault).with_context(|| format!("mend {:?}", broken.fault))?;
-        }
-        lane.heal()
+    fn waits_for(_: Fault, _: Fault) -> bool {
+        false
     }
 
-    fn strike(&mut self, lane: &mut Lane, planned: Planned) -> Result<()> {
-        // What is broken already cannot be broken again.
-        if self.broken.iter().any(|broken| target(broken.fault) == target(planned.fault)) {
-            return Ok(());
-        }
-        break_it(lane, planned.fault)?;
-        self.last_change = Instant::now();
-        self.struck.push(planned);
-        let mended_at = match planned.lasts {
-            Lasts::For(time) => Some(Instant::now() + time),
-            Lasts::BeyondTheJob => None,
-        };
-        self.broken.push(Broken { fault: planned.fault, mended_at });
-        Ok(())
+    fn strike(&mut self, fault: Fault) -> Result<()> {
+        break_it(self, fault)
     }
-}
 
-/// What a fault is done to: a `DataNode`, the `NameNode`s, or a worker.
-fn target(fault: Fault) -> (u8, u8) {
-    match fault {
-        Fault::KillDataNode(node) | Fault::HangDataNode(node) => (0, node),
-        // Safe mode ends when the NameNode dies, and a dead one cannot be told of it.
-        Fault::KillNameNode | Fault::FailOver | Fault::SafeMode => (1, 0),
-        Fault::KillWorker(worker) => (2, worker),
+    fn mend(&mut self, fault: Fault, (): ()) -> Result<()> {
+        mend(self, fault)
     }
 }
 

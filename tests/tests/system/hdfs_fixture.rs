@@ -20,7 +20,7 @@ pub(crate) struct Hdfs {
 }
 
 /// Settings with which nothing waits long for a server that was broken.
-const IMPATIENT: &str = "[hdfs]\nio_timeout = \"4s\"\nrpc_timeout = \"4s\"\n";
+pub(crate) const IMPATIENT: &str = "[hdfs]\nio_timeout = \"4s\"\nrpc_timeout = \"4s\"\n";
 
 /// Runs a test on HDFS and a cluster of two workers with one slot each. Whatever a test breaks is whole again for the next one.
 pub(crate) fn check(name: &str, test: impl FnOnce(&Hdfs, &mut Cluster) -> Result<()>) -> Result<()> {
@@ -34,8 +34,7 @@ pub(crate) fn check_with(
     test: impl FnOnce(&Hdfs, &mut Cluster) -> Result<()>,
 ) -> Result<()> {
     check_alone(name, |hdfs| {
-        let conf_dir = hdfs.cluster.conf_dir().to_string_lossy().into_owned();
-        let mut options = ClusterOptions { environment: vec![("HADOOP_CONF_DIR".to_owned(), conf_dir)], ..options };
+        let mut options = ClusterOptions { environment: hdfs.environment(), ..options };
         if options.master_config.is_empty() {
             IMPATIENT.clone_into(&mut options.master_config);
         }
@@ -60,6 +59,11 @@ pub(crate) fn check_alone(name: &str, test: impl FnOnce(&Hdfs) -> Result<()>) ->
 }
 
 impl Hdfs {
+    /// Environment variables by which processes find it.
+    pub(crate) fn environment(&self) -> Vec<(String, String)> {
+        vec![("HADOOP_CONF_DIR".to_owned(), self.cluster.conf_dir().to_string_lossy().into_owned())]
+    }
+
     /// The URL of a name in the test's directory, as jobs have it.
     pub(crate) fn url(&self, name: &str) -> PathBuf {
         PathBuf::from(format!("{}{}/{name}", self.cluster.url(), self.home))

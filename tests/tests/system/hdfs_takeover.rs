@@ -14,11 +14,11 @@ use crate::hdfs_proxy::{Held, Hold, Proxy};
 /// The rename that moves an old output aside.
 const ASIDE: &[&str] = &["rename2", "/old-0"];
 /// The rename that publishes.
-const PUBLISH: &[&str] = &["rename2", "/data", "/out"];
+pub(crate) const PUBLISH: &[&str] = &["rename2", "/data", "/out"];
 /// A rename of a file into the destination.
 const JOIN: &[&str] = &["rename2", "/out/part-"];
 
-fn job(hdfs: &Hdfs, proxy: &Proxy, mode: &str) -> Result<JobFile> {
+pub(crate) fn job(hdfs: &Hdfs, proxy: &Proxy, mode: &str) -> Result<JobFile> {
     let job = JobFile::new("user-actions", MAIN_QUERY).csv("actions", &hdfs.actions(UserActions::SMALL)?);
     let job = job.output(&proxy.url(hdfs, "out"), &[&format!("mode = \"{mode}\"")]);
     Ok(job.setting("shuffle_partitions = 24").setting("merge_bytes = \"1KiB\""))

@@ -54,8 +54,6 @@ mod master_restart;
 #[cfg(test)]
 mod metrics;
 #[cfg(test)]
-mod nodes;
-#[cfg(test)]
 mod operators;
 #[cfg(test)]
 mod processes;
@@ -67,6 +65,7 @@ mod recovery;
 mod rejects;
 #[cfg(test)]
 mod standby;
+mod standby_hdfs;
 #[cfg(test)]
 mod tpch;
 #[cfg(test)]

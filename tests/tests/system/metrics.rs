@@ -6,7 +6,8 @@ use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 use hearth_tests::data::UserActions;
-use hearth_tests::{Cluster, ClusterOptions, http_get, need_tool, run_tool, workspace_dir};
+use hearth_tests::faults::Weather;
+use hearth_tests::{Cluster, ClusterOptions, Deadline, http_get, need_tool, run_tool, wait_for, workspace_dir};
 use serde_json::Value;
 
 use crate::common::main_job;
@@ -66,6 +67,35 @@ fn value(families: &BTreeMap<String, Family>, name: &str, label: Option<(&str, &
     };
     let mut found = samples.filter(|(found, labels, _)| found == name && fits(labels)).map(|(_, _, value)| *value);
     found.next().with_context(|| format!("find {name} {label:?}"))
+}
+
+/// A worker that was away for too long comes back under its old id, is refused, and joins anew.
+#[test]
+fn messages_that_come_too_late_are_counted() -> Result<()> {
+    let count = |cluster: &Cluster| -> Result<f64> {
+        value(&read_metrics(cluster.http())?, "hearth_stale_messages_total", Some(("kind", "worker")))
+    };
+    let states = |cluster: &Cluster| -> Result<BTreeMap<String, String>> {
+        let listed = cluster.api("/api/v1/workers")?;
+        let listed = listed["workers"].as_array().cloned().unwrap_or_default();
+        let text = |worker: &Value, name: &str| worker[name].as_str().unwrap_or_default().to_owned();
+        Ok(listed.iter().map(|worker| (text(worker, "id"), text(worker, "state"))).collect())
+    };
+    Cluster::run(ClusterOptions { links: true, ..ClusterOptions::default() }, |cluster| {
+        assert_eq!(count(cluster)?, 0.0);
+        let old = cluster.worker(0).id.clone();
+        cluster.worker(0).link()?.set(Weather::Cut);
+        wait_for("the loss of the worker", Deadline::after_seconds(60), || {
+            Ok((states(cluster)?.get(&old).is_none_or(|state| state == "lost")).then_some(()))
+        })?;
+        cluster.worker(0).link()?.set(Weather::Fair);
+        wait_for("the worker under a new id", Deadline::after_seconds(60), || {
+            let alive = states(cluster)?.into_values().filter(|state| state == "alive").count();
+            Ok((alive == 2).then_some(()))
+        })?;
+        ensure!(count(cluster)? >= 1.0, "its hello under the old id was refused");
+        Ok(())
+    })
 }
 
 #[test]

@@ -7,11 +7,10 @@ use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 use hearth_tests::data::UserActions;
-use hearth_tests::{Host, Hosts, JobFile, read_parquet_dir};
+use hearth_tests::{Host, Hosts, JobFile, NodeOptions, Nodes, read_parquet_dir};
 use serde_json::Value;
 
 use crate::common::{check_committed, check_only_lost_work_repeated, large_answer, main_job, number, tasks};
-use crate::nodes::Nodes;
 
 /// How long the link is cut, as somebody at a switch would. Not a wait for anything.
 const CUT: std::time::Duration = std::time::Duration::from_secs(2);
@@ -28,8 +27,8 @@ fn is_half_way(status: &Value) -> bool {
 
 #[test]
 fn a_worker_on_another_host_takes_its_share() -> Result<()> {
-    Nodes::run(|nodes| {
-        let output = nodes.directory.path().join("report");
+    Nodes::run(NodeOptions::default(), |nodes| {
+        let output = nodes.directory().join("report");
         let id = nodes.submit(&job(&output)?)?;
         nodes.wait_for(&id, 60, |status| number(status, "/stages/0/tasks_done") > 0)?;
         let second = nodes.start_worker(Host::Two)?;
@@ -55,14 +54,14 @@ fn a_worker_on_another_host_takes_its_share() -> Result<()> {
 
 #[test]
 fn a_link_that_is_cut_for_two_seconds_costs_no_work() -> Result<()> {
-    Nodes::run(|nodes| {
+    Nodes::run(NodeOptions::default(), |nodes| {
         let second = nodes.start_worker(Host::Two)?;
-        let output = nodes.directory.path().join("report");
+        let output = nodes.directory().join("report");
         let id = nodes.submit(&job(&output)?)?;
         nodes.wait_for(&id, 60, |status| is_half_way(status) && number(status, "/stages/0/tasks_running") > 0)?;
-        nodes.hosts.set_link(false)?;
+        nodes.hosts().set_link(false)?;
         std::thread::sleep(CUT);
-        nodes.hosts.set_link(true)?;
+        nodes.hosts().set_link(true)?;
         let status = nodes.wait_for_done(&id)?;
         for count in ["lost", "failed"] {
             assert_eq!(number(&status, &format!("/attempts/{count}")), 0, "{count}: {status:#}");
@@ -75,17 +74,17 @@ fn a_link_that_is_cut_for_two_seconds_costs_no_work() -> Result<()> {
 
 #[test]
 fn workers_that_do_not_reach_each_other_for_a_while_cost_no_job() -> Result<()> {
-    Nodes::run(|nodes| {
+    Nodes::run(NodeOptions::default(), |nodes| {
         nodes.start_worker(Host::Two)?;
-        let output = nodes.directory.path().join("report");
+        let output = nodes.directory().join("report");
         let id = nodes.submit(&job(&output)?)?;
         nodes.wait_for(&id, 60, is_half_way)?;
         for host in [Host::One, Host::Two] {
-            nodes.hosts.cut_shuffle_of(host)?;
+            nodes.hosts().cut_shuffle_of(host)?;
         }
         std::thread::sleep(CUT);
         for host in [Host::One, Host::Two] {
-            nodes.hosts.join_shuffle_of(host)?;
+            nodes.hosts().join_shuffle_of(host)?;
         }
         nodes.wait_for_done(&id)?;
         check_committed(&output)?;
@@ -93,19 +92,32 @@ fn workers_that_do_not_reach_each_other_for_a_while_cost_no_job() -> Result<()> 
     })
 }
 
+/// Whether a job goes on with one worker that reads all.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Hub {
+    Needed,
+    NotNeeded,
+}
+
 /// Runs two jobs while the way between the workers is cut for good: the first one finds it out, the second one profits.
-fn check_cut_for_good(cut: fn(&Hosts) -> Result<()>) -> Result<()> {
-    Nodes::run(|nodes| {
+fn check_cut_for_good(hub: Hub, cut: fn(&Hosts) -> Result<()>) -> Result<()> {
+    Nodes::run(NodeOptions::default(), |nodes| {
         nodes.start_worker(Host::Two)?;
-        let outputs = ["first", "second"].map(|name| nodes.directory.path().join(name));
+        let outputs = ["first", "second"].map(|name| nodes.directory().join(name));
         let id = nodes.submit(&job(&outputs[0])?)?;
         nodes.wait_for(&id, 60, is_half_way)?;
-        cut(&nodes.hosts)?;
+        cut(nodes.hosts())?;
         let status = nodes.wait_for_done(&id)?;
         // Each output is made again once at most, and few readers have to find out.
         let (lost, failed) = (number(&status, "/attempts/lost"), number(&status, "/attempts/failed"));
         ensure!(lost <= number(&status, "/stages/0/tasks") && failed <= 10, "{lost} lost, {failed} failed: {status:#}");
         check_only_lost_work_repeated(&status)?;
+        let log = nodes.hearth(&["logs", &id])?;
+        let line = log.lines().find(|line| line.contains("workers do not reach each other"));
+        ensure!(line.is_some() == (hub == Hub::Needed), "its log tells of the hub where there is one: {log}");
+        let is_whole =
+            |line: &str| ["hub=", "reader_host=node", "its_host=node"].iter().all(|text| line.contains(text));
+        ensure!(line.is_none_or(is_whole), "{line:?}");
 
         let id = nodes.submit(&job(&outputs[1])?)?;
         let status = nodes.wait_for_done(&id)?;
@@ -121,15 +133,19 @@ fn check_cut_for_good(cut: fn(&Hosts) -> Result<()>) -> Result<()> {
 
 #[test]
 fn a_worker_that_never_reaches_the_other_costs_no_job() -> Result<()> {
-    check_cut_for_good(|hosts| hosts.cut_shuffle_of(Host::Two))
+    check_cut_for_good(Hub::NotNeeded, |hosts| hosts.cut_shuffle_of(Host::Two))
 }
 
 #[test]
 fn workers_that_never_reach_each_other_cost_no_job() -> Result<()> {
-    check_cut_for_good(|hosts| [Host::One, Host::Two].into_iter().try_for_each(|host| hosts.cut_shuffle_of(host)))
+    check_cut_for_good(Hub::Needed, |hosts| {
+        [Host::One, Host::Two].into_iter().try_for_each(|host| hosts.cut_shuffle_of(host))
+    })
 }
 
 #[test]
 fn workers_that_never_hear_of_each_other_again_cost_no_job() -> Result<()> {
-    check_cut_for_good(|hosts| [Host::One, Host::Two].into_iter().try_for_each(|host| hosts.silence_shuffle_of(host)))
+    check_cut_for_good(Hub::Needed, |hosts| {
+        [Host::One, Host::Two].into_iter().try_for_each(|host| hosts.silence_shuffle_of(host))
+    })
 }

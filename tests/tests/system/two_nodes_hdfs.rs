@@ -7,11 +7,10 @@ use anyhow::{Context, Result, ensure};
 use hearth_test_browser::Browser;
 use hearth_test_hdfs::{Cluster as Hdfs, Node};
 use hearth_tests::data::UserActions;
-use hearth_tests::{Host, Hosts, JobFile, read_parquet_dir};
+use hearth_tests::{Host, Hosts, JobFile, NodeOptions, Nodes, read_parquet_dir};
 use serde_json::Value;
 
 use crate::common::{check_only_lost_work_repeated, large_answer, number};
-use crate::nodes::{Nodes, PAGES, Settings};
 
 const HOSTS: [Host; 2] = [Host::One, Host::Two];
 /// Workers read past a DataNode on their own host, so that what came through one came from the other host.
@@ -44,7 +43,7 @@ fn put_halves(hdfs: &Hdfs) -> Result<u64> {
 
 /// A counter of a host's worker.
 fn counter(nodes: &Nodes, host: Host, name: &str) -> Result<u64> {
-    let metrics = nodes.hosts.http_get(host, "127.0.0.1:8081", "/metrics")?;
+    let metrics = nodes.hosts().http_get(host, "127.0.0.1:8081", "/metrics")?;
     let prefix = format!("hearth_worker_{name} ");
     let value = metrics.lines().find_map(|line| line.strip_prefix(&prefix)).with_context(|| metrics.clone())?;
     value.parse().with_context(|| format!("read {name} from `{value}`"))
@@ -52,15 +51,15 @@ fn counter(nodes: &Nodes, host: Host, name: &str) -> Result<u64> {
 
 /// Submits a job with a page open; the second worker is started while it runs, and shows there. Answers with its id, and the job's status.
 fn run_with_late_worker(nodes: &mut Nodes, job: &JobFile) -> Result<(String, Value)> {
-    let mut browser = Browser::start_on(&nodes.hosts.entrance(Host::One))?;
-    let mut page = browser.open(&format!("http://{PAGES}/"), 1280)?;
+    let mut browser = Browser::start_on(&nodes.hosts().entrance(Host::One))?;
+    let mut page = browser.open(&format!("http://{}/", Nodes::PAGES), 1280)?;
     page.wait_for("document.querySelector('#workers').innerText.includes('node1')", 60)?;
     let id = nodes.submit(job)?;
     nodes.wait_for(&id, 60, |status| number(status, "/stages/0/tasks_done") > 0)?;
     let second = nodes.start_worker(Host::Two)?;
     page.wait_for("document.querySelector('#workers').innerText.includes('node2')", 60)?;
     ensure!(page.problems()?.is_empty(), "the page has problems: {:?}", page.problems()?);
-    let workers: Value = serde_json::from_str(&nodes.hosts.http_get(Host::One, PAGES, "/api/v1/workers")?)?;
+    let workers: Value = serde_json::from_str(&nodes.hosts().http_get(Host::One, Nodes::PAGES, "/api/v1/workers")?)?;
     let workers = workers["workers"].as_array().context("find the workers")?;
     let listed = workers.iter().any(|worker| worker["id"] == *second && worker["host"] == "node2");
     ensure!(listed, "the second worker is in the list: {workers:#?}");
@@ -74,8 +73,9 @@ fn a_worker_that_joins_reads_its_own_blocks_and_serves_its_outputs() -> Result<(
     let hdfs = start_hdfs(&hosts)?;
     let bytes_there = put_halves(&hdfs)?;
     let environment = vec![("HADOOP_CONF_DIR", hdfs.conf_dir().to_string_lossy().into_owned())];
-    let settings = Settings { master: MASTER.to_owned(), worker: WORKER.to_owned(), environment };
-    Nodes::run_on(hosts, settings, |nodes| {
+    let options =
+        NodeOptions { master: MASTER.to_owned(), worker: WORKER.to_owned(), environment, ..NodeOptions::default() };
+    Nodes::run_on(hosts, options, |nodes| {
         let url = |path: &str| format!("{}{path}", hdfs.url());
         let job = JobFile::new("user-actions", QUERY).csv("actions", url("/actions").as_ref());
         let job = job.output(url("/report").as_ref(), &[]).setting("split_bytes = \"256KiB\"");
@@ -99,7 +99,7 @@ fn a_worker_that_joins_reads_its_own_blocks_and_serves_its_outputs() -> Result<(
         let served = counter(nodes, Host::Two, "shuffle_served_bytes_total")?;
         ensure!(served >= fetched, "the second worker served {served} bytes, the first fetched {fetched}");
 
-        let copy = nodes.directory.path().join("copy");
+        let copy = nodes.directory().join("copy");
         hdfs.run(&["fs", "-get", "/report", &copy.to_string_lossy()])?;
         ensure!(copy.join("_SUCCESS").is_file(), "the output has its marker");
         read_parquet_dir(&copy)?.check_equal(large_answer()?)

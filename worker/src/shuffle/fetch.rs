@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 use std::error::Error;
-use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use hearth_common::{Backoff, OutputLoss};
@@ -20,8 +20,8 @@ use tonic::{Code, Status};
 use super::serve::CHUNK_BYTES;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
-/// Longest wait for the next bytes.
-const SILENCE_MAX: Duration = Duration::from_secs(10);
+/// How long a worker that was silent is probed only.
+const DOUBT: Duration = Duration::from_secs(120);
 /// A transfer is tried this often while nothing of it has been used.
 const TRIES: u32 = 3;
 const BACKOFF: Backoff = Backoff { first: Duration::from_millis(100), max: Duration::from_millis(500) };
@@ -33,23 +33,57 @@ const CONNECTIONS_MAX: usize = 1024;
 const STREAM_WINDOW_BYTES: u32 = 1 << 20;
 const CONNECTION_WINDOW_BYTES: u32 = 1 << 30;
 
+/// How long bytes are waited for.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Patience {
+    /// Of a worker that has answered so far.
+    pub(super) silence_max: Duration,
+    /// Of one that was silent lately: time for an answer, and little beside the first wait. So one that holds many outputs and
+    /// hangs costs one long wait, not one for each of them.
+    pub(super) probe_max: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        // Both together are less than a lease: a worker that is lost holds up those that read from it little longer than it takes to
+        // lose it, and their slots are wanted for its work.
+        Self { silence_max: Duration::from_secs(6), probe_max: Duration::from_secs(2) }
+    }
+}
+
 /// Starts transfers, over one connection per worker.
 #[derive(Debug)]
 pub(crate) struct Fetcher {
+    peers: Arc<Peers>,
+}
+
+/// The workers that are read from.
+#[derive(Debug)]
+struct Peers {
     runtime: Handle,
-    connections: Mutex<HashMap<String, Channel>>,
+    patience: Patience,
+    known: Mutex<HashMap<String, Peer>>,
+}
+
+#[derive(Debug, Default)]
+struct Peer {
+    channel: Option<Channel>,
+    /// When it last said nothing for too long, and nothing since.
+    silent_at: Option<Instant>,
 }
 
 /// Why a reader does not get the bytes of an output.
 #[derive(Debug)]
 pub(super) struct ReadFault {
     pub(super) loss: OutputLoss,
+    /// Nobody said anything for too long.
+    is_silence: bool,
     pub(super) problem: String,
 }
 
 impl From<String> for ReadFault {
     fn from(problem: String) -> Self {
-        Self { loss: OutputLoss::Gone, problem }
+        Self { loss: OutputLoss::Gone, is_silence: false, problem }
     }
 }
 
@@ -76,30 +110,46 @@ impl Drop for Transfer {
 impl Fetcher {
     /// Transfers run on `runtime`, wherever they are started.
     pub(crate) fn new(runtime: Handle) -> Self {
-        Self { runtime, connections: Mutex::default() }
+        Self::with_patience(runtime, Patience::default())
+    }
+
+    pub(super) fn with_patience(runtime: Handle, patience: Patience) -> Self {
+        Self { peers: Arc::new(Peers { runtime, patience, known: Mutex::default() }) }
     }
 
     pub(super) fn start(&self, address: &str, fetch: ShuffleFetch) -> Transfer {
         let (sender, chunks) = mpsc::channel(CHUNKS_AHEAD);
-        let channel = self.connection(address);
-        let request = wire::FetchRequest::from(fetch);
-        let task = self.runtime.spawn(async move {
-            let result = match channel {
-                Ok(channel) => transfer(channel, request, &sender).await,
-                Err(error) => Err(error.into()),
-            };
-            if let Err(fault) = result {
+        let source = Source {
+            peers: Arc::clone(&self.peers),
+            address: address.to_owned(),
+            request: wire::FetchRequest::from(fetch),
+        };
+        let task = self.peers.runtime.spawn(async move {
+            if let Err(fault) = source.transfer(&sender).await {
                 // The reader has gone if this fails, and with it whoever wanted to know.
                 let _ = sender.send(Err(fault)).await;
             }
         });
         Transfer { chunks, task: task.abort_handle() }
     }
+}
 
-    fn connection(&self, address: &str) -> Result<Channel, String> {
-        let mut connections = self.connections.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(channel) = connections.get(address) {
-            return Ok(channel.clone());
+impl Peers {
+    fn known(&self) -> MutexGuard<'_, HashMap<String, Peer>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The connection to a worker, and how long to wait for what it says.
+    fn connection(&self, address: &str) -> Result<(Channel, Duration), String> {
+        let mut known = self.known();
+        if known.len() >= CONNECTIONS_MAX && !known.contains_key(address) {
+            known.clear();
+        }
+        let peer = known.entry(address.to_owned()).or_default();
+        let is_doubted = peer.silent_at.is_some_and(|at| at.elapsed() < DOUBT);
+        let patience = if is_doubted { self.patience.probe_max } else { self.patience.silence_max };
+        if let Some(channel) = &peer.channel {
+            return Ok((channel.clone(), patience));
         }
         let endpoint = Endpoint::from_shared(format!("http://{address}")).map_err(|error| error.to_string())?;
         let _entered = self.runtime.enter();
@@ -111,11 +161,20 @@ impl Fetcher {
             .initial_stream_window_size(STREAM_WINDOW_BYTES)
             .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
             .connect_lazy();
-        if connections.len() >= CONNECTIONS_MAX {
-            connections.clear();
+        peer.channel = Some(channel.clone());
+        Ok((channel, patience))
+    }
+
+    /// The worker said nothing for too long: the next try is short, and over another connection.
+    fn note_silence(&self, address: &str) {
+        tracing::warn!(address, "a worker with shuffle outputs does not answer");
+        self.known().insert(address.to_owned(), Peer { channel: None, silent_at: Some(Instant::now()) });
+    }
+
+    fn note_answer(&self, address: &str) {
+        if let Some(peer) = self.known().get_mut(address) {
+            peer.silent_at = None;
         }
-        connections.insert(address.to_owned(), channel.clone());
-        Ok(channel)
     }
 }
 
@@ -124,69 +183,93 @@ type Chunks = mpsc::Sender<Result<Bytes, ReadFault>>;
 enum TransferError {
     /// Nothing was sent to the reader yet, and another try may help.
     NotStarted(ReadFault),
-    Failed(String),
+    Failed(ReadFault),
 }
 
-async fn transfer(channel: Channel, request: wire::FetchRequest, chunks: &Chunks) -> Result<(), ReadFault> {
-    let mut failures = 0;
-    loop {
-        match try_transfer(channel.clone(), request.clone(), chunks).await {
-            Ok(()) => return Ok(()),
-            Err(TransferError::Failed(problem)) => return Err(problem.into()),
-            Err(TransferError::NotStarted(fault)) => {
-                failures += 1;
-                if failures >= TRIES {
-                    return Err(fault);
+impl TransferError {
+    fn of(problem: String) -> Self {
+        Self::Failed(problem.into())
+    }
+}
+
+/// What is read, and from whom.
+struct Source {
+    peers: Arc<Peers>,
+    address: String,
+    request: wire::FetchRequest,
+}
+
+impl Source {
+    async fn transfer(&self, chunks: &Chunks) -> Result<(), ReadFault> {
+        let mut failures = 0;
+        loop {
+            let (channel, patience) = self.peers.connection(&self.address)?;
+            match self.try_transfer((channel, patience), chunks).await {
+                Ok(()) => return Ok(()),
+                Err(TransferError::Failed(fault)) => return Err(fault),
+                Err(TransferError::NotStarted(fault)) => {
+                    failures += 1;
+                    if failures >= TRIES || fault.is_silence && patience == self.peers.patience.probe_max {
+                        return Err(fault);
+                    }
+                    let problem = fault.problem;
+                    tracing::debug!(problem, failures, "fetching a shuffle output failed, trying again");
+                    tokio::time::sleep(BACKOFF.delay_after(failures)).await;
                 }
-                tracing::debug!(problem = fault.problem, failures, "fetching a shuffle output failed, trying again");
-                tokio::time::sleep(BACKOFF.delay_after(failures)).await;
             }
         }
     }
-}
 
-async fn try_transfer(channel: Channel, request: wire::FetchRequest, chunks: &Chunks) -> Result<(), TransferError> {
-    let mut client = ShuffleServiceClient::new(channel).max_decoding_message_size(2 * CHUNK_BYTES);
-    let opened = timeout(SILENCE_MAX, client.fetch(request)).await;
-    let mut stream = match opened {
-        Ok(Ok(response)) => response.into_inner(),
-        Ok(Err(status)) => return Err(failed(&status, 0)),
-        Err(_) => return Err(TransferError::NotStarted(silence().into())),
-    };
-    let mut received = 0;
-    loop {
-        let chunk = match timeout(SILENCE_MAX, stream.message()).await {
-            Ok(Ok(Some(chunk))) => chunk,
-            Ok(Ok(None)) => return Err(TransferError::Failed("the stream ended before its last bytes".into())),
-            Ok(Err(status)) => return Err(failed(&status, received)),
-            Err(_) => return Err(TransferError::Failed(silence())),
+    async fn try_transfer(
+        &self,
+        (channel, patience): (Channel, Duration),
+        chunks: &Chunks,
+    ) -> Result<(), TransferError> {
+        let mut client = ShuffleServiceClient::new(channel).max_decoding_message_size(2 * CHUNK_BYTES);
+        let opened = timeout(patience, client.fetch(self.request.clone())).await;
+        let mut stream = match opened {
+            Ok(Ok(response)) => response.into_inner(),
+            Ok(Err(status)) => return Err(failed(&status, 0)),
+            Err(_) => return Err(TransferError::NotStarted(self.silence(patience))),
         };
-        received += chunk.data.len() as u64;
-        if !chunk.data.is_empty() && chunks.send(Ok(chunk.data)).await.is_err() {
-            return Ok(());
-        }
-        match chunk.total_bytes {
-            None => {}
-            Some(total) if total == received => return Ok(()),
-            Some(total) => {
-                return Err(TransferError::Failed(format!("received {received} bytes of {total}")));
+        let mut received = 0;
+        loop {
+            let chunk = match timeout(patience, stream.message()).await {
+                Ok(Ok(Some(chunk))) => chunk,
+                Ok(Ok(None)) => return Err(TransferError::of("the stream ended before its last bytes".into())),
+                Ok(Err(status)) => return Err(failed(&status, received)),
+                Err(_) if received == 0 => return Err(TransferError::NotStarted(self.silence(patience))),
+                Err(_) => return Err(TransferError::Failed(self.silence(patience))),
+            };
+            self.peers.note_answer(&self.address);
+            received += chunk.data.len() as u64;
+            if !chunk.data.is_empty() && chunks.send(Ok(chunk.data)).await.is_err() {
+                return Ok(());
+            }
+            match chunk.total_bytes {
+                None => {}
+                Some(total) if total == received => return Ok(()),
+                Some(total) => return Err(TransferError::of(format!("received {received} bytes of {total}"))),
             }
         }
     }
-}
 
-fn silence() -> String {
-    format!("no bytes came for {} s", SILENCE_MAX.as_secs())
+    /// Nothing came for so long: whoever is there does not serve what it holds, not even if its connection stands.
+    fn silence(&self, waited: Duration) -> ReadFault {
+        self.peers.note_silence(&self.address);
+        let problem = format!("no bytes came for {} s", waited.as_secs());
+        ReadFault { loss: OutputLoss::Unreached, is_silence: true, problem }
+    }
 }
 
 fn failed(status: &Status, received: u64) -> TransferError {
     let problem = format!("{}: {}", status.code().description(), status.message());
     let may_pass = matches!(status.code(), Code::Unavailable | Code::Unknown | Code::Internal | Code::Cancelled);
     if !may_pass || received > 0 {
-        return TransferError::Failed(problem);
+        return TransferError::of(problem);
     }
     // A worker that answers says what is wrong with the output. Only what the connection came to on this side has a source.
     let is_answer = status.code() != Code::Unavailable && status.source().is_none();
     let loss = if is_answer { OutputLoss::Gone } else { OutputLoss::Unreached };
-    TransferError::NotStarted(ReadFault { loss, problem })
+    TransferError::NotStarted(ReadFault { loss, is_silence: false, problem })
 }

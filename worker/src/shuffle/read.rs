@@ -141,7 +141,7 @@ fn attempt_of(job: JobId, stage: StageId, source: &ShuffleSource) -> AttemptId {
 
 fn lost_output(stage: StageId, source: &ShuffleSource, fault: ReadFault) -> FailureCause {
     let ShuffleSource { partition, attempt, worker, .. } = *source;
-    let ReadFault { loss, problem: message } = fault;
+    let ReadFault { loss, problem: message, .. } = fault;
     FailureCause::LostShuffleOutput { stage, partition, attempt, worker, loss, message }
 }
 

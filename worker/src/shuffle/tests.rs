@@ -26,6 +26,9 @@ use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
+mod hanging;
+
+use super::fetch::Patience;
 use super::read::LocalFrames;
 use super::*;
 use crate::WorkerConfig;
@@ -112,10 +115,14 @@ impl Fixture {
     }
 
     fn reader(&self) -> AttemptReader {
+        self.reader_with(Patience::default())
+    }
+
+    fn reader_with(&self, patience: Patience) -> AttemptReader {
         AttemptReader {
             job: JOB,
             store: Arc::clone(&self.store),
-            fetcher: Arc::new(Fetcher::new(Handle::current())),
+            fetcher: Arc::new(Fetcher::with_patience(Handle::current(), patience)),
             counters: Arc::new(ReadCounters::default()),
         }
     }

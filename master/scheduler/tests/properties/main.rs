@@ -72,6 +72,7 @@ fn job_of(effect: &Effect) -> Option<JobId> {
         Effect::Plan { job }
         | Effect::Commit { job, .. }
         | Effect::DiscardOutput { job }
+        | Effect::HubChosen { job, .. }
         | Effect::JobChanged { job }
         | Effect::JobEnded { job, .. } => Some(*job),
         Effect::Launch(launch) => Some(launch.attempt.task.job),

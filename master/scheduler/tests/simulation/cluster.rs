@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use hearth_common::{AttemptId, FailureCause, JobId, LinkScan, WorkerId};
-use hearth_scheduler::{AttemptOutput, CommitOutcome, Event, Held, Launch};
+use hearth_scheduler::{AttemptOutput, CommitOutcome, Event, Held, Launch, Winner};
 
 use crate::content::Content;
 
@@ -17,6 +17,8 @@ pub(crate) struct Host {
     pub(crate) sick_until: u64,
     /// Other hosts cannot reach its shuffle service before.
     pub(crate) unreadable_until: u64,
+    /// Its shuffle service takes connections and says nothing before; all else on it goes on.
+    pub(crate) silent_until: u64,
     /// Its worker gets no connection to the shuffle service of these hosts before.
     pub(crate) cut_from: BTreeMap<usize, u64>,
     /// Its worker cannot reach the master before.
@@ -36,6 +38,8 @@ pub(crate) struct Life {
     /// Reports that the master has not acknowledged.
     pub(crate) reports: BTreeMap<AttemptId, Report>,
     pub(crate) is_draining: bool,
+    /// Workers whose service was silent to it, and is only probed before.
+    pub(crate) doubted: BTreeMap<WorkerId, u64>,
 }
 
 /// An attempt that holds a slot.
@@ -114,9 +118,17 @@ pub(crate) enum Happening {
 pub(crate) enum OnHost {
     Start,
     Connect(WorkerId),
-    Heartbeat { worker: WorkerId, link: u64 },
-    Receive { link: u64, message: ToWorker },
+    Heartbeat {
+        worker: WorkerId,
+        link: u64,
+    },
+    Receive {
+        link: u64,
+        message: ToWorker,
+    },
     Read(WorkerId, AttemptId),
+    /// It has waited long enough for that output.
+    GiveUpReading(WorkerId, AttemptId, Winner),
     End(WorkerId, AttemptId),
     Leave(WorkerId),
 }

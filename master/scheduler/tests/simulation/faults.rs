@@ -24,7 +24,8 @@ impl World {
             65..=69 => self.hosts[host].sick_until = now + self.rng.between(5_000, 40_000),
             70..=72 => self.cut_readers(host),
             73..=75 => self.hosts[host].unreadable_until = now + self.rng.between(500, 8_000),
-            76..=92 => self.stall_store(),
+            76..=78 => self.hosts[host].silent_until = now + self.rng.between(1_000, 60_000),
+            79..=92 => self.stall_store(),
             _ => self.drain(host),
         }
     }
@@ -94,6 +95,7 @@ impl World {
             host.hung_until = host.hung_until.min(self.now);
             host.sick_until = host.sick_until.min(self.now);
             host.unreadable_until = host.unreadable_until.min(self.now);
+            host.silent_until = host.silent_until.min(self.now);
             host.cut_off_until = host.cut_off_until.min(self.now);
             // What is cut for good stays so: jobs get along.
             host.cut_from.retain(|_, until| *until == u64::MAX);

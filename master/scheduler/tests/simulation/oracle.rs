@@ -28,6 +28,8 @@ pub(crate) struct Oracle {
     unreadable: BTreeMap<TaskId, BTreeSet<AttemptId>>,
     /// Which worker was told not to reach which, and until when that is believed.
     pub(crate) cuts: BTreeMap<(WorkerId, WorkerId), u64>,
+    /// Workers that neither the master nor a reader of that job reached, until they come back.
+    pub(crate) gone: BTreeSet<(JobId, WorkerId)>,
     /// What the scheduler told after the event at hand: workers that do not reach what tasks of a stage read.
     pub(crate) unfit: BTreeMap<JobId, BTreeMap<StageId, BTreeSet<WorkerId>>>,
     /// Readers of a job that got no connection.
@@ -108,6 +110,7 @@ impl Oracle {
     pub(crate) fn on_event(&mut self, event: &Event, plans: &BTreeMap<JobId, JobPlan>) {
         match event {
             Event::WorkerConnected { worker, slots, names, held } => {
+                self.gone.retain(|(_, gone)| gone != worker);
                 self.on_connected(*worker, *slots, held);
                 self.on_hello(*worker, held);
                 self.workers.entry(*worker).or_default().names.clone_from(names);
@@ -244,6 +247,7 @@ impl Oracle {
                 Ok(())
             }
             Effect::ReleaseWorker { worker } => self.on_release(*worker),
+            Effect::HubChosen { job, hub, cut } => self.check_hub(*job, *hub, *cut),
             Effect::JobChanged { job } => self.ensure_active(*job, "changed"),
             Effect::JobEnded { job, failure } => self.on_ended(*job, failure.as_ref(), plans),
             Effect::DiscardOutput { job } => {
@@ -258,7 +262,7 @@ impl Oracle {
         }
     }
 
-    fn ensure_active(&self, job: JobId, what: &str) -> Check {
+    pub(crate) fn ensure_active(&self, job: JobId, what: &str) -> Check {
         let is_active = self.jobs.get(&job).is_none_or(|seen| seen.ended.is_none());
         ensure(is_active, || format!("job {job}: {what} after its end"))
     }

@@ -108,7 +108,10 @@ impl World {
             Effect::FenceWorker { worker } => self.tell(worker, ToWorker::Fence),
             Effect::ReleaseWorker { worker } => self.tell(worker, ToWorker::Release),
             Effect::DiscardOutput { job } => self.staging.retain(|attempt, _| attempt.task.job != job),
-            Effect::RejectJob { .. } | Effect::JobChanged { .. } | Effect::JobEnded { .. } => {}
+            Effect::RejectJob { .. }
+            | Effect::HubChosen { .. }
+            | Effect::JobChanged { .. }
+            | Effect::JobEnded { .. } => {}
         }
     }
 

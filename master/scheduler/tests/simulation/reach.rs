@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use hearth_common::{AttemptId, FailureCause, JobId, OutputLoss, StageId, WorkerId};
-use hearth_scheduler::{Launch, Scheduler};
+use hearth_scheduler::{Cut, Launch, Scheduler};
 
 use crate::oracle::{Check, Oracle};
 
@@ -21,6 +21,9 @@ impl Oracle {
             // Any job may make again what is there.
             self.on_outputs_lost(|winner| winner.worker == *source);
             let is_there = self.workers.get(source).is_some_and(|worker| worker.is_connected);
+            if !is_there {
+                self.gone.insert((attempt.task.job, *source));
+            }
             if is_there && self.workers.contains_key(&reader) {
                 self.cuts.insert((reader, *source), self.now + BELIEVED_MS);
             }
@@ -29,12 +32,24 @@ impl Oracle {
 
     pub(crate) fn check_reach(&self, launch: &Launch) -> Check {
         let read = launch.inputs.iter().flat_map(|input| input.winners.iter());
+        let job = launch.attempt.task.job;
+        if let Some(winner) = read.clone().find(|winner| self.gone.contains(&(job, winner.worker))) {
+            return Err(format!("attempt {}: nobody was known to reach {}", launch.attempt, winner.worker));
+        }
         let is_cut = |source| self.cuts.get(&(launch.worker, source)).is_some_and(|until| *until > self.now);
         let attempt = launch.attempt;
         match read.map(|winner| winner.worker).find(|source| is_cut(*source)) {
             Some(source) => Err(format!("attempt {attempt}: {} was known not to reach {source}", launch.worker)),
             None => Ok(()),
         }
+    }
+
+    /// What is told of a hub is so: one that takes attempts, because of a pair that is known not to reach each other.
+    pub(crate) fn check_hub(&self, job: JobId, hub: WorkerId, cut: Cut) -> Check {
+        self.ensure_active(job, "a hub was chosen")?;
+        let is_told = self.cuts.get(&(cut.reader, cut.source)).is_some_and(|until| *until >= self.now);
+        let takes_attempts = self.workers.get(&hub).is_some_and(|worker| worker.takes_attempts());
+        if is_told && takes_attempts { Ok(()) } else { Err(format!("job {job}: {hub} is its hub because of {cut:?}")) }
     }
 
     pub(crate) fn note_unfit(&mut self, scheduler: &Scheduler) {

@@ -209,6 +209,7 @@ const fn worker_of(effect: &Effect) -> Option<WorkerId> {
         | Effect::Plan { .. }
         | Effect::Commit { .. }
         | Effect::DiscardOutput { .. }
+        | Effect::HubChosen { .. }
         | Effect::JobChanged { .. }
         | Effect::JobEnded { .. } => None,
     }

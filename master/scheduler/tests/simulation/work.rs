@@ -14,6 +14,10 @@ use crate::world::World;
 /// Longer than any run.
 const NEVER_MS: u64 = 10_000_000;
 const HEARTBEAT_MS: u64 = 2_000;
+/// As the workers do it: how long a reader waits for a service that says nothing, and for one that said nothing lately.
+const SILENCE_MS: u64 = 6_000;
+const PROBE_MS: u64 = 2_000;
+const DOUBT_MS: u64 = 120_000;
 /// Unreadable outputs of one task that the simulation causes at most, so that only scripts exceed the limit.
 const UNREADABLE_MAX: usize = 8;
 /// The same for all tasks of a job, so that it gets done in time.
@@ -34,6 +38,7 @@ impl World {
             OnHost::Heartbeat { worker, link } => self.send_heartbeat(host, worker, link),
             OnHost::Receive { link, message } => self.receive(host, link, message),
             OnHost::Read(worker, attempt) => self.read_inputs(host, worker, attempt),
+            OnHost::GiveUpReading(worker, attempt, winner) => self.give_up_reading(host, (worker, attempt), &winner),
             OnHost::End(worker, attempt) => self.end_attempt(host, worker, attempt),
             OnHost::Leave(worker) => self.leave(host, worker),
         }
@@ -65,6 +70,7 @@ impl World {
             outputs: BTreeMap::new(),
             reports: BTreeMap::new(),
             is_draining: false,
+            doubted: BTreeMap::new(),
         });
         self.connect(host, worker);
     }
@@ -194,6 +200,12 @@ impl World {
         for input in &launch.inputs {
             let mut contents = Vec::new();
             for winner in input.winners.iter() {
+                if self.is_silent(host, winner.worker) {
+                    let wait = self.doubt(host, winner.worker);
+                    let what = OnHost::GiveUpReading(worker, attempt, *winner);
+                    self.at(self.now + wait, Happening::OnHost { host, what });
+                    return;
+                }
                 match self.read_output(host, &launch, winner) {
                     Ok(content) => contents.push(content),
                     Err(loss) => {
@@ -210,6 +222,27 @@ impl World {
         let wait =
             if self.is_straggler(attempt) && !self.is_cut_for_good() { NEVER_MS } else { self.rng.between(1, 3_000) };
         self.at(self.now + wait, Happening::OnHost { host, what: OnHost::End(worker, attempt) });
+    }
+
+    /// Another host's service takes the connection of a reader, and answers nothing.
+    fn is_silent(&self, reader: usize, source: WorkerId) -> bool {
+        let holds = |host: &&crate::cluster::Host| host.life.as_ref().is_some_and(|life| life.worker == source);
+        let is_elsewhere = self.hosts[reader].life.as_ref().is_none_or(|life| life.worker != source);
+        is_elsewhere && self.hosts.iter().find(holds).is_some_and(|host| host.silent_until > self.now)
+    }
+
+    /// How long a reader waits for such a service: long the first time, and then only as long as an answer takes.
+    fn doubt(&mut self, reader: usize, source: WorkerId) -> u64 {
+        let now = self.now;
+        let Some(life) = self.hosts[reader].life.as_mut() else { return 0 };
+        let until = life.doubted.insert(source, now + DOUBT_MS);
+        if until.is_some_and(|until| until > now) { PROBE_MS } else { SILENCE_MS + PROBE_MS }
+    }
+
+    fn give_up_reading(&mut self, host: usize, (worker, attempt): (WorkerId, AttemptId), winner: &Winner) {
+        if self.life_of(host, worker).is_some_and(|life| life.running.contains_key(&attempt)) {
+            self.report(host, attempt, Report::Failed(lost(winner, OutputLoss::Unreached), Vec::new()));
+        }
     }
 
     fn read_output(&mut self, host: usize, launch: &Launch, winner: &Winner) -> Result<Content, OutputLoss> {

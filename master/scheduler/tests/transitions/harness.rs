@@ -281,6 +281,9 @@ fn show_effect(effect: &Effect) -> String {
         Effect::RemoveJobShuffle { worker, job } => format!("remove {}@{}", number(job), number(worker)),
         Effect::FenceWorker { worker } => format!("fence {}", number(worker)),
         Effect::ReleaseWorker { worker } => format!("release {}", number(worker)),
+        Effect::HubChosen { job, hub, cut } => {
+            format!("hub {}@{}: {} misses {}", number(job), number(hub), number(&cut.reader), number(&cut.source))
+        }
         Effect::JobChanged { job } => format!("changed {}", number(job)),
         Effect::JobEnded { job, failure: None } => format!("done {}", number(job)),
         Effect::JobEnded { job, failure: Some(cause) } => format!("failed {}: {cause}", number(job)),

@@ -28,7 +28,7 @@ fn where_nobody_reaches_all_one_worker_gets_what_it_misses() {
     let mut harness = Harness::two_stages([1, 1]);
     harness.fail("1/1/1.0@2", unreached("1/0/0.0@1"));
     // Now neither reaches the other. Each holds one output: worker 1 is the hub, and only what it misses is made again, there.
-    check(harness.fail("1/1/0.0@1", unreached("1/0/1.0@2")), &["launch 1/0/1.1@1"]);
+    check(harness.fail("1/1/0.0@1", unreached("1/0/1.0@2")), &["hub 1@1: 1 misses 2", "launch 1/0/1.1@1"]);
     check(harness.finish("1/0/1.1@1"), &["launch 1/1/0.1@1 reads 0/0.0@1 0/1.1@1"]);
     check(harness.finish_files("1/1/0.1@1"), &["launch 1/1/1.1@1 reads 0/0.0@1 0/1.1@1"]);
     check(harness.finish_files("1/1/1.1@1"), &["commit 1: 1/0.1@1 1/1.1@1"]);
@@ -41,7 +41,7 @@ fn a_job_that_is_planned_later_leaves_all_it_has_to_read_where_one_worker_reache
     harness.fail("1/1/0.0@1", unreached("1/0/1.0@2"));
     harness.cancel(1);
     harness.submit(2);
-    check(harness.planned(2, files(vec![fixed(2, &[]), fixed(2, &[0])])), &["launch 2/0/0.0@1"]);
+    check(harness.planned(2, files(vec![fixed(2, &[]), fixed(2, &[0])])), &["hub 2@1: 1 misses 2", "launch 2/0/0.0@1"]);
     check(harness.finish("2/0/0.0@1"), &["launch 2/0/1.0@1"]);
     check(harness.finish("2/0/1.0@1"), &["launch 2/1/0.0@1 reads 0/0.0@1 0/1.0@1"]);
     // What leaves nothing to read runs anywhere.
@@ -60,7 +60,7 @@ fn the_hub_is_the_worker_that_misses_least() {
         &["launch 1/1/0.0@2 reads 0/0.0@2 0/1.0@1 0/2.0@2", "launch 1/1/1.0@1 reads 0/0.0@2 0/1.0@1 0/2.0@2"],
     );
     harness.fail("1/1/0.0@2", unreached("1/0/1.0@1"));
-    check(harness.fail("1/1/1.0@1", unreached("1/0/0.0@2")), &["launch 1/0/1.1@2"]);
+    check(harness.fail("1/1/1.0@1", unreached("1/0/0.0@2")), &["hub 1@2: 1 misses 2", "launch 1/0/1.1@2"]);
 }
 
 #[test]
@@ -69,7 +69,7 @@ fn a_job_leaves_outputs_only_where_its_hub_reads_them_also_when_nobody_believes_
     harness.finish("1/0/0.0@1");
     harness.finish("1/0/1.0@2");
     harness.fail("1/1/1.0@2", unreached("1/0/0.0@1"));
-    check(harness.fail("1/1/0.0@1", unreached("1/0/1.0@2")), &["launch 1/0/1.1@1"]);
+    check(harness.fail("1/1/0.0@1", unreached("1/0/1.0@2")), &["hub 1@1: 1 misses 2", "launch 1/0/1.1@1"]);
     for _ in 0..130 {
         harness.now += 1_000;
         harness.beat(1);
@@ -89,7 +89,7 @@ fn a_job_leaves_outputs_only_where_its_hub_reads_them_also_when_nobody_believes_
 fn a_hub_that_is_lost_is_followed_by_another() {
     let mut harness = Harness::two_stages([1, 1]);
     harness.fail("1/1/1.0@2", unreached("1/0/0.0@1"));
-    check(harness.fail("1/1/0.0@1", unreached("1/0/1.0@2")), &["launch 1/0/1.1@1"]);
+    check(harness.fail("1/1/0.0@1", unreached("1/0/1.0@2")), &["hub 1@1: 1 misses 2", "launch 1/0/1.1@1"]);
     check(harness.handle(Event::WorkerGone { worker: worker(1) }), &["launch 1/0/0.1@2"]);
     check(harness.finish("1/0/0.1@2"), &["launch 1/0/1.2@2"]);
 }
@@ -100,6 +100,24 @@ fn a_worker_that_the_master_does_not_reach_either_is_not_waited_for() {
     harness.disconnect(1);
     check(harness.fail("1/1/1.0@2", unreached("1/0/0.0@1")), &["launch 1/0/0.1@2"]);
     assert_eq!(harness.scheduler.cuts().count(), 0);
+}
+
+#[test]
+fn what_a_worker_holds_that_nobody_reaches_is_made_again_at_once() {
+    let mut harness = Harness::running(&[2, 2], files(vec![fixed(4, &[]), fixed(2, &[0])]));
+    harness.finish("1/0/0.0@1");
+    harness.finish("1/0/1.0@2");
+    harness.finish("1/0/2.0@1");
+    check(
+        harness.finish("1/0/3.0@2"),
+        &[
+            "launch 1/1/0.0@1 reads 0/0.0@1 0/1.0@2 0/2.0@1 0/3.0@2",
+            "launch 1/1/1.0@2 reads 0/0.0@1 0/1.0@2 0/2.0@1 0/3.0@2",
+        ],
+    );
+    harness.disconnect(1);
+    // It was asked for one of them only.
+    check(harness.fail("1/1/1.0@2", unreached("1/0/0.0@1")), &["launch 1/0/0.1@2", "launch 1/0/2.1@2"]);
 }
 
 #[test]
