@@ -159,6 +159,7 @@ impl Oracle {
             }
             Event::Restored(_)
             | Event::PlanFailed { .. }
+            | Event::InputsRefused { .. }
             | Event::CommitEnded { .. }
             | Event::Heartbeat { .. }
             | Event::Tick => {}
