@@ -34,7 +34,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 struct Arguments {
     #[command(subcommand)]
     workload: Workload,
-    /// Rows [default: 40 million user actions; 1 million for `small`, 1.2 million for `wide`, 15 million for `typed`; 200 notes of
+    /// Rows [default: 40 million user actions; 1 million for `small`, 1.2 million for `wide` and `filtered`, 15 million for `typed`; 200 notes of
     /// 5 MiB for `adversarial`].
     #[arg(long, global = true)]
     rows: Option<u64>,
@@ -61,6 +61,8 @@ enum Workload {
     Wide,
     /// Whole numbers, decimals, dates and timestamps: 1 GB.
     Typed,
+    /// One row in many, by a text among a hundred columns, and by a range of numbers: 1 GB each.
+    Filtered,
     /// Quoted fields of many lines, longer than an input split, beside a plain file: 1 GB each.
     Adversarial,
     /// CPU time of the pieces of the main job: read, scan, decode, group, shuffle, write.
@@ -141,6 +143,7 @@ fn main() -> Result<()> {
             Workload::HighCardinality,
             Workload::Wide,
             Workload::Typed,
+            Workload::Filtered,
             Workload::Adversarial,
             Workload::Tpch,
         ],
@@ -149,6 +152,7 @@ fn main() -> Result<()> {
         | Workload::Small
         | Workload::Wide
         | Workload::Typed
+        | Workload::Filtered
         | Workload::Adversarial
         | Workload::Tpch) => vec![one],
     };
@@ -168,6 +172,7 @@ fn run(workload: &Workload, arguments: &Arguments, peers: &peers::Peers) -> Resu
         Workload::Small => Scenario::small(rows(1_000_000)),
         Workload::Wide => Scenario::wide(rows(1_200_000)),
         Workload::Typed => Scenario::typed(rows(15_000_000)),
+        Workload::Filtered => return scenario::run_filtered(rows(1_200_000), arguments.rounds, peers),
         Workload::Adversarial => return scenario::run_adversarial(rows(200), arguments.rounds, peers),
         Workload::Tpch
         | Workload::All
