@@ -16,6 +16,7 @@ use crate::ledger::Ledger;
 use crate::operators::Operators;
 use crate::planner::PlannedStage;
 use crate::store::{AcceptedJob, Committed};
+use crate::tally::Tally;
 use crate::workers::{LaunchParts, Sources, WorkerRegistry};
 
 /// A job that has not ended.
@@ -41,6 +42,8 @@ pub(crate) struct Job {
     pub files: BTreeMap<AttemptId, Vec<OutputFile>>,
     /// What attempts told of the records that they read; only a winner's are ever used.
     pub records: BTreeMap<AttemptId, AttemptRecords>,
+    /// What they amount to so far.
+    pub tally: Tally,
     /// What became of the records of the inputs, once its tasks are done.
     pub inputs: Vec<InputStatus>,
     /// What was inferred about them.
@@ -74,6 +77,7 @@ impl Job {
         Self {
             id: accepted.id,
             details: Arc::new(first_details(&accepted)),
+            tally: Tally::new(&accepted.spec),
             ledger: Ledger::default(),
             spec: Arc::new(accepted.spec),
             submitted_ms: accepted.submitted_ms,

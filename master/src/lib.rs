@@ -27,6 +27,7 @@ mod snapshot;
 mod standby;
 mod state_dir;
 mod store;
+mod tally;
 mod tenure;
 mod traces;
 mod workers;

@@ -44,13 +44,13 @@ impl Job {
 }
 
 /// Lines before the first record of each link.
-type LinesBefore = BTreeMap<u32, u64>;
+pub(crate) type LinesBefore = BTreeMap<u32, u64>;
 
-fn lines_before(task: &TaskView<'_>) -> LinesBefore {
+pub(crate) fn lines_before(task: &TaskView<'_>) -> LinesBefore {
     task.known_starts().map(|KnownStart { link, start }| (link, start.line.saturating_sub(1))).collect()
 }
 
-fn add(
+pub(crate) fn add(
     inputs: &mut BTreeMap<String, InputStatus>,
     told: &AttemptRecords,
     lines_before: &LinesBefore,
@@ -91,17 +91,29 @@ impl Reconciliation {
             }
         });
         match exceeded {
-            Some((status, limit)) => Err(too_many(status, limit)),
+            Some(exceeded) => Err(too_many(exceeded, Reading::Done)),
             None => Ok(()),
         }
     }
 }
 
-fn too_many(status: &InputStatus, limit: RejectLimit) -> FailureCause {
+/// Whether there is more to read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reading {
+    Done,
+    GoesOn,
+}
+
+pub(crate) fn too_many((status, limit): (&InputStatus, RejectLimit), reading: Reading) -> FailureCause {
     let InputRecords { input, records, rejected, .. } = &status.records;
     let first: Vec<String> = status.first_rejects.iter().map(ToString::to_string).collect();
+    let (so_far, whatever) = match reading {
+        Reading::Done => ("", ""),
+        Reading::GoesOn => (" read so far", ", whatever the rest holds"),
+    };
     FailureCause::task(format!(
-        "input `{input}` has {rejected} rejects among {records} records, more than max_rejects = {limit}; the first: {}",
+        "input `{input}` has {rejected} rejects among {records} records{so_far}, more than max_rejects = {limit}{whatever}; \
+         the first: {}",
         first.join("; ")
     ))
 }

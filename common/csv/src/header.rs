@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use arrow::datatypes::Schema;
 use bytes::Bytes;
-use datafusion::execution::runtime_env::RuntimeEnv;
+use datafusion_execution::runtime_env::RuntimeEnv;
 use hearth_common::{CsvOptions, ExtraColumns, FailureCause, MissingColumns};
 use hearth_scan::{Index, Scanner, State};
 use hearth_storage::{InputFile, read_start};

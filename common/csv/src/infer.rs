@@ -157,7 +157,7 @@ impl Table {
             if !is_blank && !is_comment && segment.regular(fields, 1, options.comment) == 1 {
                 let run = Run::new(&segment, fields, 1);
                 for (column, field) in self.columns.iter_mut().zip(&field_of) {
-                    column.look_at(field.map(|field| run.field(0, field)), (&rules, options));
+                    column.look_at(field.map(|field| run.field(0, field).1), (&rules, options));
                 }
                 seen += 1;
                 self.bytes += (record.end - record.start) as u64 + 1;

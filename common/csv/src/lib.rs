@@ -7,17 +7,20 @@
 mod column;
 mod dialect;
 mod field;
+mod filter;
 mod header;
 mod infer;
 mod link;
 mod problem;
 mod read;
+mod rows;
 mod run;
 mod segment;
 mod segments;
 mod views;
 
 pub use column::supports;
+pub use filter::{ColumnFilter, Order, Test};
 pub use infer::{Inferred, SAMPLE_BYTES_MAX, Sample, infer};
 pub use problem::RejectedRecord;
 pub use read::{CsvTable, SplitRecords};

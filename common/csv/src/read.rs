@@ -2,21 +2,21 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, BooleanArray, RecordBatchOptions};
 use arrow::buffer::Buffer;
-use arrow::compute::filter_record_batch;
-use arrow::datatypes::{Schema, SchemaRef};
+use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
-use datafusion::execution::runtime_env::RuntimeEnv;
+use datafusion_execution::runtime_env::RuntimeEnv;
 use hearth_common::{CsvOptions, Encoding, FailureCause, InputSplit, LinkScan};
 use hearth_storage::{InputFile, content_end, file_of, open_content};
 
-use crate::column::{Column, column, type_name};
+use crate::column::type_name;
 use crate::dialect;
 use crate::field::FieldRules;
+use crate::filter::ColumnFilter;
 use crate::header::{self, Layout};
 use crate::link::CONTEXT_BYTES;
 use crate::problem::{BadRecord, Located, Reason, RejectedRecord};
+use crate::rows::{BadField, Rows};
 use crate::run::Run;
 use crate::segment::{Record, Segment};
 use crate::segments::{Begin, Segments};
@@ -34,7 +34,12 @@ pub struct CsvTable {
     pub schema: SchemaRef,
     /// Columns to read, by position; all where it is `None`.
     pub projection: Option<Vec<usize>>,
-    /// Rows of a batch.
+    /// Conditions that rows have to pass, all of them. What is an error, or is put aside, is the same with and without: the
+    /// structure of every record, and in every record the types of the columns that are read or filtered.
+    pub filters: Vec<ColumnFilter>,
+    /// Rows that are wanted at most; reading goes no further for them than it would without filters. More may come.
+    pub limit: Option<usize>,
+    /// Rows of a batch, about: with filters one may have some more.
     pub batch_rows: usize,
     /// A record that cannot be read is put aside; otherwise it is an error.
     pub puts_aside: bool,
@@ -43,28 +48,27 @@ pub struct CsvTable {
 /// The records that start in one input split.
 pub struct SplitRecords {
     table: Arc<CsvTable>,
-    /// Of the batches.
-    schema: SchemaRef,
     segments: Segments,
     current: Option<(Segment, Buffer)>,
     /// Fields of a record.
     fields: usize,
-    columns: Vec<Box<dyn Column>>,
-    /// The field of each column.
+    /// The field of each column of the table.
     field_of: Vec<Option<usize>>,
     rules: FieldRules,
-    /// Rows in `columns`.
-    rows: usize,
+    rows: Rows,
+    /// Records that would be in `rows` without filters, since they were looked at last.
+    taken: usize,
     /// Line of the split's first record; 1 where it was guessed.
     line: u64,
     /// Start of the records before the header was left out, and its lines.
     header: Option<(u64, u64)>,
-    bad: Vec<usize>,
-    /// Rows in `columns` that are rejects, in their order.
-    rejected_rows: Vec<usize>,
+    bad: Vec<BadField>,
     rejects: Vec<RejectedRecord>,
     reject_bytes: usize,
     records: u64,
+    left_out: u64,
+    /// Of them those that were known with the last batch.
+    left_out_before: u64,
 }
 
 impl CsvTable {
@@ -100,67 +104,59 @@ impl CsvTable {
         let source = open_content(runtime, &file, from).await?;
         let split = InputSplit { end: content_end(&file, split.end), ..split.clone() };
         let rules = (dialect::of(&self.options), self.options.max_record_bytes.0);
-        let schema = match &self.projection {
-            Some(columns) => {
-                Arc::new(self.schema.project(columns).map_err(|error| FailureCause::internal(error.to_string()))?)
-            }
-            None => Arc::clone(&self.schema),
-        };
-        let field_of = self.fields(&layout);
         Ok(SplitRecords {
-            columns: self.columns(&schema, &field_of),
-            field_of,
+            rows: Rows::new(self, &layout)?,
+            field_of: layout.field_of,
             rules: FieldRules::new(&self.options),
             table: Arc::clone(self),
-            schema,
             segments: Segments::new(source, split, begin, rules),
             current: None,
             fields: layout.fields,
-            rows: 0,
+            taken: 0,
             line,
             header: skipped,
             bad: Vec::new(),
-            rejected_rows: Vec::new(),
             rejects: Vec::new(),
             reject_bytes: 0,
             records: 0,
+            left_out: 0,
+            left_out_before: 0,
         })
-    }
-
-    /// The field of each column that is read.
-    fn fields(&self, layout: &Layout) -> Vec<Option<usize>> {
-        match &self.projection {
-            Some(columns) => columns.iter().map(|column| layout.field_of[*column]).collect(),
-            None => layout.field_of.clone(),
-        }
-    }
-
-    fn columns(&self, schema: &Schema, field_of: &[Option<usize>]) -> Vec<Box<dyn Column>> {
-        let fields = schema.fields().iter().zip(field_of);
-        fields.map(|(field, number)| column(field.data_type(), *number, (&self.options, self.batch_rows))).collect()
     }
 }
 
 impl SplitRecords {
-    /// The next records; `None` after the last one. A batch has no rows where there are rejects alone.
+    /// The next records; `None` after the last one. A batch has no rows where there are rejects alone, or none that pass the filters.
     ///
     /// # Errors
     /// What the storage says, and the first record that cannot be read: one that is put aside is none.
     pub async fn next(&mut self) -> Result<Option<RecordBatch>, FailureCause> {
-        while self.rows < self.table.batch_rows && !self.has_many_rejects() {
+        while !self.is_batch_full() {
             if self.current.is_none() {
                 let segment = self.segments.next().await.map_err(|error| self.cause_of(error))?;
                 let Some(segment) = segment else { break };
                 let buffer = Buffer::from(segment.bytes.clone());
-                self.columns.iter_mut().for_each(|column| column.begin_segment());
+                self.rows.begin_segment();
                 self.current = Some((segment, buffer));
             }
             self.read_some().map_err(|error| self.cause_of(error))?;
         }
-        if self.rows == 0 && self.rejects.is_empty() {
-            return Ok(None);
+        let has_read = self.rows.len() > 0 || !self.rejects.is_empty() || self.left_out > self.left_out_before;
+        self.left_out_before = self.left_out;
+        self.taken = 0;
+        if has_read { self.rows.finish().map(Some) } else { Ok(None) }
+    }
+
+    /// Batches end after as many records as they would without filters, or after some times as many where few rows pass.
+    fn is_batch_full(&mut self) -> bool {
+        if self.has_many_rejects() {
+            return true;
         }
-        self.flush().map(Some)
+        if self.taken < self.table.batch_rows {
+            return false;
+        }
+        self.taken = 0;
+        !self.rows.wait_for_more(self.table.batch_rows, self.table.limit)
     }
 
     /// The records that were put aside since the last call, in their order. To be asked for after each batch.
@@ -169,10 +165,17 @@ impl SplitRecords {
         std::mem::take(&mut self.rejects)
     }
 
-    /// Records that were read so far: those of the batches, and the rejects. Blank lines and comments are none.
+    /// Records that were read so far: those of the batches, those that filters left out, and the rejects. Blank lines and comments
+    /// are none.
     #[must_use]
     pub const fn records(&self) -> u64 {
         self.records
+    }
+
+    /// Of [`SplitRecords::records`] those that could be read and did not pass the filters.
+    #[must_use]
+    pub const fn left_out(&self) -> u64 {
+        self.left_out
     }
 
     /// What was taken for granted about the split and what was found; `None` for a split that needs no proof.
@@ -219,7 +222,7 @@ impl SplitRecords {
     fn read_records(&mut self, segment: &mut Segment, record: Record, buffer: &Buffer) -> Result<(), Located> {
         let options = &self.table.options;
         let needs_look = self.fields == 1 || !segment.is_utf8 && options.encoding != Encoding::Latin1;
-        let max = if needs_look { 1 } else { self.table.batch_rows - self.rows };
+        let max = if needs_look { 1 } else { self.table.batch_rows - self.taken };
         let records = segment.regular(self.fields, max, options.comment);
         if records == 0 || needs_look {
             match self.look_at(segment, record) {
@@ -238,23 +241,15 @@ impl SplitRecords {
             }
         }
         let run = Run::new(segment, self.fields, records);
-        let mut bad: Vec<(usize, usize)> = Vec::new();
-        for (number, column) in self.columns.iter_mut().enumerate() {
-            self.bad.clear();
-            column.add(run, buffer, &mut self.bad);
-            bad.extend(self.bad.iter().map(|row| (*row, number)));
-        }
-        if !bad.is_empty() {
-            bad.sort_unstable();
-            bad.dedup_by_key(|(row, _)| *row);
-            for (row, column) in bad {
-                let bad = self.bad_value(segment, (row, column), records)?;
+        self.left_out += self.rows.add(run, buffer, &mut self.bad) as u64;
+        if !self.bad.is_empty() {
+            for bad in std::mem::take(&mut self.bad) {
+                let bad = self.bad_value(segment, bad, records)?;
                 self.refuse(bad)?;
-                self.rejected_rows.push(self.rows + row);
             }
         }
         self.records += records as u64;
-        self.rows += records;
+        self.taken += records;
         segment.pass(records);
         Ok(())
     }
@@ -295,34 +290,18 @@ impl SplitRecords {
     fn bad_value(
         &self,
         segment: &mut Segment,
-        (row, column): (usize, usize),
+        BadField { record, column }: BadField,
         records: usize,
     ) -> Result<BadRecord, FailureCause> {
         let Some(Some(field)) = self.field_of.get(column) else {
             return Err(FailureCause::internal("a value is bad, but its column is not in the file"));
         };
-        let raw = Run::new(segment, self.fields, records).field(row, *field);
+        let raw = Run::new(segment, self.fields, records).field(record, *field).1;
         let text = String::from_utf8_lossy(&self.rules.read(raw).text).into_owned();
-        let field = self.schema.field(column);
+        let field = self.table.schema.field(column);
         let reason = Reason::Value { text, expected: type_name(field.data_type()) };
-        let record = segment.peek_at(row);
+        let record = segment.peek_at(record);
         Ok(BadRecord { column: Some(field.name().clone()), ..bad_record(segment, record, reason) })
-    }
-
-    fn flush(&mut self) -> Result<RecordBatch, FailureCause> {
-        let columns: Vec<ArrayRef> = self.columns.iter_mut().map(|column| column.finish()).collect();
-        let rows = std::mem::take(&mut self.rows);
-        let options = RecordBatchOptions::new().with_row_count(Some(rows));
-        let batch = RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options);
-        let batch = match batch {
-            Ok(batch) if !self.rejected_rows.is_empty() => {
-                let mut is_kept = vec![true; rows];
-                self.rejected_rows.drain(..).for_each(|row| is_kept[row] = false);
-                filter_record_batch(&batch, &BooleanArray::from(is_kept))
-            }
-            batch => batch,
-        };
-        batch.map_err(|error| FailureCause::internal(format!("cannot build a batch: {error}")))
     }
 
     fn cause_of(&self, error: Located) -> FailureCause {

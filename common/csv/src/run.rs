@@ -27,18 +27,31 @@ impl<'a> Run<'a> {
     pub(crate) fn fields(self, number: usize) -> impl Iterator<Item = (usize, &'a [u8])> {
         let is_last = number + 1 == self.fields;
         let rows = self.separators.windows(2).skip(number).step_by(self.fields.max(1));
-        rows.map(move |pair| {
-            let (start, mut end) = (pair[0].wrapping_add(1) as usize, pair[1] as usize);
-            // The scan has seen that a carriage return here belongs to the line end.
-            if is_last && end > start && self.bytes[end - 1] == b'\r' {
-                end -= 1;
-            }
-            (start, &self.bytes[start..end])
-        })
+        rows.map(move |pair| self.between((pair[0], pair[1]), is_last))
     }
 
-    /// One field of one record.
-    pub(crate) fn field(self, record: usize, number: usize) -> &'a [u8] {
-        self.fields(number).nth(record).map_or(&[], |(_, field)| field)
+    /// One field of one record, with its position.
+    #[inline]
+    pub(crate) fn field(self, record: usize, number: usize) -> (usize, &'a [u8]) {
+        let entry = record * self.fields + number;
+        self.between((self.separators[entry], self.separators[entry + 1]), number + 1 == self.fields)
+    }
+
+    #[inline]
+    fn between(self, (before, after): (u32, u32), is_last: bool) -> (usize, &'a [u8]) {
+        let (start, mut end) = (before.wrapping_add(1) as usize, after as usize);
+        // The scan has seen that a carriage return here belongs to the line end.
+        if is_last && end > start && self.bytes[end - 1] == b'\r' {
+            end -= 1;
+        }
+        (start, &self.bytes[start..end])
+    }
+
+    /// Bytes of its records.
+    pub(crate) fn length(self) -> usize {
+        match self.separators {
+            [first, .., last] => last.wrapping_sub(*first) as usize,
+            [_] | [] => 0,
+        }
     }
 }

@@ -61,6 +61,17 @@ impl Views {
         self.nulls.append_non_null();
     }
 
+    /// The same, so that nothing holds the segment.
+    #[inline]
+    pub(crate) fn push_copy(&mut self, segment: &[u8], (start, length): (usize, usize)) {
+        if length > INLINE_MAX {
+            self.push_owned(&segment[start..start + length]);
+            return;
+        }
+        self.views.push(inline(segment, start, length));
+        self.nulls.append_non_null();
+    }
+
     /// Adds a string that stands nowhere; it is UTF-8.
     pub(crate) fn push_owned(&mut self, text: &[u8]) {
         let view = if text.len() <= INLINE_MAX {

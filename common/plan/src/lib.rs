@@ -29,7 +29,7 @@ pub use input::{Inference, InputShape, data_type_of, declared_schema, infer_sche
 pub use measured::WAITED;
 pub use records::RecordLog;
 pub use rejects::{WinnerRejects, gather_rejects};
-pub use scan::{ScanExec, ScanSpec};
+pub use scan::{ScanExec, ScanSpec, csv_filters};
 pub use scans::{LinkScans, complete_scans, scans_so_far};
 pub use session::{TaskContextParts, session_config, task_context};
 pub use sink::{OutputSink, ResultSink, ShuffleSink, Sink, StageProgram};

@@ -1,5 +1,6 @@
 //! The leaf that reads input files. Which input splits a partition reads comes with the task.
 
+mod filter;
 mod json;
 mod parquet;
 mod rows;
@@ -19,10 +20,14 @@ use datafusion::physical_plan::metrics::{ExecutionPlanMetricsSet, MetricsSet};
 use datafusion::physical_plan::statistics::StatisticsArgs;
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties, ReplaceChildrenOptions};
 use hearth_common::{CsvOptions, FailureCause, InputFormat, InputSplit, LeafInput, OnError};
-use hearth_csv::CsvTable;
+use hearth_csv::{ColumnFilter, CsvTable};
 
 use crate::TaskBinding;
+pub use filter::csv_filters;
 use rows::SplitReader;
+
+/// Share of the rows that filters are taken to let pass, in percent: as DataFusion's filters take it.
+const PASSING_PERCENT: u64 = 20;
 
 /// What a [`ScanExec`] reads, and how.
 #[derive(Debug, Clone)]
@@ -37,7 +42,8 @@ pub struct ScanSpec {
     pub file_schema: SchemaRef,
     /// Columns to read, by position in `file_schema`; all where it is `None`.
     pub projection: Option<Vec<usize>>,
-    /// Predicates over `file_schema` by which parts of Parquet files are left out. Rows that do not pass may still come.
+    /// Predicates over `file_schema`. CSV: only rows that pass come; each is one that [`csv_filters`] takes. Parquet: parts of files are
+    /// left out by them, and rows that do not pass may still come.
     pub filters: Vec<Arc<dyn PhysicalExpr>>,
     /// Rows that a partition gives at most.
     pub limit: Option<usize>,
@@ -54,7 +60,7 @@ pub struct ScanSpec {
 }
 
 impl ScanSpec {
-    /// The table of a scan of CSV.
+    /// The table of a scan of CSV, without filters and limit.
     pub(crate) fn csv_table(
         &self,
         options: &CsvOptions,
@@ -62,7 +68,26 @@ impl ScanSpec {
     ) -> CsvTable {
         let puts_aside = matches!(self.on_error, OnError::Reject(_));
         let schema = Arc::clone(&self.file_schema);
-        CsvTable { options: options.clone(), schema, projection, batch_rows, puts_aside }
+        let options = options.clone();
+        CsvTable { options, schema, projection, filters: Vec::new(), limit: None, batch_rows, puts_aside }
+    }
+
+    /// Its filters as the CSV reader has them; none for other formats.
+    fn csv_filters(&self) -> Result<Vec<ColumnFilter>> {
+        let InputFormat::Csv(_) = self.format else { return Ok(Vec::new()) };
+        let mut filters = Vec::new();
+        for predicate in &self.filters {
+            let taken = csv_filters(predicate, &self.file_schema);
+            let unfit = || internal(&format!("a scan of CSV cannot take over the filter {predicate}"));
+            filters.extend(taken.ok_or_else(unfit)?);
+        }
+        Ok(filters)
+    }
+
+    /// Every row that comes passes the filters, and there are some.
+    #[must_use]
+    pub const fn is_filtered(&self) -> bool {
+        matches!(self.format, InputFormat::Csv(_)) && !self.filters.is_empty()
     }
 }
 
@@ -80,8 +105,9 @@ impl ScanExec {
     /// A scan of `spec`.
     ///
     /// # Errors
-    /// A projection that does not fit the file schema.
+    /// A projection that does not fit the file schema, and a filter that the CSV reader cannot take over.
     pub fn try_new(spec: ScanSpec) -> Result<Self> {
+        spec.csv_filters()?;
         let schema = match &spec.projection {
             Some(columns) => Arc::new(spec.file_schema.project(columns)?),
             None => Arc::clone(&spec.file_schema),
@@ -147,7 +173,8 @@ impl DisplayAs for ScanExec {
         write!(f, "ScanExec: {}, {format}, {parts} {noun}, columns=[{}]", self.spec.table, names(&self.schema()))?;
         if !self.spec.filters.is_empty() {
             let filters: Vec<String> = self.spec.filters.iter().map(ToString::to_string).collect();
-            write!(f, ", pruned by=[{}]", filters.join(" AND "))?;
+            let effect = if self.spec.is_filtered() { "filtered by" } else { "pruned by" };
+            write!(f, ", {effect}=[{}]", filters.join(" AND "))?;
         }
         match self.spec.limit {
             Some(limit) => write!(f, ", limit={limit}"),
@@ -194,7 +221,7 @@ impl ExecutionPlan for ScanExec {
 
     fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
         let splits = self.splits(partition, &context)?;
-        Ok(SplitReader::new(self, partition, context).read(splits))
+        Ok(SplitReader::try_new(self, partition, context)?.read(splits))
     }
 
     fn metrics(&self) -> Option<MetricsSet> {
@@ -207,7 +234,9 @@ impl ExecutionPlan for ScanExec {
         arguments: &StatisticsArgs,
     ) -> Result<Arc<Statistics>> {
         let parts = if arguments.partition().is_some() { self.spec.splits.len().max(1) as u64 } else { 1 };
-        let inexact = |count: u64| Precision::Inexact(usize::try_from(count / parts).unwrap_or(usize::MAX));
+        let percent = if self.spec.is_filtered() { PASSING_PERCENT } else { 100 };
+        let passing = |count: u64| u64::try_from(u128::from(count) * u128::from(percent) / 100).unwrap_or(count);
+        let inexact = |count: u64| Precision::Inexact(usize::try_from(passing(count) / parts).unwrap_or(usize::MAX));
         Ok(Arc::new(Statistics {
             num_rows: self.spec.rows_estimated.map_or(Precision::Absent, inexact),
             total_byte_size: inexact(self.output_bytes()),

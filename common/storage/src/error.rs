@@ -2,7 +2,6 @@
 
 use std::io;
 
-use datafusion::object_store;
 use hearth_common::FailureCause;
 use hearth_hdfs::HdfsError;
 

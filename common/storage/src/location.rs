@@ -5,9 +5,9 @@
 use std::fmt;
 use std::path::{Component, Path, PathBuf};
 
-use datafusion::execution::object_store::ObjectStoreUrl;
-use datafusion::object_store::path::Path as ObjectPath;
+use datafusion_execution::object_store::ObjectStoreUrl;
 use hearth_hdfs::{HdfsStore, HdfsUrl};
+use object_store::path::Path as ObjectPath;
 
 use crate::StorageError;
 
@@ -204,7 +204,7 @@ fn normalize(path: &Path) -> PathBuf {
 
 #[cfg(test)]
 mod tests {
-    use datafusion::object_store::local::LocalFileSystem;
+    use object_store::local::LocalFileSystem;
 
     use super::*;
 

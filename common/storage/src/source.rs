@@ -9,11 +9,11 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use datafusion::execution::runtime_env::RuntimeEnv;
-use datafusion::object_store::{GetOptions, GetResultPayload, ObjectMeta, ObjectStore, ObjectStoreExt};
+use datafusion_execution::runtime_env::RuntimeEnv;
 use futures::StreamExt;
 use futures::stream::BoxStream;
 use hearth_common::{Encoding, InputSplit};
+use object_store::{GetOptions, GetResultPayload, ObjectMeta, ObjectStore, ObjectStoreExt};
 
 use crate::decompress::Decompressor;
 use crate::transcode::Transcoder;
@@ -39,7 +39,7 @@ struct Stored {
 enum Payload {
     /// Read where it is polled: attempts have threads of their own.
     File(File),
-    Stream(BoxStream<'static, datafusion::object_store::Result<Bytes>>),
+    Stream(BoxStream<'static, object_store::Result<Bytes>>),
 }
 
 impl ByteSource {

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use datafusion::execution::object_store::ObjectStoreRegistry;
+use datafusion_execution::object_store::ObjectStoreRegistry;
 use hearth_hdfs::{Clusters, CountersSnapshot, Hdfs, HdfsError, HdfsSettings, HdfsStore, HdfsUrl, Waits};
 
 use crate::commit_fs::HdfsCommitFs;

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use datafusion::error::{DataFusionError, Result};
-use datafusion::execution::object_store::{DefaultObjectStoreRegistry, ObjectStoreRegistry};
-use datafusion::object_store::ObjectStore;
+use datafusion_common::{DataFusionError, Result};
+use datafusion_execution::object_store::{DefaultObjectStoreRegistry, ObjectStoreRegistry};
 use hearth_hdfs::HdfsUrl;
+use object_store::ObjectStore;
 use url::{Position, Url};
 
 use crate::{Storage, StorageError};

@@ -87,6 +87,15 @@ impl Scheduler {
         }
     }
 
+    /// A job that commits is looked at as a whole by its commit, which may have passed the point of no return.
+    pub(crate) fn on_inputs_refused(&mut self, id: JobId, cause: FailureCause) {
+        let execution = self.jobs.get_mut(&id).and_then(Job::execution_mut);
+        let Some(Execution { progress, .. }) = execution else { return };
+        if !matches!(progress, Progress::Committing { .. }) {
+            self.end_job(id, Some(cause));
+        }
+    }
+
     pub(crate) fn on_cancel_requested(&mut self, id: JobId) {
         let is_ignored = self.has_mutation(Mutation::CancelDuringCommit);
         if !self.jobs.contains_key(&id) || !is_ignored && self.note_wish(id, EndWish::Cancelled) {

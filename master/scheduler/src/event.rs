@@ -71,6 +71,13 @@ pub enum Event {
         /// Why.
         cause: FailureCause,
     },
+    /// What was read of a job's inputs is reason enough to fail it, whatever the rest holds.
+    InputsRefused {
+        /// The job.
+        job: JobId,
+        /// Why.
+        cause: FailureCause,
+    },
     /// Somebody wants the job stopped.
     CancelRequested {
         /// The job.

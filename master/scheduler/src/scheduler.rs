@@ -106,6 +106,7 @@ impl Scheduler {
             Event::JobSubmitted { job, limits } => self.on_job_submitted(job, limits),
             Event::JobPlanned { job, graph } => self.on_job_planned(job, &graph),
             Event::PlanFailed { job, cause } => self.on_plan_failed(job, cause),
+            Event::InputsRefused { job, cause } => self.on_inputs_refused(job, cause),
             Event::CancelRequested { job } => self.on_cancel_requested(job),
             Event::WorkerConnected { worker, slots, names, held } => {
                 self.on_worker_connected(worker, Room { slots, names: &names }, &held);

@@ -155,6 +155,7 @@ impl Owner {
                 job.inferred = inferred;
                 let details = Arc::make_mut(&mut job.details);
                 (details.inputs, details.plan) = (inputs, texts);
+                job.tally.note_plan(stages.iter());
                 job.plan = Some(Plan::new(&graph, stages));
                 self.record(Ok(record));
                 Event::JobPlanned { job: id, graph }

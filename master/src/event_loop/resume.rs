@@ -131,10 +131,12 @@ impl Owner {
             job.inferred = inferred;
             let details = Arc::make_mut(&mut job.details);
             (details.inputs, details.plan) = (inputs, texts);
+            job.tally.note_plan(programs.iter());
             job.plan = Some(Plan::new(&graph, programs));
             for (attempt, ReportRecord { metrics, records, files, operators }) in reports {
                 job.figures.note_finished(attempt, metrics);
                 job.operators.note_finished(attempt, &operators);
+                job.tally.note_report(attempt);
                 job.records.insert(attempt, records);
                 job.files.insert(attempt, files);
             }

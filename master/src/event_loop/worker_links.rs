@@ -115,6 +115,7 @@ impl Owner {
             && is_finished
         {
             job.records.insert(attempt, records.clone());
+            job.tally.note_report(attempt);
         }
         match outcome {
             ReportOutcome::Shuffle { partition_bytes } => {
@@ -156,9 +157,18 @@ impl Owner {
         }
         if ran && is_finished {
             self.narrate_finish(attempt);
+            self.judge_rejects(attempt.task.job);
         }
         self.send(worker, Outgoing::Message(MasterMessage::Ack(attempt)));
         self.flush();
+    }
+
+    /// Fails a job whose inputs have more rejects than they may, as soon as that is sure.
+    fn judge_rejects(&mut self, id: JobId) {
+        let (Some(job), Some(view)) = (self.jobs.get_mut(&id), self.scheduler.job(id)) else { return };
+        if let Some(cause) = job.judge_rejects(&view) {
+            self.feed(Event::InputsRefused { job: id, cause });
+        }
     }
 
     /// Keeps what a worker tells of jobs that are known. Lines that cannot be taken are told again.

@@ -25,10 +25,12 @@ fn collect_steps(plan: &dyn ExecutionPlan, steps: &mut Vec<String>) {
     for child in plan.children() {
         collect_steps(child.as_ref(), steps);
     }
-    if let Some(step) = step_of(plan)
-        && !steps.contains(&step)
-    {
-        steps.push(step);
+    // Files of text are filtered while they are read.
+    let is_filtered_scan = plan.downcast_ref::<ScanExec>().is_some_and(|scan| scan.spec().is_filtered());
+    for step in step_of(plan).into_iter().chain(is_filtered_scan.then(|| "filter".to_owned())) {
+        if !steps.contains(&step) {
+            steps.push(step);
+        }
     }
 }
 

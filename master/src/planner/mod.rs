@@ -34,6 +34,7 @@ use hearth_common::{FailureCause, JobId, JobSpec, PlanTexts};
 use hearth_storage::Storage;
 use tokio::runtime::Handle;
 
+pub(crate) use planned::Content;
 pub use planned::{PlannedJob, PlannedStage};
 pub(crate) use record::PlanRecord;
 

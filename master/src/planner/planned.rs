@@ -91,6 +91,12 @@ impl StageLeaf {
         partitions.flat_map(|partition| self.splits(partition))
     }
 
+    /// What the files hold of which a task reads these partitions.
+    fn content(&self, partitions: Range<u32>) -> Content {
+        let splits = partitions.flat_map(|partition| self.splits(partition));
+        splits.fold(Content::default(), |content, split| content.with(split))
+    }
+
     fn splits(&self, partition: u32) -> &[InputSplit] {
         match &self.source {
             LeafSource::Splits(splits) => splits.get(partition as usize).map_or(&[], Vec::as_slice),
@@ -99,7 +105,65 @@ impl StageLeaf {
     }
 }
 
+/// What is known of files before they are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Content {
+    /// Bytes of those that are not compressed.
+    pub(crate) bytes: u64,
+    /// Input splits of them.
+    pub(crate) splits: u64,
+    /// Compressed ones: these may hold anything.
+    pub(crate) compressed: u64,
+}
+
+impl Content {
+    fn with(mut self, split: &InputSplit) -> Self {
+        if split.compression.is_some() {
+            self.compressed += 1;
+        } else {
+            self.bytes = self.bytes.saturating_add(split.end.saturating_sub(split.start));
+            self.splits += 1;
+        }
+        self
+    }
+
+    /// So many times as much.
+    const fn times(self, count: u64) -> Self {
+        let (splits, compressed) = (self.splits.saturating_mul(count), self.compressed.saturating_mul(count));
+        Self { bytes: self.bytes.saturating_mul(count), splits, compressed }
+    }
+
+    /// Both together.
+    pub(crate) const fn plus(self, other: Self) -> Self {
+        let (splits, compressed) =
+            (self.splits.saturating_add(other.splits), self.compressed.saturating_add(other.compressed));
+        Self { bytes: self.bytes.saturating_add(other.bytes), splits, compressed }
+    }
+
+    /// Without a part of it.
+    pub(crate) const fn minus(self, part: Self) -> Self {
+        let (splits, compressed) =
+            (self.splits.saturating_sub(part.splits), self.compressed.saturating_sub(part.compressed));
+        Self { bytes: self.bytes.saturating_sub(part.bytes), splits, compressed }
+    }
+}
+
 impl PlannedStage {
+    /// What all its tasks read of files; what several of them read counts for each.
+    pub(crate) fn content(&self) -> Content {
+        let of_leaf = |leaf: &StageLeaf| match leaf.reach.spread {
+            Spread::OneEach => leaf.content(0..leaf.reach.partitions),
+            Spread::AllEach => leaf.content(0..leaf.reach.partitions).times(leaf.reach.tasks.len() as u64),
+        };
+        self.leaves.iter().map(of_leaf).fold(Content::default(), Content::plus)
+    }
+
+    /// What one task reads of files.
+    pub(crate) fn content_of(&self, task: u32) -> Content {
+        let of_leaf = |leaf: &StageLeaf| leaf.content(leaf.partitions_of(task));
+        self.leaves.iter().map(of_leaf).fold(Content::default(), Content::plus)
+    }
+
     /// What task `partition` reads. `merged` is its group of shuffle partitions, where the scheduler formed it; `sources` are the
     /// winning attempts of every stage that this one reads, by the number of their tasks; `starts` are those of its links that are
     /// known.

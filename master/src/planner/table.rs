@@ -7,12 +7,15 @@ use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::DFSchema;
-use datafusion::error::Result;
+use datafusion::error::{DataFusionError, Result};
+use datafusion::logical_expr::execution_props::ExecutionProps;
+use datafusion::logical_expr::expr_rewriter::unnormalize_col;
+use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
-use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_expr::{PhysicalExpr, create_physical_expr};
 use datafusion::physical_plan::ExecutionPlan;
 use hearth_common::InputFormat;
-use hearth_plan::{ScanExec, ScanSpec};
+use hearth_plan::{ScanExec, ScanSpec, csv_filters};
 
 use super::inputs::LoadedInput;
 
@@ -27,11 +30,30 @@ impl InputTable {
         Self { input }
     }
 
-    fn uses_filters(&self) -> bool {
-        match self.input.format {
-            InputFormat::Parquet => true,
-            InputFormat::Csv(_) | InputFormat::Json => false,
-        }
+    /// A filter as a scan of CSV has it; `None` where such a scan cannot take it over.
+    fn csv_filter(&self, filter: &Expr) -> Option<Arc<dyn PhysicalExpr>> {
+        // The optimizer says of which table a column is, here there is but one.
+        let filter = unnormalize_col(filter.clone());
+        let schema = &self.input.schema;
+        let columns = DFSchema::try_from(Arc::clone(schema)).ok()?;
+        let context = PhysicalPlanningContext::default();
+        let filter = create_physical_expr(&filter, &columns, &ExecutionProps::new(), &context).ok()?;
+        csv_filters(&filter, schema).map(|_| filter)
+    }
+
+    /// Filters that DataFusion gives to the scan: they are no others than those that it said it supports.
+    fn physical_filters(&self, state: &dyn Session, filters: &[Expr]) -> Result<Vec<Arc<dyn PhysicalExpr>>> {
+        let columns = DFSchema::try_from(Arc::clone(&self.input.schema))?;
+        let physical = |filter: &Expr| match self.input.format {
+            InputFormat::Parquet => state.create_physical_expr(filter.clone(), &columns),
+            InputFormat::Csv(_) | InputFormat::Json => self.csv_filter(filter).ok_or_else(|| {
+                DataFusionError::Internal(format!(
+                    "the scan of {} cannot take over the filter {filter}",
+                    self.input.name
+                ))
+            }),
+        };
+        filters.iter().map(physical).collect()
     }
 }
 
@@ -51,14 +73,14 @@ impl TableProvider for InputTable {
         TableType::Base
     }
 
-    /// Parquet skips row groups by filters, but may still give rows that do not pass them.
+    /// Parquet skips row groups by filters, but may still give rows that do not pass them. CSV takes over what is simple.
     fn supports_filters_pushdown(&self, filters: &[&Expr]) -> Result<Vec<TableProviderFilterPushDown>> {
-        let support = if self.uses_filters() {
-            TableProviderFilterPushDown::Inexact
-        } else {
-            TableProviderFilterPushDown::Unsupported
+        let support = |filter: &&Expr| match self.input.format {
+            InputFormat::Parquet => TableProviderFilterPushDown::Inexact,
+            InputFormat::Csv(_) if self.csv_filter(filter).is_some() => TableProviderFilterPushDown::Exact,
+            InputFormat::Csv(_) | InputFormat::Json => TableProviderFilterPushDown::Unsupported,
         };
-        Ok(vec![support; filters.len()])
+        Ok(filters.iter().map(support).collect())
     }
 
     async fn scan(
@@ -68,19 +90,13 @@ impl TableProvider for InputTable {
         filters: &[Expr],
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let schema = DFSchema::try_from(Arc::clone(&self.input.schema))?;
-        let filters = filters
-            .iter()
-            .filter(|_| self.uses_filters())
-            .map(|filter| state.create_physical_expr(filter.clone(), &schema))
-            .collect::<Result<Vec<Arc<dyn PhysicalExpr>>>>()?;
         let scan = ScanExec::try_new(ScanSpec {
             leaf: 0,
             table: self.input.name.clone(),
             format: self.input.format.clone(),
             file_schema: Arc::clone(&self.input.schema),
             projection: projection.cloned(),
-            filters,
+            filters: self.physical_filters(state, filters)?,
             limit,
             splits: Arc::clone(&self.input.splits),
             rows_estimated: self.input.rows_estimated,

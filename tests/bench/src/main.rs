@@ -37,8 +37,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 struct Arguments {
     #[command(subcommand)]
     workload: Workload,
-    /// Rows [default: 40 million user actions; 1 million for `small`, 1.2 million for `wide`, 15 million for `typed`, 2 million for `bounds`; 200 notes of
-    /// 5 MiB for `adversarial`].
+    /// Rows [default: 40 million user actions; 1 million for `small`, 1.2 million for `wide` and `filtered`, 15 million for `typed`, 2 million for `bounds`;
+    /// 200 notes of 5 MiB for `adversarial`].
     #[arg(long, global = true)]
     rows: Option<u64>,
     /// Runs of each engine; the median counts.
@@ -64,6 +64,8 @@ enum Workload {
     Wide,
     /// Whole numbers, decimals, dates and timestamps: 1 GB.
     Typed,
+    /// One row in many, by a text among a hundred columns, and by a range of numbers: 1 GB each.
+    Filtered,
     /// Quoted fields of many lines, longer than an input split, beside a plain file: 1 GB each.
     Adversarial,
     /// CPU time of the pieces of the main job: read, scan, decode, group, shuffle, write.
@@ -168,6 +170,7 @@ fn main() -> Result<()> {
             Workload::HighCardinality,
             Workload::Wide,
             Workload::Typed,
+            Workload::Filtered,
             Workload::Adversarial,
             Workload::Tpch,
         ],
@@ -176,6 +179,7 @@ fn main() -> Result<()> {
         | Workload::Small
         | Workload::Wide
         | Workload::Typed
+        | Workload::Filtered
         | Workload::Adversarial
         | Workload::Tpch) => vec![one],
     };
@@ -195,6 +199,7 @@ fn run(workload: &Workload, arguments: &Arguments, peers: &peers::Peers) -> Resu
         Workload::Small => Scenario::small(rows(1_000_000)),
         Workload::Wide => Scenario::wide(rows(1_200_000)),
         Workload::Typed => Scenario::typed(rows(15_000_000)),
+        Workload::Filtered => return scenario::run_filtered(rows(1_200_000), arguments.rounds, peers),
         Workload::Adversarial => return scenario::run_adversarial(rows(200), arguments.rounds, peers),
         Workload::Tpch
         | Workload::All

@@ -21,6 +21,9 @@ const WIDE_QUERY: &str =
 const TYPED_QUERY: &str = "SELECT kind, count(*) AS records, CAST(sum(quantity) AS BIGINT) AS quantity, sum(price) AS price, \
      min(tax) AS tax_min, max(tax) AS tax_max, min(created) AS created_min, max(created) AS created_max, max(day) AS day_max, \
      max(id) AS id_max FROM typed GROUP BY kind";
+const FILTERED_TEXTS_QUERY: &str = "SELECT c05, count(*) AS records, min(c03) AS smallest, max(c99) AS largest FROM wide WHERE c01 = 'word-7' GROUP BY c05";
+const FILTERED_NUMBERS_QUERY: &str = "SELECT kind, count(*) AS records, sum(price) AS price, max(created) AS created_max FROM typed \
+     WHERE quantity BETWEEN 10 AND 19 AND kind IN ('kind-1', 'kind-3') GROUP BY kind";
 const NOTES_QUERY: &str =
     "SELECT kind, count(*) AS records, CAST(sum(length(note)) AS BIGINT) AS letters FROM notes GROUP BY kind";
 
@@ -107,6 +110,24 @@ impl Scenario {
         Self { columns: texts::TYPED_COLUMNS, ..Self::of_text(title, ("typed", TYPED_QUERY), data) }
     }
 
+    /// One row in fifty by a text, of a hundred columns; one in forty by a number and a text, of typed columns.
+    pub(crate) fn filtered(rows: u64) -> [Self; 2] {
+        let texts = Self::wide(rows);
+        let numbers = Self::typed(rows * 12);
+        [
+            Self {
+                title: format!("filtered by a text: {rows} rows of 100 columns"),
+                query: FILTERED_TEXTS_QUERY,
+                ..texts
+            },
+            Self {
+                title: format!("filtered by a range: {} typed rows", rows * 12),
+                query: FILTERED_NUMBERS_QUERY,
+                ..numbers
+            },
+        ]
+    }
+
     /// Quoted fields of 5 MiB and many lines, in splits of 4 MiB: nearly every guess is wrong. And a plain file of that size.
     pub(crate) fn notes(notes: u64) -> [Self; 2] {
         let scenario = |title: &str, name: &'static str, write| {
@@ -150,6 +171,12 @@ pub(crate) fn run_adversarial(notes: u64, rounds: usize, peers: &Peers) -> Resul
         (None, _) | (_, None) => "-".to_owned(),
     };
     Ok(format!("{adversarial_text}\n{plain_text}\nHearth's wall time, adversarial / plain: {ratio} (goal: 2.5)\n"))
+}
+
+/// One row in many, by a text and by a range of numbers: both tables.
+pub(crate) fn run_filtered(rows: u64, rounds: usize, peers: &Peers) -> Result<String> {
+    let [texts, numbers] = Scenario::filtered(rows).map(|scenario| run(&scenario, rounds, peers));
+    Ok(format!("{}\n{}", texts?, numbers?))
 }
 
 /// Runs every engine `rounds` times, one after the other in each round, and compares their results.

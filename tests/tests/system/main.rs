@@ -25,6 +25,8 @@ mod exclusion;
 #[cfg(test)]
 mod faults;
 #[cfg(test)]
+mod filters;
+#[cfg(test)]
 mod hdfs;
 #[cfg(test)]
 mod hdfs_commit;

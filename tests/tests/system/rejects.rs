@@ -144,10 +144,44 @@ fn too_many_rejects_fail_the_job() -> Result<()> {
         };
         let first = format!("actions.csv, line {}, byte {}", messy.rejects[0][0], messy.rejects[0][1]);
         check("0", &["input `actions`", "max_rejects = 0", &first])?;
+        check("\"1%\"", &["rejects among ", "more than max_rejects = 1%", &first])?;
+        let whole = messy.job(cluster, &["max_rejects = \"1%\""])?.output(&output, &[]);
         let text = format!("{rejected} rejects among {all} records, more than max_rejects = 1%");
-        check("\"1%\"", &[&text, &first])?;
+        cluster.submit(&whole, &[])?.with_code(1)?.says(&[&text])?;
         let enough = messy.job(cluster, &[&format!("max_rejects = {rejected}")])?.output(&output, &[]);
         messy.check(&cluster.run_job(&enough)?, &output)
+    })
+}
+
+/// Files of garbage before many good ones: the job stops long before their end, whichever kind of limit it has.
+#[test]
+fn a_job_that_cannot_end_well_any_more_stops_early() -> Result<()> {
+    Cluster::run(ClusterOptions { workers: 1, slots: 1, ..ClusterOptions::default() }, |cluster| {
+        let input = cluster.directory().join("input");
+        std::fs::create_dir(&input)?;
+        let good: String = (0..4000).map(|id| format!("{id},\"a note that is long enough {id}\"\n")).collect();
+        for file in 0..40 {
+            let bad = if file < 4 { "x,y\n".repeat(2000) } else { String::new() };
+            std::fs::write(input.join(format!("{file:02}.csv")), format!("id,note\n{bad}{good}"))?;
+        }
+        for (limit, expected) in
+            [("\"0.1%\"", "read so far, more than max_rejects = 0.1%, whatever the rest holds"), ("5000", "")]
+        {
+            let limit = format!("max_rejects = {limit}");
+            let job = JobFile::new("early", QUERY).input(
+                "actions",
+                &input,
+                &["format = \"csv\"", "on_error = \"reject\"", SCHEMA, &limit],
+            );
+            let id = cluster.submit_detached(&job.setting("split_bytes = \"128KiB\""))?;
+            let status = cluster.wait_for_end(&id, 90)?;
+            let told = status["failure"]["message"].to_string();
+            ensure!(status["state"] == "failed" && told.contains(expected), "{status:#}");
+            ensure!(told.contains("00.csv, line 2, byte 8"), "the first reject is not told: {told}");
+            let (done, tasks) = (number(&status, "/stages/0/tasks_done"), number(&status, "/stages/0/tasks"));
+            ensure!(done * 2 < tasks && tasks > 30, "{done} of {tasks} tasks were done: {status:#}");
+        }
+        Ok(())
     })
 }
 

@@ -5,18 +5,18 @@ use std::sync::Arc;
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{DataType, Field, Int64Type, Schema};
 use bytes::Bytes;
-use datafusion::execution::object_store::ObjectStoreUrl;
-use datafusion::execution::runtime_env::RuntimeEnv;
-use datafusion::object_store::chunked::ChunkedStore;
-use datafusion::object_store::memory::InMemory;
-use datafusion::object_store::path::Path;
-use datafusion::object_store::{ObjectStore, ObjectStoreExt};
+use datafusion_execution::object_store::ObjectStoreUrl;
+use datafusion_execution::runtime_env::RuntimeEnv;
 use futures::executor::block_on;
 use hearth_common::{
     ByteSize, CsvOptions, Encoding, ExtraColumns, FailureCause, FileCompression, InputSplit, LinkScan, MissingColumns,
     RecordStart, SplitLink,
 };
 use hearth_csv::CsvTable;
+use object_store::chunked::ChunkedStore;
+use object_store::memory::InMemory;
+use object_store::path::Path;
+use object_store::{ObjectStore, ObjectStoreExt};
 
 use crate::Difference;
 use crate::case::Choices;
@@ -117,6 +117,8 @@ impl SplitsCase {
             options,
             schema: Arc::new(schema),
             projection: None,
+            filters: Vec::new(),
+            limit: None,
             batch_rows: 5,
             puts_aside: choices.has(1, 1),
         };

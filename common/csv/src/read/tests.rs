@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use arrow::datatypes::{DataType, Field};
+use arrow::array::ArrayRef;
+use arrow::datatypes::{DataType, Field, Schema};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use hearth_common::{ExtraColumns, InputFormat, LinkSpan, MissingColumns, RecordStart, SplitLink};
 use hearth_storage::InputFile;
@@ -58,6 +59,8 @@ impl Case {
             options: self.options.clone(),
             schema,
             projection: None,
+            filters: Vec::new(),
+            limit: None,
             batch_rows: 3,
             puts_aside: self.puts_aside,
         })

@@ -13,7 +13,7 @@ use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt, stream};
 use hearth_common::{FailureCause, FileCompression, InputFormat, InputSplit, Place};
-use hearth_csv::{CsvTable, SplitRecords};
+use hearth_csv::{ColumnFilter, CsvTable, SplitRecords};
 
 use super::json::JsonTable;
 use super::{ScanExec, ScanSpec, parquet};
@@ -24,6 +24,7 @@ use crate::records::ReadRecords;
 /// Reads the input splits of one partition.
 pub(super) struct SplitReader {
     spec: Arc<ScanSpec>,
+    filters: Vec<ColumnFilter>,
     schema: SchemaRef,
     context: Arc<TaskContext>,
     input_rows: Count,
@@ -33,15 +34,19 @@ pub(super) struct SplitReader {
 
 impl SplitReader {
     /// A reader for one partition of `scan`, which counts what it reads among the scan's metrics.
-    pub(super) fn new(scan: &ScanExec, partition: usize, context: Arc<TaskContext>) -> Self {
-        Self {
+    ///
+    /// # Errors
+    /// A filter that the CSV reader cannot take over.
+    pub(super) fn try_new(scan: &ScanExec, partition: usize, context: Arc<TaskContext>) -> Result<Self> {
+        Ok(Self {
             spec: Arc::new(scan.spec.clone()),
+            filters: scan.spec.csv_filters()?,
             schema: scan.schema(),
             context,
             input_rows: MetricBuilder::new(&scan.metrics).counter("input_rows", partition),
             input_bytes: MetricBuilder::new(&scan.metrics).counter("input_bytes", partition),
             figures: LeafFigures::new(&scan.metrics, partition),
-        }
+        })
     }
 
     /// The rows of `splits`, one split after the other.
@@ -49,7 +54,6 @@ impl SplitReader {
         let schema = Arc::clone(&self.schema);
         let limit = self.spec.limit.unwrap_or(usize::MAX);
         let input_bytes = self.input_bytes.clone();
-        let input_rows = self.input_rows.clone();
         let figures = self.figures.clone();
         let open = self.opener();
         let rows = stream::iter(splits).flat_map(move |split| {
@@ -61,7 +65,6 @@ impl SplitReader {
             });
             open(split).map(Some).chain(finished).filter_map(futures::future::ready)
         });
-        let rows = rows.inspect_ok(move |batch| input_rows.add(batch.num_rows()));
         let rows = figures.measure(take_rows(rows.boxed(), limit));
         Box::pin(cooperative(RecordBatchStreamAdapter::new(schema, rows)))
     }
@@ -71,9 +74,9 @@ impl SplitReader {
         match &self.spec.format {
             InputFormat::Csv(options) => {
                 let table = self.spec.csv_table(options, (self.spec.projection.clone(), batch_rows));
-                let table = Arc::new(table);
+                let table = Arc::new(CsvTable { filters: self.filters.clone(), limit: self.spec.limit, ..table });
                 Box::new(move |split| {
-                    let reading = CsvReading::new(Arc::clone(&self.spec), split, &self.context);
+                    let reading = CsvReading::new(&self, split);
                     reading.read(Arc::clone(&table), Arc::clone(&self.context))
                 })
             }
@@ -81,14 +84,33 @@ impl SplitReader {
                 let table = Arc::new(JsonTable { schema: Arc::clone(&self.schema), batch_rows });
                 Box::new(move |split| {
                     let rows = table.read(split.clone(), Arc::clone(&self.context));
-                    count_rows(rows, (Arc::clone(&self.spec), split), &self.context)
+                    self.count_rows(rows, split)
                 })
             }
             InputFormat::Parquet => Box::new(move |split| {
                 let rows = parquet::read(Arc::clone(&self.spec), split.clone(), Arc::clone(&self.context));
-                count_rows(rows, (Arc::clone(&self.spec), split), &self.context)
+                self.count_rows(rows, split)
             }),
         }
+    }
+
+    /// Counts rows of a format whose records are all used.
+    fn count_rows(
+        &self,
+        rows: BoxStream<'static, Result<RecordBatch>>,
+        split: InputSplit,
+    ) -> BoxStream<'static, Result<RecordBatch>> {
+        let input_rows = self.input_rows.clone();
+        let rows = rows.inspect_ok(move |batch| input_rows.add(batch.num_rows()));
+        let Some(binding) = TaskBinding::of(&self.context) else { return rows.boxed() };
+        let spec = Arc::clone(&self.spec);
+        let counted = rows.and_then(move |batch| {
+            let rows = batch.num_rows() as u64;
+            let read = ReadRecords { spec: &spec, split: &split, records: rows, used: rows, rejects: &[] };
+            let noted = binding.records.note(&read).map_err(external);
+            futures::future::ready(noted.map(|()| batch))
+        });
+        counted.boxed()
     }
 }
 
@@ -113,32 +135,18 @@ pub(super) fn in_content(
     cause
 }
 
-/// Counts rows of a format whose records are all used.
-fn count_rows(
-    rows: BoxStream<'static, Result<RecordBatch>>,
-    (spec, split): (Arc<ScanSpec>, InputSplit),
-    context: &TaskContext,
-) -> BoxStream<'static, Result<RecordBatch>> {
-    let Some(binding) = TaskBinding::of(context) else { return rows };
-    let counted = rows.and_then(move |batch| {
-        let rows = batch.num_rows() as u64;
-        let read = ReadRecords { spec: &spec, split: &split, records: rows, used: rows, rejects: &[] };
-        let noted = binding.records.note(&read).map_err(external);
-        futures::future::ready(noted.map(|()| batch))
-    });
-    counted.boxed()
-}
-
 /// One CSV split that is being read.
 struct CsvReading {
     spec: Arc<ScanSpec>,
     split: InputSplit,
     binding: Option<Arc<TaskBinding>>,
+    input_rows: Count,
 }
 
 impl CsvReading {
-    fn new(spec: Arc<ScanSpec>, split: InputSplit, context: &TaskContext) -> Self {
-        Self { spec, split, binding: TaskBinding::of(context) }
+    fn new(reader: &SplitReader, split: InputSplit) -> Self {
+        let (spec, input_rows) = (Arc::clone(&reader.spec), reader.input_rows.clone());
+        Self { spec, split, binding: TaskBinding::of(&reader.context), input_rows }
     }
 
     fn read(self, table: Arc<CsvTable>, context: Arc<TaskContext>) -> BoxStream<'static, Result<RecordBatch>> {
@@ -151,13 +159,13 @@ impl CsvReading {
             Ok::<_, DataFusionError>(batches)
         };
         let batches = stream::once(opened).try_flatten();
-        // A batch may have been rejects alone.
+        // A batch may have been rejects alone, or nothing that passes the filters.
         batches.try_filter(|batch| futures::future::ready(batch.num_rows() > 0)).boxed()
     }
 
     /// The next batch, with its link and its records noted.
     async fn next(&self, records: &mut SplitRecords) -> std::result::Result<Option<RecordBatch>, FailureCause> {
-        let before = records.records();
+        let (before, left_out) = (records.records(), records.left_out());
         let batch = match records.next().await {
             Ok(None) => records.finish().await.map(|()| None),
             batch => batch,
@@ -166,7 +174,10 @@ impl CsvReading {
             binding.scans.note(scan);
         }
         let batch = batch.map_err(|cause| in_content(cause, (&self.spec.format, self.split.compression)))?;
-        let used = batch.as_ref().map_or(0, |batch| batch.num_rows() as u64);
+        // What the query's filters leave out was used: it could be read, and the query decided about it.
+        let rows = batch.as_ref().map_or(0, RecordBatch::num_rows) as u64;
+        let used = rows + records.left_out() - left_out;
+        self.input_rows.add(usize::try_from(used).unwrap_or(usize::MAX));
         let (rejects, records) = (records.take_rejects(), records.records() - before);
         let read = ReadRecords { spec: &self.spec, split: &self.split, records, used, rejects: &rejects };
         match &self.binding {

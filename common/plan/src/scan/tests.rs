@@ -18,6 +18,8 @@ use super::*;
 use crate::cause_of;
 use crate::test_link::line_link;
 
+mod filters;
+
 fn run<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
 }

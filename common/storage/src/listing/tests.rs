@@ -124,8 +124,8 @@ fn size_and_time_agree_with_the_store() {
     let path = tree.directory.path().join("a.csv").display().to_string();
     let file = list_all(&[path], InputCompression::Auto).unwrap().remove(0);
     let object = Location::parse(&file.url).unwrap().object_path().unwrap();
-    let store = datafusion::object_store::local::LocalFileSystem::new();
-    let head = datafusion::object_store::ObjectStoreExt::head(&store, &object);
+    let store = object_store::local::LocalFileSystem::new();
+    let head = object_store::ObjectStoreExt::head(&store, &object);
     let meta = futures::executor::block_on(head).unwrap();
     assert_eq!((file.bytes, file.modified_ms), (meta.size, meta.last_modified.timestamp_millis()));
 }

@@ -28,6 +28,7 @@ enum What {
     Submit,
     Planned,
     PlanFailed,
+    Refuse,
     Cancel,
     Connect,
     Heartbeat,
@@ -57,6 +58,7 @@ fn step() -> impl Strategy<Value = Step> {
         3 => Just(What::Submit),
         3 => Just(What::Planned),
         1 => Just(What::PlanFailed),
+        1 => Just(What::Refuse),
         1 => Just(What::Cancel),
         3 => Just(What::Connect),
         6 => Just(What::Heartbeat),
@@ -89,6 +91,7 @@ impl Step {
             }
             What::Planned => Event::JobPlanned { job, graph: graph(self.job) },
             What::PlanFailed => Event::PlanFailed { job, cause: FailureCause::task("wrong") },
+            What::Refuse => Event::InputsRefused { job, cause: FailureCause::task("too many rejects") },
             What::Cancel => Event::CancelRequested { job },
             What::Connect => Event::WorkerConnected {
                 worker,

@@ -47,6 +47,7 @@ impl Kept {
             }
             Event::Restored(_)
             | Event::PlanFailed { .. }
+            | Event::InputsRefused { .. }
             | Event::CancelRequested { .. }
             | Event::Heartbeat { .. }
             | Event::WorkerDisconnected { .. }

@@ -162,6 +162,7 @@ impl Oracle {
             }
             Event::Restored(_)
             | Event::PlanFailed { .. }
+            | Event::InputsRefused { .. }
             | Event::CommitEnded { .. }
             | Event::Heartbeat { .. }
             | Event::Tick => {}

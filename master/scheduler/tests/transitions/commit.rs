@@ -39,6 +39,25 @@ fn a_failed_commit_fails_the_job() {
 }
 
 #[test]
+fn a_job_whose_inputs_are_refused_ends_at_once_but_not_while_it_commits() {
+    let refused = |number: u32| Event::InputsRefused {
+        job: crate::harness::job(number),
+        cause: FailureCause::task("too many rejects"),
+    };
+    let mut harness = Harness::running(&[1, 1], files(vec![fixed(3, &[])]));
+    harness.finish_files("1/0/0.0@1");
+    let ended = harness.handle(refused(1));
+    assert_eq!(ended.last().map(String::as_str), Some("failed 1: too many rejects"), "{ended:?}");
+    assert!(ended.iter().any(|effect| effect.starts_with("discard 1")), "{ended:?}");
+    check(harness.handle(refused(1)), &[]);
+
+    let mut harness = Harness::running(&[1], files(vec![fixed(1, &[])]));
+    check(harness.finish_files("1/0/0.0@1"), &["commit 1: 0/0.0@1"]);
+    check(harness.handle(refused(1)), &[]);
+    check(harness.commit_ended(1, CommitOutcome::Done), &["remove 1@1", "done 1"]);
+}
+
+#[test]
 fn files_outlive_their_workers() {
     let mut harness = Harness::running(&[1], files(vec![fixed(1, &[]), fixed(1, &[0])]));
     harness.finish("1/0/0.0@1");

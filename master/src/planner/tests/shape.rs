@@ -4,6 +4,7 @@ use hearth_common::{ByteSize, Compression, JobSettings, OutputFormat, OutputMode
 use hearth_scheduler::{FinalOutput, TaskLayout};
 
 use super::data::{Tables, Variant, plan};
+use crate::planner::Content;
 
 const fn fixed(tasks: u32) -> TaskLayout {
     TaskLayout::Fixed { tasks }
@@ -105,6 +106,27 @@ async fn a_job_plans_the_same_way_twice() {
         |job: &crate::planner::PlannedJob| job.stages.iter().map(|stage| stage.program_xxh3).collect::<Vec<_>>();
     assert_eq!(checksums(&one), checksums(&other));
     assert_eq!(one.graph, other.graph);
+}
+
+#[tokio::test]
+async fn the_content_of_a_stage_is_that_of_its_tasks() {
+    let tables = Tables::new();
+    for variant in [Variant::new("broadcast", 4, 1), Variant::new("shuffled", 4, 1).without_broadcast()] {
+        let query =
+            "SELECT a.id, u.age FROM actions a JOIN users u ON a.email = u.email UNION ALL SELECT k, k + 1 FROM few";
+        let planned = plan(tables.job(query, &variant, None), &variant).await.unwrap();
+        let (mut all, mut found) = (Content::default(), Content::default());
+        for (stage, spec) in planned.stages.iter().zip(planned.graph.stages()) {
+            all = all.plus(stage.content());
+            let tasks = match spec.tasks {
+                TaskLayout::Fixed { tasks } => tasks,
+                TaskLayout::Merged { partitions } => partitions,
+            };
+            found = (0..tasks).map(|task| stage.content_of(task)).fold(found, Content::plus);
+        }
+        assert_eq!(found, all, "{}", variant.name);
+        assert!(all.splits > 3 && all.bytes > 1000 && all.compressed == 0, "{all:?}");
+    }
 }
 
 #[tokio::test]
