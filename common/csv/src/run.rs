@@ -37,7 +37,7 @@ impl<'a> Run<'a> {
         self.between((self.separators[entry], self.separators[entry + 1]), number + 1 == self.fields)
     }
 
-    #[inline]
+    #[inline(always)]
     fn between(self, (before, after): (u32, u32), is_last: bool) -> (usize, &'a [u8]) {
         let (start, mut end) = (before.wrapping_add(1) as usize, after as usize);
         // The scan has seen that a carriage return here belongs to the line end.

@@ -49,18 +49,6 @@ impl TextColumn {
         }
     }
 
-    /// Adds a field.
-    #[inline]
-    fn add_one(&mut self, run: Run<'_>, (start, raw): (usize, &[u8]), buffer: &Buffer) {
-        if !self.place.rules.is_plain(raw) {
-            self.add_unusual(run, (start, raw), buffer);
-        } else if self.place.rules.is_null(raw) {
-            self.views.push_null();
-        } else {
-            self.views.push_at(run.bytes, (start, raw.len()), buffer);
-        }
-    }
-
     /// A field with quotes, blanks to cut off, or bytes of another encoding.
     #[cold]
     fn add_unusual(&mut self, run: Run<'_>, (start, raw): (usize, &[u8]), buffer: &Buffer) {
@@ -85,8 +73,14 @@ impl Column for TextColumn {
     }
 
     fn add(&mut self, run: Run<'_>, buffer: &Buffer, _bad: &mut Vec<usize>) {
-        for field in run.fields(self.place.field) {
-            self.add_one(run, field, buffer);
+        for (start, raw) in run.fields(self.place.field) {
+            if !self.place.rules.is_plain(raw) {
+                self.add_unusual(run, (start, raw), buffer);
+            } else if self.place.rules.is_null(raw) {
+                self.views.push_null();
+            } else {
+                self.views.push_at(run.bytes, (start, raw.len()), buffer);
+            }
         }
     }
 
@@ -98,11 +92,13 @@ impl Column for TextColumn {
 
     fn add_kept(&mut self, (run, kept): (Run<'_>, &Kept), buffer: &Buffer, _bad: &mut Vec<usize>) {
         for row in &kept.rows {
-            let field = run.field(*row, self.place.field);
-            if kept.is_dense() {
-                self.add_one(run, field, buffer);
+            let (start, raw) = run.field(*row, self.place.field);
+            if !kept.is_dense() {
+                self.add_alone(run, (start, raw));
+            } else if self.place.rules.is_plain(raw) && !self.place.rules.is_null(raw) {
+                self.views.push_at(run.bytes, (start, raw.len()), buffer);
             } else {
-                self.add_alone(run, field);
+                self.add_unusual(run, (start, raw), buffer);
             }
         }
     }
