@@ -1,7 +1,7 @@
 //! Faults that strike while a job runs, whatever they strike: when each is due, what is broken now, when it is mended, and
 //! what came of many schedules of them.
 //!
-//! It knows no cluster and no kind of fault; what is [`Struck`] does.
+//! It knows no cluster and no kind of fault; what is `Struck` does.
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Debug, Write as _};

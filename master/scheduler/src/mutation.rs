@@ -138,8 +138,6 @@ pub enum Mutation {
     ForgetRestoredVersions,
     /// How long attempts take is forgotten by a restart.
     ForgetRestoredDurations,
-    /// Where nobody reaches a worker, each of its outputs is asked for before it is made again.
-    LoseOneByOne,
     /// An output that one reader does not reach is taken for lost.
     IgnoreCuts,
     /// A worker that once did not reach another one is never sent to read from it again.
@@ -156,7 +154,7 @@ pub enum Mutation {
 
 impl Mutation {
     /// Every planted bug.
-    pub const ALL: [Self; 73] = [
+    pub const ALL: [Self; 72] = [
         Self::AcceptStaleFinish,
         Self::CountFinishTwice,
         Self::CommitEarly,
@@ -223,7 +221,6 @@ impl Mutation {
         Self::ForgetRestoredGroups,
         Self::ForgetRestoredVersions,
         Self::ForgetRestoredDurations,
-        Self::LoseOneByOne,
         Self::IgnoreCuts,
         Self::BelieveCutsForever,
         Self::LaunchOutOfReach,

@@ -34,35 +34,23 @@ impl Scheduler {
             return;
         }
         let task = TaskKey { stage, partition }.in_job(job);
-        if loss == OutputLoss::Unreached && self.is_absent(worker) {
-            // Neither a peer reaches it nor has it come back: it gets as long as one whose connection breaks now.
-            self.on_worker_disconnected(worker);
-            return self.lose_outputs_on(job, (worker, task));
-        }
         let Some(producer) = self.jobs.get_mut(&job).and_then(|job| job.task_mut(TaskKey::of(task))) else { return };
         if !producer.is_winner(AttemptId { task, attempt }, worker) {
             return;
         }
         producer.history.avoid(worker);
         if self.is_absent(worker) {
+            // Neither a peer reaches it nor has it come back: it gets as long as one whose connection breaks now.
             self.on_worker_disconnected(worker);
+            if loss == OutputLoss::Unreached {
+                return self.lose_output(task);
+            }
         }
         let Some(producer) = self.jobs.get_mut(&job).and_then(|job| job.task_mut(TaskKey::of(task))) else { return };
         match judge_unreadable(&self.config.retry, &mut producer.history, cause) {
             Verdict::FailJob(cause) => self.end_job(job, Some(cause)),
             Verdict::RetryNow | Verdict::RetryAfter(_) => self.lose_output(task),
         }
-    }
-
-    /// Two ways to a worker are closed, and one of its outputs was asked for in vain. The job makes all again that it has there, so
-    /// that no reader has to find out about the next one.
-    fn lose_outputs_on(&mut self, job: JobId, (worker, asked_for): (WorkerId, TaskId)) {
-        let held = self.workers.get(worker).and_then(|worker| worker.outputs.get(&job));
-        let mut lost: Vec<TaskId> = held.into_iter().flatten().map(|key| key.in_job(job)).collect();
-        if self.has_mutation(Mutation::LoseOneByOne) {
-            lost.retain(|task| *task == asked_for);
-        }
-        lost.into_iter().for_each(|task| self.lose_output(task));
     }
 
     /// Drops everything that was computed from an indeterminate stage, however far.

@@ -28,8 +28,6 @@ pub(crate) struct Oracle {
     unreadable: BTreeMap<TaskId, BTreeSet<AttemptId>>,
     /// Which worker was told not to reach which, and until when that is believed.
     pub(crate) cuts: BTreeMap<(WorkerId, WorkerId), u64>,
-    /// Workers that neither the master nor a reader of that job reached, until they come back.
-    pub(crate) gone: BTreeSet<(JobId, WorkerId)>,
     /// What the scheduler told after the event at hand: workers that do not reach what tasks of a stage read.
     pub(crate) unfit: BTreeMap<JobId, BTreeMap<StageId, BTreeSet<WorkerId>>>,
     /// Readers of a job that got no connection.
@@ -110,7 +108,6 @@ impl Oracle {
     pub(crate) fn on_event(&mut self, event: &Event, plans: &BTreeMap<JobId, JobPlan>) {
         match event {
             Event::WorkerConnected { worker, slots, names, held } => {
-                self.gone.retain(|(_, gone)| gone != worker);
                 self.on_connected(*worker, *slots, held);
                 self.on_hello(*worker, held);
                 self.workers.entry(*worker).or_default().names.clone_from(names);

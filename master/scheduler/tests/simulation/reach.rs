@@ -21,9 +21,6 @@ impl Oracle {
             // Any job may make again what is there.
             self.on_outputs_lost(|winner| winner.worker == *source);
             let is_there = self.workers.get(source).is_some_and(|worker| worker.is_connected);
-            if !is_there {
-                self.gone.insert((attempt.task.job, *source));
-            }
             if is_there && self.workers.contains_key(&reader) {
                 self.cuts.insert((reader, *source), self.now + BELIEVED_MS);
             }
@@ -32,10 +29,6 @@ impl Oracle {
 
     pub(crate) fn check_reach(&self, launch: &Launch) -> Check {
         let read = launch.inputs.iter().flat_map(|input| input.winners.iter());
-        let job = launch.attempt.task.job;
-        if let Some(winner) = read.clone().find(|winner| self.gone.contains(&(job, winner.worker))) {
-            return Err(format!("attempt {}: nobody was known to reach {}", launch.attempt, winner.worker));
-        }
         let is_cut = |source| self.cuts.get(&(launch.worker, source)).is_some_and(|until| *until > self.now);
         let attempt = launch.attempt;
         match read.map(|winner| winner.worker).find(|source| is_cut(*source)) {

@@ -103,24 +103,6 @@ fn a_worker_that_the_master_does_not_reach_either_is_not_waited_for() {
 }
 
 #[test]
-fn what_a_worker_holds_that_nobody_reaches_is_made_again_at_once() {
-    let mut harness = Harness::running(&[2, 2], files(vec![fixed(4, &[]), fixed(2, &[0])]));
-    harness.finish("1/0/0.0@1");
-    harness.finish("1/0/1.0@2");
-    harness.finish("1/0/2.0@1");
-    check(
-        harness.finish("1/0/3.0@2"),
-        &[
-            "launch 1/1/0.0@1 reads 0/0.0@1 0/1.0@2 0/2.0@1 0/3.0@2",
-            "launch 1/1/1.0@2 reads 0/0.0@1 0/1.0@2 0/2.0@1 0/3.0@2",
-        ],
-    );
-    harness.disconnect(1);
-    // It was asked for one of them only.
-    check(harness.fail("1/1/1.0@2", unreached("1/0/0.0@1")), &["launch 1/0/0.1@2", "launch 1/0/2.1@2"]);
-}
-
-#[test]
 fn a_cut_is_believed_for_a_while() {
     let mut harness = Harness::two_stages([1, 1]);
     harness.fail("1/1/1.0@2", unreached("1/0/0.0@1"));
