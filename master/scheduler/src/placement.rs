@@ -25,7 +25,8 @@ impl Scheduler {
         {
             match self.choose(neediest.job) {
                 Some((task, worker)) => self.launch(task, worker),
-                None if self.open_path(neediest.job) => {}
+                // It may have stopped attempts, and others want their slots.
+                None if self.open_path(neediest.job) => self.demand.extend(without_place.drain(..)),
                 None => {
                     self.begin_locality_wait(neediest.job);
                     self.demand.remove(&neediest);

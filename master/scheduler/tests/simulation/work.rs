@@ -14,9 +14,9 @@ use crate::world::World;
 /// Longer than any run.
 const NEVER_MS: u64 = 10_000_000;
 const HEARTBEAT_MS: u64 = 2_000;
-/// How long a reader waits for a service that says nothing, and for one that said nothing lately; longer than workers do.
-const SILENCE_MS: u64 = 10_000;
-const PROBE_MS: u64 = 3_000;
+/// How long a reader waits for a service that says nothing, and for one that said nothing lately.
+const SILENCE_MS: u64 = 6_000;
+const PROBE_MS: u64 = 2_000;
 const DOUBT_MS: u64 = 120_000;
 /// Unreadable outputs of one task that the simulation causes at most, so that only scripts exceed the limit.
 const UNREADABLE_MAX: usize = 8;
