@@ -59,6 +59,8 @@ pub struct StragglerPolicy {
     pub slowness_percent: u32,
     /// and that many percent of the tasks of its stage are done.
     pub done_percent_min: u32,
+    /// Where fewer are done there is nothing to compare it with: it has run at least that long. It may never end.
+    pub lonely_runtime_min: Duration,
     /// Second attempts take no more than that many percent of all slots, but always one. With 0, there are no others.
     pub slots_percent_max: u32,
     /// Second attempts of one task; 0 switches them off.
@@ -134,6 +136,7 @@ impl Default for StragglerPolicy {
             runtime_min: Duration::from_secs(3),
             slowness_percent: 150,
             done_percent_min: 50,
+            lonely_runtime_min: Duration::from_secs(600),
             slots_percent_max: 10,
             seconds_per_task_max: 3,
         }

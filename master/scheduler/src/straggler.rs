@@ -15,7 +15,7 @@ use crate::run::{Run, Runs};
 use crate::stage::Stage;
 use crate::task::{Task, TaskKey, TaskState};
 use crate::timer::Timer;
-use crate::{Effect, Scheduler};
+use crate::{Effect, Millis, Scheduler};
 
 /// Slow attempts per stage that are looked at in one round.
 const STRAGGLERS_TRIED_MAX: usize = 8;
@@ -23,15 +23,27 @@ const STRAGGLERS_TRIED_MAX: usize = 8;
 impl Scheduler {
     /// Notes whether there may be stragglers in a job, and when to look for them.
     pub(crate) fn settle_watch(&mut self, id: JobId) {
-        let next = self.now.after(self.config.stragglers.interval);
+        let next = self.jobs.get(&id).and_then(Job::execution).and_then(|execution| self.next_watch(execution));
         let Some(job) = self.jobs.get_mut(&id) else { return };
-        let is_watched = job.execution().is_some_and(has_runs);
-        let watch = if is_watched { job.watch.or(Some(next)) } else { None };
+        let watch = next.map(|next| job.watch.map_or(next, |before| before.min(next)));
         let before = std::mem::replace(&mut job.watch, watch);
         if before != watch {
             before.into_iter().for_each(|at| self.timers.unset(at, Timer::Stragglers(id)));
             watch.into_iter().for_each(|at| self.timers.set(at, Timer::Stragglers(id)));
         }
+    }
+
+    /// Soon where it is known how long what runs should take, and else when the oldest attempt has run for very long.
+    fn next_watch(&self, execution: &Execution) -> Option<Millis> {
+        let policy = &self.config.stragglers;
+        let soon = self.now.after(policy.interval);
+        let of_stage = |stage: &Stage| {
+            let (since, _) = stage.lone_runs().next()?;
+            let is_known = stage.durations().median().is_some();
+            Some(if is_known { soon } else { since.after(policy.lonely_runtime_min).after(policy.interval).max(soon) })
+        };
+        let stages = execution.stages().iter().filter(|_| execution.progress == Progress::Running);
+        stages.filter_map(of_stage).min()
     }
 
     pub(crate) fn on_watch_ended(&mut self, id: JobId) {
@@ -81,7 +93,7 @@ impl Scheduler {
         let execution = self.jobs.get(&id).and_then(Job::execution)?;
         let barred = self.barred(id);
         execution.stages().iter().filter(|stage| stage.is_open).find_map(|stage| {
-            let limit = self.patience_with(stage)?;
+            let limit = self.patience_with(stage);
             let unfit = self.unfit(id, stage, &barred);
             let slow = stage.lone_runs().take_while(|(since, _)| since.after(limit) < self.now);
             slow.take(STRAGGLERS_TRIED_MAX).find_map(|(_, partition)| {
@@ -91,14 +103,16 @@ impl Scheduler {
         })
     }
 
-    /// How long an attempt of the stage may run before it is slow; `None` while too little is known.
-    fn patience_with(&self, stage: &Stage) -> Option<Duration> {
+    /// How long an attempt of the stage may run before it is slow.
+    fn patience_with(&self, stage: &Stage) -> Duration {
         let policy = &self.config.stragglers;
         // Unproved attempts have ended as well, and may wait for the very one that is slow.
         let ended = u64::from(stage.done()) + u64::from(stage.unproved());
         let is_known = ended * 100 >= stage.tasks().len() as u64 * u64::from(policy.done_percent_min);
-        let median = stage.durations().median().filter(|_| is_known)?;
-        Some((median * policy.slowness_percent / 100).max(policy.runtime_min))
+        match stage.durations().median().filter(|_| is_known) {
+            Some(median) => (median * policy.slowness_percent / 100).max(policy.runtime_min),
+            None => policy.lonely_runtime_min,
+        }
     }
 
     fn place_second(&self, task: &Task, (barred, unfit): (&[WorkerId], &[WorkerId])) -> Option<WorkerId> {
@@ -156,10 +170,4 @@ impl Scheduler {
             self.effects.push(Effect::CancelAttempt { worker, attempt });
         }
     }
-}
-
-/// Something runs, and how long it should take is known.
-fn has_runs(execution: &Execution) -> bool {
-    let has_runs = |stage: &Stage| stage.lone_runs().next().is_some() && stage.durations().median().is_some();
-    execution.progress == Progress::Running && execution.stages().iter().any(has_runs)
 }

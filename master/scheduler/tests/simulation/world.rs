@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use hearth_common::{JobId, WorkerId};
 use hearth_scheduler::mutation::Mutation;
-use hearth_scheduler::{Effect, Event, ExclusionPolicy, Millis, Scheduler, SchedulerConfig};
+use hearth_scheduler::{Effect, Event, ExclusionPolicy, Millis, Scheduler, SchedulerConfig, StragglerPolicy};
 
 use crate::chains::count_wrong_guesses;
 use crate::cluster::{Connection, Happening, Host, OnHost};
@@ -113,7 +113,10 @@ impl World {
             ..ExclusionPolicy::default()
         };
         let priority_lead = Duration::from_millis(rng.between(0, 10_000));
+        // Attempts that never end with nothing to compare them with have their second ones late: too late to hide what is planted.
+        let lonely_runtime_min = if mutation.is_some() { Duration::MAX } else { Duration::from_secs(600) };
         let config = SchedulerConfig {
+            stragglers: StragglerPolicy { lonely_runtime_min, ..StragglerPolicy::default() },
             drain_wait: Duration::from_millis(rng.between(0, 20_000)),
             priority_lead,
             restart_grace: Duration::from_millis(rng.between(4_000, 30_000)),

@@ -62,6 +62,20 @@ fn too_few_have_ended_to_tell() {
 }
 
 #[test]
+fn an_attempt_with_nothing_to_compare_it_with_is_slow_after_ten_minutes() {
+    let mut harness = Harness::running(&[1, 1], files(vec![fixed(1, &[])]));
+    let pass = |harness: &mut Harness, wait_ms: u64| {
+        let beats: Vec<String> = (0..wait_ms / 500)
+            .flat_map(|_| [harness.pass(Duration::from_millis(500)), harness.beat(1), harness.beat(2)].concat())
+            .collect();
+        beats
+    };
+    check(pass(&mut harness, 600_000), &[]);
+    check(pass(&mut harness, 500), &["launch 1/0/0.1@2"]);
+    check(harness.finish_files("1/0/0.1@2"), &["cancel 1/0/0.0@1", "commit 1: 0/0.1@2"]);
+}
+
+#[test]
 fn the_second_wins_and_the_first_is_stopped() {
     let mut harness = doubled();
     let view = harness.scheduler.job(job(1)).expect("a job");
