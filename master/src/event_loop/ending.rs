@@ -102,15 +102,16 @@ impl Owner {
         let shown = self.publisher.last_status(id).map(|last| last.attempts).unwrap_or_default();
         job.attempts.failed += u64::from(self.failing == Some(id));
         self.metrics.count_attempts(shown, job.attempts);
-        let status = JobStatus { finished_ms: Some(wall_ms()), ..self.final_status(&job, failure) };
+        let now_ms = wall_ms();
+        let status = JobStatus { finished_ms: Some(now_ms), ..self.final_status(&job, failure) };
         match &status.failure {
             Some(cause) => tracing::warn!(job = %id, cause = cause.name(), text = %cause, "job failed"),
             None => tracing::info!(job = %id, state = status.state.name(), "job ended"),
         }
         self.metrics.count_end(status.state);
-        self.metrics.observe_job(Duration::from_millis(wall_ms().saturating_sub(status.submitted_ms)));
+        self.metrics.observe_job(Duration::from_millis(now_ms.saturating_sub(status.submitted_ms)));
         self.narrate_end(&status);
-        let details = job.close(status.state, status.failure.as_ref(), wall_ms());
+        let details = job.close(status.state, status.failure.as_ref(), now_ms);
         self.history.ending.insert(id);
         self.hold_end(JobStatus { details: Some(Box::new(details)), ..status });
     }
