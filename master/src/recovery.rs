@@ -40,7 +40,7 @@ pub(crate) struct Recovered {
 
 /// What becomes of a job.
 enum Fate {
-    /// It had ended, or its end is left to the next start.
+    /// It had ended.
     Ended(Box<JobStatus>),
     /// It ended now.
     Settled(Box<JobStatus>),

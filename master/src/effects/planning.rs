@@ -13,22 +13,22 @@ use crate::planner::{PlanRequest, PlannedJob, plan_job};
 const PLANNING_MAX: Duration = Duration::from_secs(600);
 
 pub(super) async fn plan(request: PlanRequest, staging: Option<Staging>) -> Result<PlannedJob, FailureCause> {
-    let storage = request.storage.clone();
+    let output = staging.map(|staging| (request.storage.commit_fs(staging.destination()), staging));
     let mode = request.spec.output.as_ref().map(|output| output.mode);
-    if let Some(staging) = &staging {
-        // The storage may not have answered when the job was submitted, and somebody may have been there since.
-        let fs = storage.commit_fs(staging.destination());
-        commit::check_destination(&*fs, &request.spec).await.map_err(CommitError::into_cause)?;
-    }
-    let planning = plan_job(request);
+    let planning = async {
+        if let Some((fs, _)) = &output {
+            // The storage may not have answered when the job was submitted, and somebody may have been there since.
+            commit::check_destination(&**fs, &request.spec).await.map_err(CommitError::into_cause)?;
+        }
+        plan_job(request).await
+    };
     let planned = tokio::time::timeout(PLANNING_MAX, planning).await.map_err(|_| {
         FailureCause::internal(format!("planning took longer than {} s and was given up", PLANNING_MAX.as_secs()))
     })??;
-    if let Some(staging) = staging {
+    if let Some((fs, staging)) = output {
         if mode == Some(OutputMode::Overwrite) {
             check_inputs(&planned, &staging)?;
         }
-        let fs = storage.commit_fs(staging.destination());
         commit::prepare(&*fs, &staging).await.map_err(CommitError::into_cause)?;
     }
     Ok(planned)

@@ -139,8 +139,7 @@ impl Owner {
 
     /// Records how a job ends if the commit that is about to begin gets through: its master may not live to see it.
     pub(crate) fn record_closing(&mut self, id: JobId) {
-        let Some(job) = self.jobs.get_mut(&id) else { return };
-        if let Some(view) = self.scheduler.job(id) {
+        if let Some((job, view)) = self.jobs.get_mut(&id).zip(self.scheduler.job(id)) {
             job.note_state(view.state(), wall_ms());
         }
         let Some(job) = self.jobs.get(&id) else { return };

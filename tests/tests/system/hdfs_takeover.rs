@@ -108,10 +108,7 @@ fn a_master_that_lives_on_changes_nothing() -> Result<()> {
             hdfs.check_output("out", small_answer()?)?;
             let watcher = hdfs.watch("out");
             cluster.signal_master(Signal::CONT)?;
-            wait_for("the first master's end of the job", Deadline::after_seconds(60), || {
-                let jobs = cluster.api("/api/v1/jobs")?;
-                Ok((jobs["jobs"][0]["state"] != "committing").then_some(()))
-            })?;
+            wait_for_first_end(cluster)?;
             seen_after = watcher.seen()?;
             drop(second);
             Ok(())
@@ -120,6 +117,14 @@ fn a_master_that_lives_on_changes_nothing() -> Result<()> {
         assert_eq!(seen_after, BTreeSet::from([after.clone()]), "what the second master published stays");
         ensure!(before != after && seen.is_subset(&BTreeSet::from([before, None, after])), "a reader saw {seen:#?}");
         hdfs.check_output("out", small_answer()?)
+    })
+}
+
+/// Waits until the first master's page no longer says that the job commits.
+fn wait_for_first_end(cluster: &Cluster) -> Result<()> {
+    wait_for("the first master's end of the job", Deadline::after_seconds(60), || {
+        let jobs = cluster.api("/api/v1/jobs")?;
+        Ok((jobs["jobs"][0]["state"] != "committing").then_some(()))
     })
 }
 
@@ -140,10 +145,7 @@ fn a_master_that_lives_on_amid_the_next_ones_commit_changes_nothing() -> Result<
             let watcher = hdfs.watch("out");
             cluster.signal_master(Signal::CONT)?;
             held.release();
-            wait_for("the first master's end of the job", Deadline::after_seconds(60), || {
-                let jobs = cluster.api("/api/v1/jobs")?;
-                Ok((jobs["jobs"][0]["state"] != "committing").then_some(()))
-            })?;
+            wait_for_first_end(cluster)?;
             published.release();
             wait_for("the second master's end of the job", Deadline::after_seconds(60), || {
                 Ok(hdfs.check_no_staging().is_ok().then_some(()))
