@@ -19,6 +19,8 @@ use arrow::error::ArrowError;
 const KEPT_BYTES_MAX: usize = 1 << 20;
 /// Longest text that a view holds itself.
 const INLINE_MAX: usize = 12;
+/// Copied at once of a text that is no longer, since a copy of a known length is cheaper than one of the right length.
+const COPIED_BYTES: usize = 32;
 
 /// Which shuffle partition each row of a batch belongs to, and how many rows each gets.
 #[derive(Clone, Copy)]
@@ -189,13 +191,21 @@ impl TextCells {
             if nulls.is_some_and(|nulls| nulls.is_null(row)) {
                 // What the view of a NULL says has no meaning.
             } else if length <= INLINE_MAX {
-                // All that there is room for, since a copy of a known length is cheaper than one of the right length.
+                // All that there is room for, as below.
                 let end = part.bytes.len() + length;
                 part.bytes.extend_from_slice(&view.to_le_bytes()[size_of::<u32>()..]);
                 part.bytes.truncate(end);
             } else {
                 let (buffer, start) = ((view >> 64) as u32 as usize, (view >> 96) as usize);
-                part.bytes.extend_from_slice(&buffers[buffer][start..start + length]);
+                let text = &buffers[buffer][start..];
+                match text.first_chunk::<COPIED_BYTES>() {
+                    Some(more) if length <= COPIED_BYTES => {
+                        let end = part.bytes.len() + length;
+                        part.bytes.extend_from_slice(more);
+                        part.bytes.truncate(end);
+                    }
+                    Some(_) | None => part.bytes.extend_from_slice(&text[..length]),
+                }
             }
             part.end_text();
         }

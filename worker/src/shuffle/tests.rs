@@ -187,6 +187,27 @@ fn no_memory_means_smaller_runs_and_the_same_rows() {
 }
 
 #[test]
+fn rows_for_many_partitions_go_out_before_their_frames_are_full() {
+    let fixture = Fixture::new();
+    let pool: Arc<dyn MemoryPool> = Arc::new(GreedyMemoryPool::new(256 << 20));
+    let mut writer = fixture.writer(attempt(0), 500, &pool);
+    let (long, rows_each) = ("x".repeat(500), 1000);
+    let mut reserved_max = 0;
+    for first in (0..200_000).step_by(rows_each) {
+        let row = |n: i64| (Some(format!("{n}{long}")), n);
+        writer.push(&batch((first..first + rows_each as i64).map(row))).unwrap();
+        reserved_max = reserved_max.max(pool.reserved());
+    }
+    assert!(writer.bytes_written() > 0, "nothing went out");
+    assert!(reserved_max < 128 << 20, "{reserved_max} bytes held");
+    writer.finish().unwrap();
+    assert_eq!(pool.reserved(), 0);
+    let mut found: Vec<i64> = rows(&fixture.read(0..500).unwrap()).into_iter().map(|(_, number)| number).collect();
+    found.sort_unstable();
+    assert_eq!(found, (0..200_000).collect::<Vec<i64>>());
+}
+
+#[test]
 fn rows_without_columns_keep_their_number() {
     let fixture = Fixture::new();
     let options = arrow::array::RecordBatchOptions::new().with_row_count(Some(42));

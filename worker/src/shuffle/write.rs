@@ -22,6 +22,8 @@ use super::store::ShuffleStore;
 const BUFFER_BYTES_PER_PARTITION: usize = 1 << 20;
 /// ... but never more than this.
 const BUFFER_BYTES_MAX: usize = 32 << 20;
+/// Memory for rows that stays when all of them go out, unless there is too little for others.
+const KEPT_BYTES_MAX: usize = 2 * BUFFER_BYTES_MAX;
 /// A batch of more bytes is taken in in pieces.
 const BATCH_BYTES_MAX: usize = 64 << 20;
 
@@ -125,10 +127,15 @@ impl ShuffleWriter {
                 bytes_held += bytes;
             }
         }
-        if bytes_held >= BUFFER_BYTES_MAX || self.reservation.try_resize(scatter.capacity()).is_err() {
+        let fits = self.reservation.try_resize(scatter.capacity()).is_ok();
+        if fits && bytes_held < BUFFER_BYTES_MAX {
+            return Ok(());
+        }
+        if !fits || scatter.capacity() > KEPT_BYTES_MAX {
             return self.write_all();
         }
-        Ok(())
+        // As many rows will come again: they find their memory where it is.
+        (0..scatter.rows().len()).try_for_each(|partition| write_partition(scatter, &mut self.frames, partition))
     }
 
     /// Writes all rows, and gives back the memory they took up.

@@ -14,6 +14,8 @@ use super::minor::Minors;
 use super::records::Records;
 
 const SLOTS_MIN: usize = 1 << 10;
+/// Slots that the next groups find at most, when those before needed as many: they tend to be about as many again.
+const SLOTS_KEPT_MAX: usize = 1 << 19;
 /// Blocks of records beyond which groups are better handed on.
 const BLOCKS_MAX: usize = 1 << 10;
 /// Rows whose memory is asked for together, so that one does not wait for the next.
@@ -247,6 +249,16 @@ impl GroupTable {
         self.slots = next;
     }
 
+    /// Frees all slots. Their memory stays if as many would be needed again and that is not much.
+    fn clear_slots(&mut self) {
+        let needed = ((self.records.len() + 1) * 2).next_power_of_two().clamp(SLOTS_MIN, SLOTS_KEPT_MAX);
+        if needed == self.slots.len() {
+            self.slots.fill(0);
+        } else {
+            self.slots = vec![0; needed];
+        }
+    }
+
     fn hash(&mut self, keys: &Keys<'_>, layout: &Layout, rows: Range<usize>) {
         self.hashes.clear();
         self.hashes.resize(rows.len(), self.seed);
@@ -261,7 +273,7 @@ impl GroupTable {
 
     /// Hands out all groups, at most `rows_max` in a batch, and begins anew.
     pub(super) fn take(&mut self, rows_max: usize) -> Option<Groups> {
-        self.slots = vec![0; SLOTS_MIN];
+        self.clear_slots();
         self.groups = 0;
         let records = std::mem::take(&mut self.records).finish();
         Some(Groups::new(records, (self.keys, self.layout.take()?), rows_max.max(1)))
@@ -404,5 +416,27 @@ mod tests {
         let found = counted(&rows, 1000);
         assert_eq!(found.len(), 5000);
         assert!(found.values().all(|counts| *counts == (4, 0)));
+    }
+
+    /// Adds as many groups, and takes them.
+    fn pass(table: &mut GroupTable, groups: usize) {
+        let texts: StringViewArray = (0..groups).map(|n| Some(format!("user number {n}"))).collect();
+        assert_eq!(table.add(&Keys::new(&[&texts]), &[Amounts::One], 0), Added::All);
+        assert_eq!(
+            table.take(1000).into_iter().flatten().map(|columns| columns.unwrap()[0].len()).sum::<usize>(),
+            groups
+        );
+    }
+
+    #[test]
+    fn its_slots_follow_what_was_needed() {
+        let mut table = GroupTable::new(1, 1);
+        for (groups, slots) in
+            [(5000, 1 << 14), (5000, 1 << 14), (10, SLOTS_MIN), (300_000, SLOTS_KEPT_MAX), (0, SLOTS_MIN)]
+        {
+            pass(&mut table, groups);
+            assert_eq!(table.slots.len(), slots, "{groups} groups");
+            assert!(table.slots.iter().all(|slot| *slot == 0));
+        }
     }
 }
