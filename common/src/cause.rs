@@ -136,6 +136,9 @@ pub enum FailureCause {
     /// Somebody cancelled it, or the master no longer wants it.
     #[error("cancelled")]
     Cancelled,
+    /// The attempt was launched as its worker began to drain, and was not begun. Runs elsewhere, not counted.
+    #[error("the worker drains and takes no more attempts")]
+    WorkerDrains,
 }
 
 fn at(place: Option<&Place>) -> String {
@@ -172,6 +175,25 @@ impl FailureCause {
             Self::NoWorkers { .. } => "no_workers",
             Self::DeadlinePassed { .. } => "deadline_passed",
             Self::Cancelled => "cancelled",
+            Self::WorkerDrains => "worker_drains",
+        }
+    }
+
+    /// The attempt was not run, as its worker leaves: it is counted as lost, not as failed.
+    #[must_use]
+    pub const fn is_loss(&self) -> bool {
+        match self {
+            Self::WorkerLost { .. } | Self::WorkerDrains => true,
+            Self::Task { .. }
+            | Self::LostShuffleOutput { .. }
+            | Self::OutOfMemory { .. }
+            | Self::DiskFull { .. }
+            | Self::Storage { .. }
+            | Self::Internal { .. }
+            | Self::Poison { .. }
+            | Self::NoWorkers { .. }
+            | Self::DeadlinePassed { .. }
+            | Self::Cancelled => false,
         }
     }
 }

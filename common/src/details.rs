@@ -120,7 +120,7 @@ pub enum AttemptOutcome {
     Failed,
     /// It was stopped: another attempt of its task was first, or its job ended.
     Cancelled,
-    /// It was lost with its worker.
+    /// It was lost with its worker, or its worker drained and did not begin it.
     Lost,
 }
 

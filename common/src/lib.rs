@@ -47,7 +47,8 @@ pub use status::{
     WorkerState, WorkerStatus,
 };
 pub use task::{
-    AttemptMetrics, InputSplit, LeafInput, LeafKey, OutputFile, ShuffleInput, ShuffleSource, SplitLink, TaskInputs,
+    Absence, AttemptMetrics, InputSplit, LeafInput, LeafKey, OutputFile, ShuffleInput, ShuffleSource, SplitLink,
+    TaskInputs,
 };
 pub use template::{TemplateError, fill_template};
 pub use value_type::{ColumnSpec, ValueType, ValueTypeError};

@@ -122,7 +122,7 @@ pub struct OutputStatus {
 pub struct AttemptCounts {
     /// All that were launched.
     pub launched: u64,
-    /// Of those, lost with their worker, or finished and lost later.
+    /// Of those, lost with their worker, not begun because their worker drains, or finished and lost later.
     pub lost: u64,
     /// Of those, failed.
     pub failed: u64,
@@ -149,7 +149,7 @@ pub struct LocalityCounts {
 pub enum WorkerState {
     /// Takes attempts.
     Alive,
-    /// Its connection broke; it has a short grace to come back.
+    /// Its connection broke, or nothing was heard of it for half of its lease; it has a short time to come back.
     Disconnected,
     /// Takes no more attempts and leaves when it is idle.
     Draining,

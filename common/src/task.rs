@@ -81,6 +81,15 @@ pub struct ShuffleSource {
     pub address: String,
 }
 
+/// How far a worker that others read from is gone, as its master knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Absence {
+    /// The master has heard nothing of it for a while. Who hears nothing of it either gives up soon.
+    Silent,
+    /// It is lost: nobody waits for it any more.
+    Lost,
+}
+
 /// One output file that an attempt left in staging.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OutputFile {

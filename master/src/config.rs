@@ -188,6 +188,8 @@ impl MasterConfig {
             running_jobs_max: self.running_jobs_max,
             queued_jobs_max: self.queued_jobs_max,
             lease: self.lease,
+            // Two heartbeats that do not come are no accident.
+            silence: (self.lease / 2).max(self.heartbeat_interval * 5 / 2),
             disconnect_grace: self.disconnect_grace,
             no_worker_timeout: self.no_worker_timeout,
             locality_wait: self.locality_wait,

@@ -129,7 +129,8 @@ fn failed(line: LogLine, cause: &FailureCause) -> LogLine {
         | FailureCause::Poison { .. }
         | FailureCause::NoWorkers { .. }
         | FailureCause::DeadlinePassed { .. }
-        | FailureCause::Cancelled => line.with("text", cause),
+        | FailureCause::Cancelled
+        | FailureCause::WorkerDrains => line.with("text", cause),
     }
 }
 

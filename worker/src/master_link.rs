@@ -160,6 +160,7 @@ impl Link<'_> {
             | MasterMessage::MayLeave
             | MasterMessage::Drain
             | MasterMessage::LogLinesKept { .. }
+            | MasterMessage::SourceAbsent { .. }
             | MasterMessage::RemoveShuffle { .. } => {
                 ConnectionEnd::Broken("the master did not answer the hello first".into())
             }
@@ -237,7 +238,7 @@ impl Link<'_> {
         match message {
             MasterMessage::Launch(order) => {
                 let refused = if self.drain_deadline.is_some() {
-                    Some(slots.refuse(order.attempt, FailureCause::Cancelled))
+                    Some(slots.refuse(order.attempt, FailureCause::WorkerDrains))
                 } else {
                     slots.launch(order)
                 };
@@ -249,6 +250,10 @@ impl Link<'_> {
             MasterMessage::Fenced => return Err(self.on_fenced()),
             MasterMessage::MayLeave => self.may_leave = true,
             MasterMessage::Drain => self.wishes.drain.cancel(),
+            MasterMessage::SourceAbsent { source, absence } => {
+                tracing::info!(worker = %source, ?absence, "the master hears nothing of a worker that others read from");
+                self.workshop.fetcher.note_absence(source, absence);
+            }
             MasterMessage::LogLinesKept { through } => self.workshop.logs.kept(through),
             MasterMessage::Refused { reason, retry: true } => return Err(ConnectionEnd::Broken(reason)),
             MasterMessage::Refused { reason, retry: false } => {

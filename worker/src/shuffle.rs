@@ -1,5 +1,6 @@
 //! Shuffle outputs: written by one attempt, kept in one file, read by attempts here and served to other workers.
 
+mod absent;
 mod cells;
 mod compact;
 mod fetch;

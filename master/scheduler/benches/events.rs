@@ -76,6 +76,7 @@ fn answer(effect: Effect) -> Option<Event> {
         | Effect::RemoveJobShuffle { .. }
         | Effect::FenceWorker { .. }
         | Effect::ReleaseWorker { .. }
+        | Effect::TellReader { .. }
         | Effect::HubChosen { .. }
         | Effect::JobChanged { .. }
         | Effect::JobEnded { .. } => None,

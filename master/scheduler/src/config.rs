@@ -19,6 +19,9 @@ pub struct SchedulerConfig {
     pub lost_workers_remembered_max: usize,
     /// How long a worker is believed to live after its last message.
     pub lease: Duration,
+    /// How long after its last message a worker counts as silent: it gets no attempts then, and what others need of it is made
+    /// again as soon as one of them hears nothing of it either. Has no effect unless it is shorter than the lease.
+    pub silence: Duration,
     /// How long a worker whose connection broke may take to come back.
     pub disconnect_grace: Duration,
     /// How long workers of the scheduler before may take to come back.
@@ -107,6 +110,7 @@ impl Default for SchedulerConfig {
             tasks_per_job_max: 1_000_000,
             lost_workers_remembered_max: 10_000,
             lease: Duration::from_secs(10),
+            silence: Duration::from_secs(5),
             disconnect_grace: Duration::from_secs(3),
             restart_grace: Duration::from_secs(30),
             drain_wait: Duration::from_secs(60),

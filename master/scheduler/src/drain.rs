@@ -9,7 +9,7 @@ use crate::job::Job;
 use crate::mutation::Mutation;
 use crate::task::TaskKey;
 use crate::timer::Timer;
-use crate::worker::{Connection, Stay, Worker};
+use crate::worker::{Stay, Worker};
 use crate::{Effect, Scheduler};
 
 impl Scheduler {
@@ -39,7 +39,7 @@ impl Scheduler {
         for id in self.draining.iter().copied().collect::<Vec<_>>() {
             let Some(worker) = self.workers.get(id) else { continue };
             let is_early = self.has_mutation(Mutation::ReleaseTooEarly);
-            let is_busy = !worker.running.is_empty() || worker.connection == Connection::Broken;
+            let is_busy = !worker.running.is_empty() || !worker.is_heard();
             let stay = match worker.stay {
                 _ if self.has_mutation(Mutation::NeverRelease) => continue,
                 Stay::Staying | Stay::Released => continue,

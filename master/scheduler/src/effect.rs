@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use hearth_common::{AttemptId, FailureCause, JobId, RecordStart, StageId, WorkerId};
+use hearth_common::{Absence, AttemptId, FailureCause, JobId, RecordStart, StageId, WorkerId};
 
 use crate::Cut;
 
@@ -61,6 +61,16 @@ pub enum Effect {
     FenceWorker {
         /// The worker.
         worker: WorkerId,
+    },
+    /// Tell a worker that another one, from which attempts on it read or will read, is silent or lost: it waits for it no longer
+    /// than it must.
+    TellReader {
+        /// The worker to tell.
+        reader: WorkerId,
+        /// The one that is absent.
+        source: WorkerId,
+        /// How far.
+        absence: Absence,
     },
     /// Tell a draining worker that it may leave: nothing runs on it, and nothing on its disk is needed.
     ReleaseWorker {

@@ -89,7 +89,8 @@ const fn is_workers_fault(cause: &FailureCause) -> bool {
         | FailureCause::Poison { .. }
         | FailureCause::NoWorkers { .. }
         | FailureCause::DeadlinePassed { .. }
-        | FailureCause::Cancelled => false,
+        | FailureCause::Cancelled
+        | FailureCause::WorkerDrains => false,
     }
 }
 

@@ -9,7 +9,7 @@ use crate::job::{Job, Phase};
 use crate::run::{Run, Runs};
 use crate::task::{TaskKey, TaskState};
 use crate::timer::Timer;
-use crate::worker::{Stay, Worker};
+use crate::worker::{Connection, Stay, Worker};
 
 impl Scheduler {
     /// Compares every counter and index with a recount.
@@ -34,6 +34,11 @@ impl Scheduler {
         let doubled = self.jobs.values().filter_map(Job::execution).map(|execution| execution.doubled.len() as u64);
         if doubled.sum::<u64>() != self.seconds {
             return Err(format!("{} second attempts are counted", self.seconds));
+        }
+        let silent =
+            self.workers.iter().filter(|(_, worker)| worker.connection == Connection::Silent).map(|(id, _)| id);
+        if !silent.eq(self.silent.iter().copied()) {
+            return Err(format!("silent are not {:?}", self.silent));
         }
         let drains = |worker: &Worker| matches!(worker.stay, Stay::Draining { .. });
         let draining = self.workers.iter().filter(|(_, worker)| drains(worker)).map(|(id, _)| id);
@@ -130,6 +135,8 @@ impl Scheduler {
     fn check_timers(&self) -> Result<(), String> {
         let mut expected = BTreeSet::new();
         expected.extend(self.workers.iter().map(|(id, worker)| (worker.lease_end, Timer::Lease(id))));
+        let silence = |(id, worker): (WorkerId, &Worker)| Some((worker.connection.deadline()?, Timer::Silence(id)));
+        expected.extend(self.workers.iter().filter_map(silence));
         let exclusion = |worker: &Worker| worker.reputation.exclusion.as_ref().map(|exclusion| exclusion.until);
         expected
             .extend(self.workers.iter().filter_map(|(id, worker)| Some((exclusion(worker)?, Timer::Exclusion(id)))));

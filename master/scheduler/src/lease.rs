@@ -1,8 +1,9 @@
 //! Workers come, are heard of, and are lost: by the end of their lease, or because they leave.
 
-use hearth_common::{AttemptId, FailureCause, TaskId, WorkerId};
+use hearth_common::{Absence, AttemptId, FailureCause, TaskId, WorkerId};
 
 use crate::home::host_names;
+use crate::job::Job;
 use crate::mutation::Mutation;
 use crate::retry::{Verdict, judge_internal, judge_lost_worker};
 use crate::task::{TaskKey, TaskState};
@@ -33,16 +34,13 @@ impl Scheduler {
             return;
         }
         if self.workers.contains(id) {
-            self.workers.update(id, |worker| {
-                worker.connection = Connection::Intact;
-                worker.slots = room.slots;
-            });
-            self.renew_lease(id, self.now.after(self.config.lease));
+            self.workers.update(id, |worker| worker.slots = room.slots);
         } else {
             let lease_end = self.now.after(self.config.lease);
             self.workers.add(id, Worker::new(room.slots, host_names(room.names), lease_end));
             self.timers.set(lease_end, Timer::Lease(id));
         }
+        self.note_sign_of_life(id);
         self.reconcile(id, held);
         self.repeat_release(id);
     }
@@ -59,16 +57,22 @@ impl Scheduler {
             self.fence(id);
             return false;
         };
-        if worker.connection == Connection::Intact {
-            self.renew_lease(id, self.now.after(self.config.lease));
+        if worker.connection != Connection::Broken {
+            self.note_sign_of_life(id);
         }
         true
+    }
+
+    fn note_sign_of_life(&mut self, id: WorkerId) {
+        self.workers.update(id, |worker| worker.withdrawn.clear());
+        self.set_connection(id, Connection::Intact { silent_at: self.now.after(self.config.silence) });
+        self.renew_lease(id, self.now.after(self.config.lease));
     }
 
     pub(crate) fn on_worker_disconnected(&mut self, id: WorkerId) {
         let Some(worker) = self.workers.get(id) else { return };
         let lease_end = worker.lease_end.min(self.now.after(self.config.disconnect_grace));
-        self.workers.update(id, |worker| worker.connection = Connection::Broken);
+        self.set_connection(id, Connection::Broken);
         self.renew_lease(id, lease_end);
     }
 
@@ -101,6 +105,8 @@ impl Scheduler {
     /// Forgets a worker: what ran on it runs elsewhere, and what it held is lost.
     fn lose_worker(&mut self, id: WorkerId, loss: Loss) {
         self.set_stay(id, Stay::Staying);
+        self.set_connection(id, Connection::Broken);
+        self.tell_readers(id, Absence::Lost);
         let Some(worker) = self.workers.lose(id) else { return };
         self.unsaved.lost_workers.insert(id);
         self.forget_cuts_of(id);
@@ -118,6 +124,17 @@ impl Scheduler {
         }
         for attempt in worker.running {
             self.lose_attempt(attempt, loss);
+        }
+        let withdrawn = worker.withdrawn.into_iter().filter(|_| loss == Loss::LeaseEnded);
+        for task in withdrawn {
+            let execution = self.jobs.get_mut(&task.job).and_then(Job::execution_mut);
+            if let Some(stage) = execution.and_then(|execution| execution.stage_mut(task.stage)) {
+                stage.note_history(task.partition);
+                self.touch(task.job);
+            }
+            if let Verdict::FailJob(cause) = self.judge_lost_worker(task) {
+                self.end_job(task.job, Some(cause));
+            }
         }
     }
 

@@ -42,6 +42,7 @@ mod run;
 mod scan;
 mod scheduler;
 mod settle;
+mod silence;
 mod stage;
 mod straggler;
 mod task;

@@ -148,13 +148,23 @@ pub enum Mutation {
     WaitForAPath,
     /// What is made again may be out of reach again.
     ForgetHub,
+    /// A worker of which nothing is heard is trusted until its lease ends.
+    TrustSilent,
+    /// Nobody is told that a worker which others read from is silent or lost.
+    LetReadersWait,
+    /// Who reads from a silent worker later is not told.
+    TellNoNewReaders,
+    /// Of a silent worker's outputs only the one is made again that a reader asked for.
+    LoseOneOfSilent,
+    /// Failures that are nobody's fault are counted all the same.
+    CountBlameless,
     /// The owner carries effects out before the facts behind them are stored.
     ActBeforeStored,
 }
 
 impl Mutation {
     /// Every planted bug.
-    pub const ALL: [Self; 72] = [
+    pub const ALL: [Self; 77] = [
         Self::AcceptStaleFinish,
         Self::CountFinishTwice,
         Self::CommitEarly,
@@ -226,6 +236,11 @@ impl Mutation {
         Self::LaunchOutOfReach,
         Self::WaitForAPath,
         Self::ForgetHub,
+        Self::TrustSilent,
+        Self::LetReadersWait,
+        Self::TellNoNewReaders,
+        Self::LoseOneOfSilent,
+        Self::CountBlameless,
         Self::ActBeforeStored,
     ];
 

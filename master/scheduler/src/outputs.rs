@@ -33,6 +33,12 @@ impl Scheduler {
         if is_cut || self.has_mutation(Mutation::KeepUnreadableOutput) {
             return;
         }
+        if loss == OutputLoss::Unreached
+            && self.silent.contains(&worker)
+            && !self.has_mutation(Mutation::LoseOneOfSilent)
+        {
+            return self.lose_outputs_in(job, worker);
+        }
         let task = TaskKey { stage, partition }.in_job(job);
         let Some(producer) = self.jobs.get_mut(&job).and_then(|job| job.task_mut(TaskKey::of(task))) else { return };
         if !producer.is_winner(AttemptId { task, attempt }, worker) {
@@ -51,6 +57,13 @@ impl Scheduler {
             Verdict::FailJob(cause) => self.end_job(job, Some(cause)),
             Verdict::RetryNow | Verdict::RetryAfter(_) => self.lose_output(task),
         }
+    }
+
+    /// Neither the master nor a reader hears anything of that worker: what the job has there is made again at once, all of it, and
+    /// not piece by piece as readers meet it. The worker keeps what it runs: it may only be slow to answer.
+    fn lose_outputs_in(&mut self, job: JobId, worker: WorkerId) {
+        let keys = self.workers.get(worker).and_then(|worker| worker.outputs.get(&job)).cloned().unwrap_or_default();
+        keys.into_iter().for_each(|key| self.lose_output(key.in_job(job)));
     }
 
     /// Drops everything that was computed from an indeterminate stage, however far.

@@ -105,6 +105,7 @@ impl Scheduler {
         if self.config.mutation == Some(Mutation::ForgetKnownStarts) {
             starts.clear();
         }
+        self.tell_of_silence(task, worker);
         let inputs = self.shuffle_inputs(task);
         self.set_task(task, TaskState::Running(runs));
         self.unsettled.remove(&task.job);

@@ -43,7 +43,8 @@ impl Scheduler {
     pub(crate) fn note_cut(&mut self, cut: Cut) -> bool {
         let is_pair = cut.reader != cut.source && self.workers.contains(cut.reader);
         let has_room = self.cuts.len() < self.config.cuts_max || self.cuts.contains_key(&cut);
-        if !is_pair || !has_room || self.is_absent(cut.source) || self.has_mutation(Mutation::IgnoreCuts) {
+        let is_gone = self.is_absent(cut.source) || self.silent.contains(&cut.source);
+        if !is_pair || !has_room || is_gone || self.has_mutation(Mutation::IgnoreCuts) {
             return false;
         }
         let until = self.now.after(self.config.cut_duration);
@@ -172,7 +173,7 @@ impl Scheduler {
     }
 
     /// Outputs on a worker that tasks of a stage read.
-    fn outputs_read(&self, id: JobId, stage: &Stage, source: WorkerId) -> impl Iterator<Item = TaskId> {
+    pub(crate) fn outputs_read(&self, id: JobId, stage: &Stage, source: WorkerId) -> impl Iterator<Item = TaskId> {
         let outputs = self.workers.get(source).and_then(|worker| worker.outputs.get(&id));
         let of = move |input: hearth_common::StageId| {
             let first = TaskKey { stage: input, partition: 0 };

@@ -87,7 +87,10 @@ impl Scheduler {
     }
 
     fn accept_failed(&mut self, report: &Report, cause: FailureCause) {
-        self.forgive_lost_workers(report.attempt.task);
+        // One that was not begun, or had not read what it needs, had no time to kill its worker.
+        if !matches!(cause, FailureCause::LostShuffleOutput { .. } | FailureCause::WorkerDrains) {
+            self.forgive_lost_workers(report.attempt.task);
+        }
         if let Err(fault) = self.check_scans(report, Extent::Part) {
             let cause = FailureCause::internal(format!("{fault}, when it failed: {cause}"));
             self.conclude_failed(Winner { attempt: report.attempt, worker: report.worker }, cause);
@@ -102,6 +105,10 @@ impl Scheduler {
     pub(crate) fn conclude_failed(&mut self, failed: Winner, cause: FailureCause) {
         let task = failed.attempt.task;
         self.blame_worker(failed, &cause);
+        if cause == FailureCause::WorkerDrains {
+            // It said so before, but that may have been lost with a connection.
+            self.on_worker_draining(failed.worker);
+        }
         match self.judge_failed(task, failed.worker, cause.clone()) {
             Verdict::FailJob(cause) => {
                 self.leave_failed(failed.attempt, TaskState::Waiting);
@@ -137,7 +144,10 @@ impl Scheduler {
         let barred = self.barred(task.job);
         let is_reader_blamed = self.has_mutation(Mutation::BlameReader);
         let Some(job) = self.jobs.get_mut(&task.job) else { return Verdict::RetryNow };
-        job.counts.failed += 1;
+        match cause.is_loss() && self.config.mutation != Some(Mutation::CountBlameless) {
+            true => job.counts.lost += 1,
+            false => job.counts.failed += 1,
+        }
         let Some(failed) = job.task_mut(TaskKey::of(task)) else { return Verdict::RetryNow };
         let mut tried = failed.history.avoid.clone();
         tried.extend(barred);

@@ -16,7 +16,7 @@ use crate::run::{Run, Runs};
 use crate::stage::Stage;
 use crate::task::{TaskKey, TaskState};
 use crate::timer::Timer;
-use crate::worker::{Connection, Worker};
+use crate::worker::Worker;
 use crate::{JobLimits, Millis, Scheduler};
 
 /// What the scheduler before left.
@@ -67,9 +67,7 @@ impl Scheduler {
     pub(crate) fn on_restored(&mut self, restored: Restored) {
         let grace_ends = self.now.after(self.config.restart_grace);
         for RestoredWorker { worker, names } in restored.workers {
-            let mut known = Worker::new(0, host_names(&names), grace_ends);
-            known.connection = Connection::Broken;
-            self.workers.add(worker, known);
+            self.workers.add(worker, Worker::new(0, host_names(&names), grace_ends));
             if !self.has_mutation(Mutation::WaitForRestoredForever) {
                 self.timers.set(grace_ends, Timer::Lease(worker));
             }

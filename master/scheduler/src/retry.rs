@@ -40,7 +40,7 @@ pub(crate) fn judge_failure(policy: &RetryPolicy, history: &mut History, failure
             judge_exhausted(policy, history, (cause, has_untried_worker))
         }
         // The reader is not blamed; `outputs` deals with the producer.
-        FailureCause::LostShuffleOutput { .. } => Verdict::RetryNow,
+        FailureCause::LostShuffleOutput { .. } | FailureCause::WorkerDrains => Verdict::RetryNow,
         FailureCause::Cancelled if is_worker_leaving => Verdict::RetryNow,
         // A worker does not report the last five of a wanted attempt: that is a fault of ours as well.
         FailureCause::Internal { .. }

@@ -31,6 +31,8 @@ pub struct Scheduler {
     pub(crate) had_workers: bool,
     /// Which worker cannot read from which.
     pub(crate) cuts: Cuts,
+    /// Workers that are silent.
+    pub(crate) silent: BTreeSet<WorkerId>,
     /// Workers that drain, and were not told to leave.
     pub(crate) draining: BTreeSet<WorkerId>,
     /// Jobs that want a slot, neediest first.
@@ -62,6 +64,7 @@ impl Scheduler {
             workers: Workers::new(&config),
             had_workers: false,
             cuts: Cuts::new(),
+            silent: BTreeSet::new(),
             draining: BTreeSet::new(),
             demand: BTreeSet::new(),
             seconds: 0,
@@ -130,6 +133,7 @@ impl Scheduler {
         while let Some((at, timer)) = self.timers.pop_due(self.now) {
             match timer {
                 Timer::Lease(worker) => self.on_lease_ended(worker),
+                Timer::Silence(worker) => self.on_silence_began(worker),
                 Timer::Exclusion(worker) => self.on_exclusion_ended(worker),
                 Timer::JobExclusion(job, worker) => self.on_job_exclusion_ended(job, worker),
                 Timer::Cut(cut) => self.on_cut_ended(cut),

@@ -15,6 +15,7 @@ use crate::run::{Run, Runs};
 use crate::stage::Stage;
 use crate::task::{Task, TaskKey, TaskState};
 use crate::timer::Timer;
+use crate::worker::Worker;
 use crate::{Effect, Millis, Scheduler};
 
 /// Slow attempts per stage that are looked at in one round.
@@ -166,8 +167,12 @@ impl Scheduler {
 
     /// Stops an attempt, as far as its worker can be told. The state of its task is left to the caller.
     pub(crate) fn cancel(&mut self, attempt: AttemptId, worker: WorkerId) {
-        if self.workers.contains(worker) {
-            self.effects.push(Effect::CancelAttempt { worker, attempt });
+        let Some(is_heard) = self.workers.get(worker).map(Worker::is_heard) else { return };
+        if !is_heard {
+            self.workers.update(worker, |worker| {
+                worker.withdrawn.insert(attempt.task);
+            });
         }
+        self.effects.push(Effect::CancelAttempt { worker, attempt });
     }
 }

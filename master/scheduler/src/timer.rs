@@ -11,6 +11,8 @@ use crate::{Cut, Millis};
 pub(crate) enum Timer {
     /// The lease of a worker ends.
     Lease(WorkerId),
+    /// Nothing was heard of a worker for so long that it counts as silent.
+    Silence(WorkerId),
     /// A worker has been excluded for long enough.
     Exclusion(WorkerId),
     /// A worker has been excluded from a job for long enough.

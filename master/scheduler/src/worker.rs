@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use hearth_common::{AttemptId, JobId, WorkerId, WorkerState};
+use hearth_common::{AttemptId, JobId, TaskId, WorkerId, WorkerState};
 
 use crate::Millis;
 use crate::config::SchedulerConfig;
@@ -24,6 +24,8 @@ pub(crate) struct Worker {
     pub(crate) reputation: Reputation,
     /// Attempts that hold a slot.
     pub(crate) running: BTreeSet<AttemptId>,
+    /// Tasks that had an attempt here when it was no longer heard of, and were given to others since. It may have died of them.
+    pub(crate) withdrawn: BTreeSet<TaskId>,
     /// Tasks whose winner, or unproved attempt, left its shuffle output here.
     pub(crate) outputs: BTreeMap<JobId, BTreeSet<TaskKey>>,
 }
@@ -31,8 +33,22 @@ pub(crate) struct Worker {
 /// Whether a worker can be reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Connection {
-    Intact,
+    Intact {
+        /// When it counts as silent, if nothing is heard of it before.
+        silent_at: Millis,
+    },
+    /// Nothing was heard of it for a while, and its connection is not known to be broken: the next message makes all well.
+    Silent,
     Broken,
+}
+
+impl Connection {
+    pub(crate) const fn deadline(self) -> Option<Millis> {
+        match self {
+            Self::Intact { silent_at } => Some(silent_at),
+            Self::Silent | Self::Broken => None,
+        }
+    }
 }
 
 /// Whether a worker means to stay.
@@ -61,20 +77,21 @@ impl Worker {
         Self {
             slots,
             names,
-            connection: Connection::Intact,
+            connection: Connection::Broken,
             stay: Stay::Staying,
             lease_end,
             reputation: Reputation::default(),
             running: BTreeSet::new(),
+            withdrawn: BTreeSet::new(),
             outputs: BTreeMap::new(),
         }
     }
 
     pub(crate) const fn state(&self) -> WorkerState {
         match (self.connection, self.stay) {
-            (Connection::Broken, _) => WorkerState::Disconnected,
-            (Connection::Intact, Stay::Draining { .. } | Stay::Released) => WorkerState::Draining,
-            (Connection::Intact, Stay::Staying) => WorkerState::Alive,
+            (Connection::Silent | Connection::Broken, _) => WorkerState::Disconnected,
+            (Connection::Intact { .. }, Stay::Draining { .. } | Stay::Released) => WorkerState::Draining,
+            (Connection::Intact { .. }, Stay::Staying) => WorkerState::Alive,
         }
     }
 
@@ -82,6 +99,11 @@ impl Worker {
     pub(crate) fn excluded_until(&self) -> Option<Millis> {
         let exclusion = self.reputation.exclusion.as_ref()?;
         (self.state() == WorkerState::Alive && self.slots > 0).then_some(exclusion.until)
+    }
+
+    /// It is there, as far as is known.
+    pub(crate) const fn is_heard(&self) -> bool {
+        matches!(self.connection, Connection::Intact { .. })
     }
 
     /// Free slots, if it takes attempts.

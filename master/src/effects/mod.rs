@@ -51,6 +51,9 @@ impl Owner {
                 self.send_now(worker, Outgoing::Message(MasterMessage::Fenced));
                 self.workers.disconnect(worker);
             }
+            Effect::TellReader { reader, source, absence } => {
+                self.tell(reader, MasterMessage::SourceAbsent { source, absence });
+            }
             Effect::ReleaseWorker { worker } => {
                 tracing::info!(%worker, "drained worker may leave");
                 self.tell(worker, MasterMessage::MayLeave);

@@ -190,6 +190,7 @@ impl Owner {
             let may_lose_workers = narrate::may_lose_workers(&event);
             self.scheduler.handle(self.now(), event, &mut effects);
             if may_lose_workers {
+                self.publisher.mark_heartbeat();
                 self.narrate_lost_workers();
             }
             for effect in effects.drain(..) {

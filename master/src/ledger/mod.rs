@@ -172,7 +172,8 @@ impl Ledger {
             End::Done => (AttemptOutcome::Done, None),
             End::Failed(cause) => {
                 self.last_failed = Some((key, cause.name()));
-                (AttemptOutcome::Failed, Some((cause.name().to_owned(), cut(cause.to_string()))))
+                let outcome = if cause.is_loss() { AttemptOutcome::Lost } else { AttemptOutcome::Failed };
+                (outcome, Some((cause.name().to_owned(), cut(cause.to_string()))))
             }
             End::Cancelled => (AttemptOutcome::Cancelled, None),
         };

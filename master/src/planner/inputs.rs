@@ -125,6 +125,7 @@ fn in_input(name: &str, cause: FailureCause) -> FailureCause {
         | FailureCause::Poison { .. }
         | FailureCause::NoWorkers { .. }
         | FailureCause::DeadlinePassed { .. }
-        | FailureCause::Cancelled) => other,
+        | FailureCause::Cancelled
+        | FailureCause::WorkerDrains) => other,
     }
 }

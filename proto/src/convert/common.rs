@@ -74,6 +74,7 @@ impl TryFrom<wire::FailureCause> for FailureCause {
             }
             Kind::NoWorkers(wire::NoWorkers { waited_seconds }) => Self::NoWorkers { waited_seconds },
             Kind::Cancelled(wire::Cancelled {}) => Self::Cancelled,
+            Kind::WorkerDrains(wire::WorkerDrains {}) => Self::WorkerDrains,
             Kind::DeadlinePassed(wire::DeadlinePassed { limit_seconds }) => Self::DeadlinePassed { limit_seconds },
         })
     }
@@ -105,6 +106,7 @@ impl From<FailureCause> for wire::FailureCause {
             }
             FailureCause::NoWorkers { waited_seconds } => Kind::NoWorkers(wire::NoWorkers { waited_seconds }),
             FailureCause::Cancelled => Kind::Cancelled(wire::Cancelled {}),
+            FailureCause::WorkerDrains => Kind::WorkerDrains(wire::WorkerDrains {}),
             FailureCause::DeadlinePassed { limit_seconds } => {
                 Kind::DeadlinePassed(wire::DeadlinePassed { limit_seconds })
             }

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use hearth_common::{
-    AttemptId, AttemptMetrics, AttemptRecords, Epoch, FailureCause, JobId, LinkScan, LogLine, OperatorRun, OutputFile,
-    TaskInputs, WorkerId,
+    Absence, AttemptId, AttemptMetrics, AttemptRecords, Epoch, FailureCause, JobId, LinkScan, LogLine, OperatorRun,
+    OutputFile, TaskInputs, WorkerId,
 };
 
 use super::ConvertError;
@@ -182,6 +182,13 @@ pub enum MasterMessage {
     MayLeave,
     /// Somebody wants the worker drained; it answers [`WorkerMessage::Draining`].
     Drain,
+    /// Another worker, from which its attempts may read, is silent or lost.
+    SourceAbsent {
+        /// That worker.
+        source: WorkerId,
+        /// How far it is gone.
+        absence: Absence,
+    },
     /// The master has its log lines up to this number.
     LogLinesKept {
         /// The number.

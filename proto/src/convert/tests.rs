@@ -97,6 +97,7 @@ fn cause() -> impl Strategy<Value = FailureCause> {
         any::<u64>().prop_map(|waited_seconds| FailureCause::NoWorkers { waited_seconds }),
         any::<u64>().prop_map(|limit_seconds| FailureCause::DeadlinePassed { limit_seconds }),
         Just(FailureCause::Cancelled),
+        Just(FailureCause::WorkerDrains),
     ]
 }
 

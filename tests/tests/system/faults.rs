@@ -130,7 +130,11 @@ fn a_worker_that_hangs_and_goes_on_while_the_job_runs_adds_nothing() -> Result<(
             Ok(workers.into_iter().filter(|worker| worker["state"] == "alive").collect())
         };
         wait_for("the loss of the worker", Deadline::after_seconds(40), || {
-            Ok(alive(cluster)?.iter().all(|worker| worker["id"] != old.as_str()).then_some(()))
+            let workers = cluster.api("/api/v1/workers")?;
+            let workers = workers["workers"].as_array().cloned().unwrap_or_default();
+            // Before, it is silent: what it runs is not lost then.
+            let is_lost = |worker: &Value| worker["id"] == old.as_str() && worker["state"] == "lost";
+            Ok(workers.iter().any(is_lost).then_some(()))
         })?;
         cluster.worker(0).process.signal(Signal::CONT)?;
         // It has reports under its old id, which nobody takes, and comes back under a new one.

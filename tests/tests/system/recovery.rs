@@ -180,9 +180,9 @@ fn job_survives_the_loss_of_all_workers() -> Result<()> {
     })
 }
 
-/// A launch that crosses a drain is handed back at once: one for each slot, and no other attempt fails.
+/// A launch that crosses a drain is handed back at once, which is no failure.
 fn check_handed_back(status: &Value) -> Result<()> {
-    ensure!(number(status, "/attempts/failed") <= 1, "{status:#}");
+    ensure!(number(status, "/attempts/failed") == 0, "{status:#}");
     Ok(())
 }
 

@@ -2,11 +2,12 @@
 
 use std::collections::HashMap;
 use std::error::Error;
+use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use hearth_common::{Backoff, OutputLoss};
+use hearth_common::{Absence, Backoff, OutputLoss, WorkerId};
 use hearth_proto::convert::ShuffleFetch;
 use hearth_proto::wire;
 use hearth_proto::wire::shuffle_service_client::ShuffleServiceClient;
@@ -17,6 +18,7 @@ use tokio::time::timeout;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Status};
 
+use super::absent::Absences;
 use super::serve::CHUNK_BYTES;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
@@ -41,13 +43,19 @@ pub(super) struct Patience {
     /// Of one that was silent lately: time for an answer, and little beside the first wait. So one that holds many outputs and
     /// hangs costs one long wait, not one for each of them.
     pub(super) probe_max: Duration,
+    /// Of one that is lost, as the master told: what is on its way may arrive, nothing more.
+    pub(super) lost_max: Duration,
 }
 
 impl Default for Patience {
     fn default() -> Self {
         // Both together are less than a lease: a worker that is lost holds up those that read from it little longer than it takes to
         // lose it, and their slots are wanted for its work.
-        Self { silence_max: Duration::from_secs(6), probe_max: Duration::from_secs(2) }
+        Self {
+            silence_max: Duration::from_secs(6),
+            probe_max: Duration::from_secs(2),
+            lost_max: Duration::from_millis(500),
+        }
     }
 }
 
@@ -63,6 +71,7 @@ struct Peers {
     runtime: Handle,
     patience: Patience,
     known: Mutex<HashMap<String, Peer>>,
+    absences: Absences,
 }
 
 #[derive(Debug, Default)]
@@ -114,7 +123,12 @@ impl Fetcher {
     }
 
     pub(super) fn with_patience(runtime: Handle, patience: Patience) -> Self {
-        Self { peers: Arc::new(Peers { runtime, patience, known: Mutex::default() }) }
+        Self { peers: Arc::new(Peers { runtime, patience, known: Mutex::default(), absences: Absences::default() }) }
+    }
+
+    /// The master hears nothing of that worker, or gave it up: transfers from it wait no longer than is due.
+    pub(crate) fn note_absence(&self, worker: WorkerId, absence: Absence) {
+        self.peers.absences.note(worker, absence);
     }
 
     pub(super) fn start(&self, address: &str, fetch: ShuffleFetch) -> Transfer {
@@ -122,6 +136,7 @@ impl Fetcher {
         let source = Source {
             peers: Arc::clone(&self.peers),
             address: address.to_owned(),
+            worker: fetch.worker,
             request: wire::FetchRequest::from(fetch),
         };
         let task = self.peers.runtime.spawn(async move {
@@ -192,10 +207,20 @@ impl TransferError {
     }
 }
 
+/// Why a wait ended without an answer.
+#[derive(Debug, Clone, Copy)]
+enum Unanswered {
+    /// It took too long.
+    For(Duration),
+    /// The master knows that the worker is absent.
+    Absent(Absence),
+}
+
 /// What is read, and from whom.
 struct Source {
     peers: Arc<Peers>,
     address: String,
+    worker: WorkerId,
     request: wire::FetchRequest,
 }
 
@@ -226,20 +251,18 @@ impl Source {
         chunks: &Chunks,
     ) -> Result<(), TransferError> {
         let mut client = ShuffleServiceClient::new(channel).max_decoding_message_size(2 * CHUNK_BYTES);
-        let opened = timeout(patience, client.fetch(self.request.clone())).await;
-        let mut stream = match opened {
+        let mut stream = match self.wait_for(client.fetch(self.request.clone()), patience).await {
             Ok(Ok(response)) => response.into_inner(),
             Ok(Err(status)) => return Err(failed(&status, 0)),
-            Err(_) => return Err(TransferError::NotStarted(self.silence(patience))),
+            Err(unanswered) => return Err(self.end_of(unanswered, 0)),
         };
         let mut received = 0;
         loop {
-            let chunk = match timeout(patience, stream.message()).await {
+            let chunk = match self.wait_for(stream.message(), patience).await {
                 Ok(Ok(Some(chunk))) => chunk,
                 Ok(Ok(None)) => return Err(TransferError::of("the stream ended before its last bytes".into())),
                 Ok(Err(status)) => return Err(failed(&status, received)),
-                Err(_) if received == 0 => return Err(TransferError::NotStarted(self.silence(patience))),
-                Err(_) => return Err(TransferError::Failed(self.silence(patience))),
+                Err(unanswered) => return Err(self.end_of(unanswered, received)),
             };
             self.peers.note_answer(&self.address);
             received += chunk.data.len() as u64;
@@ -254,11 +277,32 @@ impl Source {
         }
     }
 
+    /// Waits for an answer as long as is due.
+    async fn wait_for<T>(&self, answer: impl Future<Output = T>, patience: Duration) -> Result<T, Unanswered> {
+        let given_up = self.peers.absences.given_up(self.worker, tokio::time::Instant::now(), self.peers.patience);
+        tokio::select! {
+            answer = timeout(patience, answer) => answer.map_err(|_| Unanswered::For(patience)),
+            absence = given_up => Err(Unanswered::Absent(absence)),
+        }
+    }
+
     /// Nothing came for so long: whoever is there does not serve what it holds, not even if its connection stands.
-    fn silence(&self, waited: Duration) -> ReadFault {
-        self.peers.note_silence(&self.address);
-        let problem = format!("no bytes came for {} s", waited.as_secs());
-        ReadFault { loss: OutputLoss::Unreached, is_silence: true, problem }
+    fn end_of(&self, unanswered: Unanswered, received: u64) -> TransferError {
+        let problem = match unanswered {
+            Unanswered::For(waited) => format!("no bytes came for {} s", waited.as_secs()),
+            Unanswered::Absent(Absence::Silent) => "no bytes came, and the master hears nothing of it".to_owned(),
+            Unanswered::Absent(Absence::Lost) => "the master gave it up".to_owned(),
+        };
+        match unanswered {
+            // Another life of it may be there soon, at the same address.
+            Unanswered::Absent(Absence::Lost) => drop(self.peers.known().remove(&self.address)),
+            Unanswered::For(_) | Unanswered::Absent(Absence::Silent) => self.peers.note_silence(&self.address),
+        }
+        let fault = ReadFault { loss: OutputLoss::Unreached, is_silence: true, problem };
+        match unanswered {
+            Unanswered::For(_) if received == 0 => TransferError::NotStarted(fault),
+            Unanswered::For(_) | Unanswered::Absent(_) => TransferError::Failed(fault),
+        }
     }
 }
 

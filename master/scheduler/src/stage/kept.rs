@@ -21,6 +21,11 @@ impl Stage {
         }
     }
 
+    /// Something was entered into the history of a task whose state stays.
+    pub(crate) fn note_history(&mut self, partition: u32) {
+        self.unsaved.insert(partition);
+    }
+
     /// How long its attempts took until now.
     pub(crate) fn restore_durations(&mut self, durations: Durations) {
         self.durations = durations;

@@ -66,6 +66,7 @@ fn job_of(effect: &Effect) -> Option<JobId> {
         Effect::RejectJob { .. }
         | Effect::FenceWorker { .. }
         | Effect::ReleaseWorker { .. }
+        | Effect::TellReader { .. }
         | Effect::RemoveJobShuffle { .. }
         | Effect::RemoveShuffleOutput { .. }
         | Effect::CancelAttempt { .. } => None,

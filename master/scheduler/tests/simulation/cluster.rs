@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use hearth_common::{AttemptId, FailureCause, JobId, LinkScan, WorkerId};
+use hearth_common::{Absence, AttemptId, FailureCause, JobId, LinkScan, WorkerId};
 use hearth_scheduler::{AttemptOutput, CommitOutcome, Event, Held, Launch, Winner};
 
 use crate::content::Content;
@@ -40,12 +40,16 @@ pub(crate) struct Life {
     pub(crate) is_draining: bool,
     /// Workers whose service was silent to it, and is only probed before.
     pub(crate) doubted: BTreeMap<WorkerId, u64>,
+    /// Workers that the master told it are absent, and how far.
+    pub(crate) absent: BTreeMap<WorkerId, Absence>,
 }
 
 /// An attempt that holds a slot.
 #[derive(Debug)]
 pub(crate) struct Running {
     pub(crate) launch: Launch,
+    /// The output that it waits for.
+    pub(crate) waits_for: Option<Winner>,
     /// What it read, once it has.
     pub(crate) read: Option<BTreeMap<hearth_common::StageId, Vec<Content>>>,
 }
@@ -87,6 +91,7 @@ pub(crate) enum ToWorker {
     RemoveJob(JobId),
     Fence,
     Release,
+    SourceAbsent(WorkerId, Absence),
     Ack(AttemptId),
 }
 

@@ -41,6 +41,8 @@ mod scan;
 #[cfg(test)]
 mod seconds;
 #[cfg(test)]
+mod silence;
+#[cfg(test)]
 mod work;
 #[cfg(test)]
 mod world;

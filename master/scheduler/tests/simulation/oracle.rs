@@ -10,6 +10,7 @@ use crate::chains::{SeenLinks, names_bad_record};
 use crate::content::{Content, check_commit};
 use crate::plan::{JobPlan, Script};
 use crate::restarts_seen::SeenRestart;
+use crate::silence::SeenSilence;
 
 /// The default of `RetryPolicy::lost_workers_in_a_row_max`.
 const LOST_WORKERS_MAX: u32 = 3;
@@ -54,6 +55,8 @@ pub(crate) struct Oracle {
     pub(crate) idle_since: BTreeMap<JobId, u64>,
     /// The last restart of the master.
     pub(crate) restart: SeenRestart,
+    /// Workers that are not heard of, and who was told.
+    pub(crate) silence: SeenSilence,
 }
 
 /// A job, as seen from outside.
@@ -79,6 +82,10 @@ pub(crate) struct SeenWorker {
     is_draining: bool,
     is_released: bool,
     pub(crate) is_connected: bool,
+    /// When it was last heard of, while it is connected.
+    pub(crate) heard_at: u64,
+    /// Nothing was heard of it for a while since.
+    pub(crate) is_silent: bool,
 }
 
 impl SeenWorker {
@@ -87,10 +94,11 @@ impl SeenWorker {
         self.is_connected = false;
         self.is_draining = false;
         self.is_released = false;
+        self.is_silent = false;
     }
 
     pub(crate) const fn takes_attempts(&self) -> bool {
-        self.is_connected && !self.is_draining && self.slots > 0
+        self.is_connected && !self.is_silent && !self.is_draining && self.slots > 0
     }
 }
 
@@ -106,6 +114,7 @@ impl Oracle {
     }
 
     pub(crate) fn on_event(&mut self, event: &Event, plans: &BTreeMap<JobId, JobPlan>) {
+        self.note_silence(event);
         match event {
             Event::WorkerConnected { worker, slots, names, held } => {
                 self.on_connected(*worker, *slots, held);
@@ -120,6 +129,10 @@ impl Oracle {
                 self.workers.entry(*worker).or_default().is_draining = true;
             }
             Event::WorkerGone { worker } => {
+                if self.workers.contains_key(worker) {
+                    self.silence.note_lost(*worker);
+                }
+                self.silence.take_withdrawn(*worker);
                 self.on_outputs_lost(|winner| winner.worker == *worker);
                 self.workers.remove(worker);
                 self.links.on_held(*worker, &[]);
@@ -127,6 +140,7 @@ impl Oracle {
             }
             Event::AttemptFinished { attempt, worker, output, scans } => {
                 if self.close(*attempt, *worker) {
+                    self.losses_in_a_row.remove(&attempt.task);
                     self.on_worker_did_well(attempt.task.job, *worker);
                     let plan = &plans[&attempt.task.job];
                     self.links.on_report(plan, *attempt, scans);
@@ -140,6 +154,9 @@ impl Oracle {
                     self.links.on_report(&plans[&attempt.task.job], *attempt, scans);
                     self.on_failed(*attempt, cause);
                     self.on_unreached(*attempt, *worker, cause);
+                    if *cause == FailureCause::WorkerDrains {
+                        self.workers.entry(*worker).or_default().is_draining = true;
+                    }
                     self.on_worker_failed(*attempt, *worker, cause);
                 }
             }
@@ -186,12 +203,14 @@ impl Oracle {
         let is_open = self.open.get(&attempt) == Some(&worker);
         if is_open {
             self.open.remove(&attempt);
-            self.losses_in_a_row.remove(&attempt.task);
         }
         is_open
     }
 
     fn on_failed(&mut self, attempt: AttemptId, cause: &FailureCause) {
+        if !matches!(cause, FailureCause::LostShuffleOutput { .. } | FailureCause::WorkerDrains) {
+            self.losses_in_a_row.remove(&attempt.task);
+        }
         *self.failures.entry((attempt.task, cause.name())).or_default() += 1;
         if let FailureCause::LostShuffleOutput { stage, partition, attempt: number, loss: OutputLoss::Gone, .. } = cause
         {
@@ -236,12 +255,17 @@ impl Oracle {
                 self.check_taken_over(&plans[&attempt.task.job], *attempt, *worker)?;
                 if self.open.get(attempt) == Some(worker) {
                     self.open.remove(attempt);
+                    self.silence.note_withdrawn(self.workers.get(worker), (*worker, attempt.task));
                 }
                 Ok(())
             }
             Effect::Commit { job, winners } => self.on_commit(*job, winners, plans),
             Effect::FenceWorker { worker } => {
                 self.on_fence(*worker);
+                Ok(())
+            }
+            Effect::TellReader { reader, source, absence } => {
+                self.silence.note_told(*reader, *source, *absence);
                 Ok(())
             }
             Effect::ReleaseWorker { worker } => self.on_release(*worker),
@@ -284,6 +308,7 @@ impl Oracle {
         self.check_restored(attempt)?;
         ensure(self.launched.insert(attempt), || format!("attempt {attempt}: launched twice"))?;
         self.check_reach(launch)?;
+        self.check_silence(launch)?;
         self.check_losses(attempt)?;
         self.check_exclusion(launch)?;
         self.check_locality(&plans[&attempt.task.job], launch)?;
@@ -313,6 +338,9 @@ impl Oracle {
     }
 
     fn on_fence(&mut self, worker: WorkerId) {
+        if self.workers.contains_key(&worker) {
+            self.silence.note_lost(worker);
+        }
         self.on_outputs_lost(|winner| winner.worker == worker);
         self.workers.remove(&worker);
         self.links.on_held(worker, &[]);
@@ -320,6 +348,9 @@ impl Oracle {
         for attempt in lost {
             self.open.remove(&attempt);
             *self.losses_in_a_row.entry(attempt.task).or_default() += 1;
+        }
+        for task in self.silence.take_withdrawn(worker) {
+            *self.losses_in_a_row.entry(task).or_default() += 1;
         }
     }
 
@@ -388,7 +419,7 @@ impl Oracle {
                 let limit = plan.limits.deadline.filter(|limit| limit.as_secs() == *limit_seconds);
                 limit.zip(seen.submitted_at).is_some_and(|(limit, at)| at + limit.as_millis() as u64 <= self.now)
             }
-            FailureCause::WorkerLost { .. } | FailureCause::NoWorkers { .. } => false,
+            FailureCause::WorkerLost { .. } | FailureCause::NoWorkers { .. } | FailureCause::WorkerDrains => false,
         }
     }
 }

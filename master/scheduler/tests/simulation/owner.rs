@@ -106,6 +106,9 @@ impl World {
             Effect::RemoveShuffleOutput { worker, attempt } => self.tell(worker, ToWorker::RemoveOutput(attempt)),
             Effect::RemoveJobShuffle { worker, job } => self.tell(worker, ToWorker::RemoveJob(job)),
             Effect::FenceWorker { worker } => self.tell(worker, ToWorker::Fence),
+            Effect::TellReader { reader, source, absence } => {
+                self.tell(reader, ToWorker::SourceAbsent(source, absence));
+            }
             Effect::ReleaseWorker { worker } => self.tell(worker, ToWorker::Release),
             Effect::DiscardOutput { job } => self.staging.retain(|attempt, _| attempt.task.job != job),
             Effect::RejectJob { .. }

@@ -20,7 +20,7 @@ impl Oracle {
             *self.unreached.entry(attempt.task.job).or_default() += 1;
             // Any job may make again what is there.
             self.on_outputs_lost(|winner| winner.worker == *source);
-            let is_there = self.workers.get(source).is_some_and(|worker| worker.is_connected);
+            let is_there = self.workers.get(source).is_some_and(|worker| worker.is_connected && !worker.is_silent);
             if is_there && self.workers.contains_key(&reader) {
                 self.cuts.insert((reader, *source), self.now + BELIEVED_MS);
             }

@@ -204,6 +204,7 @@ const fn worker_of(effect: &Effect) -> Option<WorkerId> {
         | Effect::RemoveShuffleOutput { worker, .. }
         | Effect::RemoveJobShuffle { worker, .. }
         | Effect::FenceWorker { worker }
+        | Effect::TellReader { reader: worker, .. }
         | Effect::ReleaseWorker { worker } => Some(*worker),
         Effect::RejectJob { .. }
         | Effect::Plan { .. }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use hearth_common::{AttemptId, FailureCause, LinkScan, OutputLoss, TaskId, WorkerId};
+use hearth_common::{Absence, AttemptId, FailureCause, LinkScan, OutputLoss, TaskId, WorkerId};
 use hearth_scheduler::{AttemptOutput, FinalOutput, Held, Launch, Winner};
 
 use crate::cluster::{Connection, Happening, Life, OnHost, Report, Running, ToMaster, ToWorker};
@@ -18,6 +18,8 @@ const HEARTBEAT_MS: u64 = 2_000;
 const SILENCE_MS: u64 = 6_000;
 const PROBE_MS: u64 = 2_000;
 const DOUBT_MS: u64 = 120_000;
+/// The same for one that is lost, as the master told.
+const LOST_MS: u64 = 500;
 /// Unreadable outputs of one task that the simulation causes at most, so that only scripts exceed the limit.
 const UNREADABLE_MAX: usize = 8;
 /// The same for all tasks of a job, so that it gets done in time.
@@ -71,6 +73,7 @@ impl World {
             reports: BTreeMap::new(),
             is_draining: false,
             doubted: BTreeMap::new(),
+            absent: BTreeMap::new(),
         });
         self.connect(host, worker);
     }
@@ -154,6 +157,10 @@ impl World {
         let is_too_late = self.rng.percent(25) && !is_straggler;
         let Some(life) = self.hosts[host].life.as_mut().filter(|life| life.link == Some(link)) else { return };
         match message {
+            ToWorker::Launch(launch) if life.is_draining => {
+                let attempt = launch.attempt;
+                self.report(host, attempt, Report::Failed(FailureCause::WorkerDrains, Vec::new()));
+            }
             ToWorker::Launch(launch) => {
                 life.queue.push_back(launch);
                 self.start_queued(host);
@@ -173,6 +180,10 @@ impl World {
                 let worker = life.worker;
                 self.leave(host, worker);
             }
+            ToWorker::SourceAbsent(source, absence) => {
+                life.absent.insert(source, absence);
+                self.hurry_readers(host, source);
+            }
             ToWorker::Ack(attempt) => drop(life.reports.remove(&attempt)),
         }
     }
@@ -183,7 +194,7 @@ impl World {
             && let Some(launch) = life.queue.pop_front()
         {
             let (worker, attempt) = (life.worker, launch.attempt);
-            life.running.insert(attempt, Running { launch, read: None });
+            life.running.insert(attempt, Running { launch, waits_for: None, read: None });
             let wait = self.rng.between(1, 1_000);
             self.at(self.now + wait, Happening::OnHost { host, what: OnHost::Read(worker, attempt) });
         }
@@ -201,6 +212,9 @@ impl World {
             let mut contents = Vec::new();
             for winner in input.winners.iter() {
                 if self.is_silent(host, winner.worker) {
+                    if let Some(running) = self.life_of(host, worker).and_then(|it| it.running.get_mut(&attempt)) {
+                        running.waits_for = Some(*winner);
+                    }
                     let wait = self.doubt(host, winner.worker);
                     let what = OnHost::GiveUpReading(worker, attempt, *winner);
                     self.at(self.now + wait, Happening::OnHost { host, what });
@@ -228,15 +242,29 @@ impl World {
     fn is_silent(&self, reader: usize, source: WorkerId) -> bool {
         let holds = |host: &&crate::cluster::Host| host.life.as_ref().is_some_and(|life| life.worker == source);
         let is_elsewhere = self.hosts[reader].life.as_ref().is_none_or(|life| life.worker != source);
-        is_elsewhere && self.hosts.iter().find(holds).is_some_and(|host| host.silent_until > self.now)
+        let is_quiet = |host: &crate::cluster::Host| host.silent_until.max(host.hung_until) > self.now;
+        is_elsewhere && self.hosts.iter().find(holds).is_some_and(is_quiet)
+    }
+
+    /// Those who wait for a source that is absent do not wait long.
+    fn hurry_readers(&mut self, host: usize, source: WorkerId) {
+        let Some(life) = self.hosts[host].life.as_ref() else { return };
+        let worker = life.worker;
+        let waiting = life.running.iter().filter_map(|(attempt, running)| Some((*attempt, running.waits_for?)));
+        let waiting: Vec<_> = waiting.filter(|(_, winner)| winner.worker == source).collect();
+        let wait = patience_with(life.absent.get(&source).copied());
+        for (attempt, winner) in waiting {
+            self.at(self.now + wait, Happening::OnHost { host, what: OnHost::GiveUpReading(worker, attempt, winner) });
+        }
     }
 
     /// How long a reader waits for such a service: long the first time, and then only as long as an answer takes.
     fn doubt(&mut self, reader: usize, source: WorkerId) -> u64 {
         let now = self.now;
         let Some(life) = self.hosts[reader].life.as_mut() else { return 0 };
+        let told = patience_with(life.absent.get(&source).copied());
         let until = life.doubted.insert(source, now + DOUBT_MS);
-        if until.is_some_and(|until| until > now) { PROBE_MS } else { SILENCE_MS + PROBE_MS }
+        if until.is_some_and(|until| until > now) { PROBE_MS.min(told) } else { (SILENCE_MS + PROBE_MS).min(told) }
     }
 
     fn give_up_reading(&mut self, host: usize, (worker, attempt): (WorkerId, AttemptId), winner: &Winner) {
@@ -391,6 +419,15 @@ fn scripted_failure(script: Script, AttemptId { task, attempt }: AttemptId) -> O
     let is_between_kills = script == Script::FlakyKiller(task.stage) && attempt == 2;
     let scripted = failures.into_iter().find(|(of, _)| *of == script).map(|(_, cause)| cause);
     scripted.or(is_between_kills.then_some(storage)).filter(|_| task.partition == 0)
+}
+
+/// How long a reader waits at most for a source of which the master told that.
+const fn patience_with(absence: Option<Absence>) -> u64 {
+    match absence {
+        None => NEVER_MS,
+        Some(Absence::Silent) => PROBE_MS,
+        Some(Absence::Lost) => LOST_MS,
+    }
 }
 
 fn lost(winner: &Winner, loss: OutputLoss) -> FailureCause {

@@ -280,6 +280,9 @@ impl World {
             }
         }
         self.oracle.on_hello_over();
+        if let Err(problem) = self.oracle.check_told(&self.scheduler) {
+            self.fail(problem);
+        }
         self.store_and_act(event, effects);
         if let Err(problem) = self.oracle.check_waiting(&self.scheduler, &self.plans) {
             self.fail(problem);

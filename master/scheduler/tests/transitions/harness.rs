@@ -280,6 +280,9 @@ fn show_effect(effect: &Effect) -> String {
         }
         Effect::RemoveJobShuffle { worker, job } => format!("remove {}@{}", number(job), number(worker)),
         Effect::FenceWorker { worker } => format!("fence {}", number(worker)),
+        Effect::TellReader { reader, source, absence } => {
+            format!("tell {} that {} is {absence:?}", number(reader), number(source))
+        }
         Effect::ReleaseWorker { worker } => format!("release {}", number(worker)),
         Effect::HubChosen { job, hub, cut } => {
             format!("hub {}@{}: {} misses {}", number(job), number(hub), number(&cut.reader), number(&cut.source))

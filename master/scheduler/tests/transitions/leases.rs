@@ -12,6 +12,8 @@ fn a_silent_worker_is_lost_when_its_lease_ends() {
     harness.connect(2, 1, held(&[], &[]));
     harness.now = 9_000;
     harness.beat(2);
+    assert_eq!(harness.scheduler.next_deadline(), Some(Millis(5_000)), "it is silent for a while before");
+    check(harness.pass(Duration::ZERO), &[]);
     assert_eq!(harness.scheduler.next_deadline(), Some(Millis(10_000)));
     check(harness.pass(Duration::from_millis(999)), &[]);
     check(harness.pass(Duration::from_millis(1)), &["fence 1", "launch 1/0/0.1@2"]);
@@ -90,7 +92,7 @@ fn a_draining_worker_finishes_what_it_runs() {
     check(harness.finish("1/0/0.0@1"), &[]);
     check(harness.finish("1/0/1.0@2"), &["launch 1/0/2.0@2"]);
     check(harness.finish("1/0/2.0@2"), &["launch 1/1/0.0@2 reads 0/0.0@1 0/1.0@2 0/2.0@2"]);
-    check(harness.handle(Event::WorkerGone { worker: worker(1) }), &[]);
+    check(harness.handle(Event::WorkerGone { worker: worker(1) }), &["tell 2 that 1 is Lost"]);
     check(harness.fail("1/1/0.0@2", crate::harness::unreadable("1/0/0.0@1")), &["launch 1/0/0.1@2"]);
 }
 
@@ -140,5 +142,5 @@ fn time_does_not_go_back() {
     harness.beat(1);
     harness.now = 1_000;
     harness.beat(1);
-    assert_eq!(harness.scheduler.next_deadline(), Some(Millis(15_000)));
+    assert_eq!(harness.scheduler.worker(worker(1)).map(|worker| worker.lease_end()), Some(Millis(15_000)));
 }

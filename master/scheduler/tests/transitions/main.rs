@@ -33,6 +33,8 @@ mod reach;
 #[cfg(test)]
 mod reconcile;
 #[cfg(test)]
+mod silence;
+#[cfg(test)]
 mod stragglers;
 #[cfg(test)]
 mod views;

@@ -45,7 +45,7 @@ fn with_a_worker_only_needed_outputs_are_lost() {
     check(harness.finish("1/1/0.0@1"), &["launch 1/2/0.0@1 reads 1/0.0@1", "launch 1/2/1.0@2 reads 1/0.0@1"]);
     harness.finish_files("1/2/0.0@1");
     // Stage 1 is needed by the task that still runs; stage 0 because stage 1 is.
-    check(harness.handle(Event::WorkerGone { worker: worker(1) }), &["launch 1/0/0.1@2"]);
+    check(harness.handle(Event::WorkerGone { worker: worker(1) }), &["tell 2 that 1 is Lost", "launch 1/0/0.1@2"]);
     // Its last reader gets along without: nothing is needed any more.
     check(harness.finish_files("1/2/1.0@2"), &["cancel 1/0/0.1@2", "commit 1: 2/0.0@1 2/1.0@2"]);
 }
@@ -58,7 +58,7 @@ fn outputs_that_nobody_needs_do_not_run_again() {
     check(harness.fail("1/1/0.0@1", unreadable("1/0/0.0@1")), &["launch 1/0/0.1@2"]);
     harness.finish("1/0/0.1@2");
     check(harness.finish("1/1/0.1@1"), &["launch 1/2/0.0@1 reads 1/0.1@1"]);
-    check(harness.handle(Event::WorkerGone { worker: worker(2) }), &[]);
+    check(harness.handle(Event::WorkerGone { worker: worker(2) }), &["tell 1 that 2 is Lost"]);
 }
 
 fn three_stages() -> Harness {
@@ -108,7 +108,7 @@ fn a_lost_indeterminate_output_invalidates_nothing_before_somebody_needs_it() {
     harness.handle(Event::WorkerDraining { worker: worker(1) });
     check(harness.finish("1/0/0.0@1"), &["launch 1/1/0.0@2 reads 0/0.0@1"]);
     check(harness.finish("1/1/0.0@2"), &["launch 1/2/0.0@2 reads 1/0.0@2", "release 1"]);
-    check(harness.handle(Event::WorkerGone { worker: worker(1) }), &[]);
+    check(harness.handle(Event::WorkerGone { worker: worker(1) }), &["tell 2 that 1 is Lost"]);
     check(harness.finish_files("1/2/0.0@2"), &["launch 1/2/1.0@2 reads 1/0.0@2"]);
     check(harness.fail("1/2/1.0@2", unreadable("1/1/0.0@2")), &["launch 1/0/0.1@2"]);
     check(harness.finish("1/0/0.1@2"), &["launch 1/1/0.1@2 reads 0/0.1@2"]);

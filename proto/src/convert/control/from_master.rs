@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use hearth_common::Absence;
+
 use super::{LaunchOrder, MasterMessage};
 use crate::convert::ConvertError;
 use crate::convert::error::{parsed, required};
@@ -33,6 +35,10 @@ impl TryFrom<wire::FromMaster> for MasterMessage {
             Message::MayLeave(wire::MayLeave {}) => Self::MayLeave,
             Message::Drain(wire::Drain {}) => Self::Drain,
             Message::LogLinesKept(wire::LogLinesKept { through }) => Self::LogLinesKept { through },
+            Message::SourceAbsent(wire::SourceAbsent { worker_id, lost }) => Self::SourceAbsent {
+                source: parsed("worker_id", &worker_id)?,
+                absence: if lost { Absence::Lost } else { Absence::Silent },
+            },
         })
     }
 }
@@ -73,6 +79,10 @@ impl From<MasterMessage> for wire::FromMaster {
             MasterMessage::MayLeave => Message::MayLeave(wire::MayLeave {}),
             MasterMessage::Drain => Message::Drain(wire::Drain {}),
             MasterMessage::LogLinesKept { through } => Message::LogLinesKept(wire::LogLinesKept { through }),
+            MasterMessage::SourceAbsent { source, absence } => Message::SourceAbsent(wire::SourceAbsent {
+                worker_id: source.to_string(),
+                lost: absence == Absence::Lost,
+            }),
         };
         Self { message: Some(message) }
     }

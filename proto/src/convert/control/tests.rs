@@ -138,6 +138,8 @@ fn master_messages_round_trip() {
         MasterMessage::RemoveShuffle { job: JOB, attempt: Some(ATTEMPT) },
         MasterMessage::Fenced,
         MasterMessage::MayLeave,
+        MasterMessage::SourceAbsent { source: WORKER, absence: Absence::Silent },
+        MasterMessage::SourceAbsent { source: WORKER, absence: Absence::Lost },
         MasterMessage::Drain,
     ];
     for message in messages {

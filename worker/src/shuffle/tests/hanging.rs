@@ -3,6 +3,8 @@
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
+use hearth_common::Absence;
+
 use super::*;
 
 /// A shuffle service that hangs, though its process goes on: one that takes connections and answers nothing at all.
@@ -20,7 +22,8 @@ async fn silent_address() -> String {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_service_that_hangs_is_waited_for_once_whatever_it_holds() {
-    let patience = Patience { silence_max: Duration::from_secs(4), probe_max: Duration::from_millis(200) };
+    let patience =
+        Patience { silence_max: Duration::from_secs(4), probe_max: Duration::from_millis(200), ..Patience::default() };
     let reader = Fixture::new().reader_with(patience);
     let (there, address) = (WorkerId::from_u128(9), silent_address().await);
     let began = Instant::now();
@@ -59,7 +62,11 @@ impl hearth_proto::wire::shuffle_service_server::ShuffleService for Stuck {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_service_that_is_stuck_in_the_middle_is_not_reached_and_trusted_again_when_it_answers() {
-    let patience = Patience { silence_max: Duration::from_millis(1500), probe_max: Duration::from_millis(200) };
+    let patience = Patience {
+        silence_max: Duration::from_millis(1500),
+        probe_max: Duration::from_millis(200),
+        ..Patience::default()
+    };
     let reader = Fixture::new().reader_with(patience);
     let (stuck, listener) = (Stuck::default(), TcpListener::bind("127.0.0.1:0").await.unwrap());
     let address = listener.local_addr().unwrap().to_string();
@@ -74,4 +81,37 @@ async fn a_service_that_is_stuck_in_the_middle_is_not_reached_and_trusted_again_
     let began = Instant::now();
     check_loss(&reader, &input, (OutputLoss::Unreached, "no bytes came")).await;
     assert!(began.elapsed() >= patience.silence_max, "it has its time again");
+}
+
+/// Reads from a service that hangs, and tells of its worker after a while. Gives how long it was waited for after that.
+async fn wait_after(absence: Absence, patience: Patience) -> Duration {
+    let reader = Fixture::new().reader_with(patience);
+    let (there, address) = (WorkerId::from_u128(9), silent_address().await);
+    let fetcher = Arc::clone(&reader.fetcher);
+    let told = tokio::spawn(async move {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        fetcher.note_absence(WorkerId::from_u128(8), Absence::Lost);
+        fetcher.note_absence(WorkerId::from_u128(9), absence);
+        Instant::now()
+    });
+    let problem = match absence {
+        Absence::Silent => "the master hears nothing of it",
+        Absence::Lost => "the master gave it up",
+    };
+    check_loss(&reader, &input(&address, &[there; 8]), (OutputLoss::Unreached, problem)).await;
+    let waited = told.await.unwrap().elapsed();
+    // Who begins to read later waits no longer than that either.
+    check_loss(&reader, &input(&address, &[there]), (OutputLoss::Unreached, problem)).await;
+    waited
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_worker_that_the_master_misses_too_is_not_waited_for() {
+    let long = Duration::from_secs(600);
+    let patience =
+        Patience { silence_max: long, probe_max: Duration::from_millis(500), lost_max: Duration::from_millis(100) };
+    for absence in [Absence::Silent, Absence::Lost] {
+        let waited = wait_after(absence, patience).await;
+        assert!(waited < long / 10, "{absence:?}: waited for {waited:?}");
+    }
 }
