@@ -211,6 +211,46 @@ fn values_that_do_not_fit_are_told_with_their_column() {
 }
 
 #[test]
+fn bad_lines_are_found_among_many() {
+    let bad = [0, 7, 8, 100, 299, 300, 4000, 4095, 4999];
+    let line = |id: usize| if bad.contains(&id) { "{\"id\":\"x\"}\n".to_owned() } else { format!("{{\"id\":{id}}}\n") };
+    let text: String = (0..5000).map(line).collect();
+    let mut case = Case::new(text.as_bytes(), true);
+    case.table.batch_rows = 8192;
+    for split_bytes in [1 << 40, 20_011] {
+        let content = case.read(split_bytes).unwrap();
+        let found: Vec<u64> = content.rejects.iter().map(|reject| reject.0 - 1).collect();
+        assert_eq!(found, bad.map(|id| id as u64));
+        let ids = (0..5000).filter(|id| !bad.contains(id));
+        assert_eq!(content.rows, ids.map(|id| format!("{id}|NULL|NULL|NULL")).collect::<Vec<_>>());
+    }
+}
+
+#[test]
+fn a_scan_is_complete_behind_the_last_line_alone() {
+    let case = Case::new(&b"{\"id\":1}\n\n".repeat(30), true);
+    let link = SplitLink { number: 3, known: None };
+    let split = InputSplit {
+        url: case.file.url.clone(),
+        file_bytes: case.file.bytes,
+        modified_ms: case.file.modified_ms,
+        compression: case.file.compression,
+        start: 5,
+        end: 205,
+        link: Some(link),
+    };
+    let expected = LinkSpan { start: 9, end: Some(hearth_common::LinkEnd { byte: 209, lines: 40 }) };
+    run(async {
+        let mut records = case.table.clone().open(split.clone(), &RuntimeEnv::default()).await.unwrap();
+        assert_eq!(records.next().await.unwrap().unwrap().num_rows(), 5);
+        assert_eq!(records.scan().unwrap().read, LinkSpan { end: None, ..expected });
+        records.finish().await.unwrap();
+        assert_eq!(records.scan().unwrap().read, expected);
+        assert_eq!(scan_link(&split, &RuntimeEnv::default()).await.unwrap().unwrap().read, expected);
+    });
+}
+
+#[test]
 fn long_lines_go_over_chunks_and_splits() {
     let long = "x".repeat(300_000);
     let text = format!("{{\"name\":\"{long}\"}}\n[\"{long}\"]\n{{\"id\":3}}\n");
