@@ -57,7 +57,7 @@ pub enum OnError {
     /// Stop the job and name the place.
     #[default]
     Fail,
-    /// Put it aside; more of them than the limit stop the job. For CSV alone.
+    /// Put it aside; more of them than the limit stop the job. For CSV and JSON lines.
     Reject(RejectLimit),
 }
 
@@ -308,14 +308,14 @@ impl InputSpec {
             )));
         }
         match (&self.format, self.on_error) {
-            (InputFormat::Csv(_), OnError::Reject(limit)) if !limit.is_valid() => {
+            (InputFormat::Parquet, OnError::Reject(_)) => Err(JobError::Invalid(format!(
+                "input `{name}`: parquet inputs cannot reject records; write on_error = \"fail\", or leave it out"
+            ))),
+            (InputFormat::Csv(_) | InputFormat::Json, OnError::Reject(limit)) if !limit.is_valid() => {
                 Err(JobError::Invalid(format!("max_rejects of input `{name}` is more than 100%")))
             }
             (InputFormat::Csv(options), OnError::Fail | OnError::Reject(_)) => options.validate(name),
-            (InputFormat::Json | InputFormat::Parquet, OnError::Fail) => Ok(()),
-            (InputFormat::Json | InputFormat::Parquet, OnError::Reject(_)) => Err(JobError::Invalid(format!(
-                "input `{name}`: only csv inputs can reject records; write on_error = \"fail\", or leave it out"
-            ))),
+            (InputFormat::Json, OnError::Fail | OnError::Reject(_)) | (InputFormat::Parquet, OnError::Fail) => Ok(()),
         }
     }
 }

@@ -131,8 +131,8 @@ fn on_error_of(table: &Table<'_>, format: &InputFormat) -> Result<OnError> {
     let choices = [("fail", OnError::Fail), ("reject", OnError::Reject(RejectLimit::DEFAULT))];
     let chosen = table.get("on_error").map(|value| Ok((value.choice(&choices)?, value))).transpose()?;
     match (chosen, table.get("max_rejects")) {
-        (Some((OnError::Reject(_), value)), _) if !matches!(format, InputFormat::Csv(_)) => {
-            Err(value.error("only csv inputs can reject records; write \"fail\""))
+        (Some((OnError::Reject(_), value)), _) if *format == InputFormat::Parquet => {
+            Err(value.error("parquet inputs cannot reject records; write \"fail\""))
         }
         (Some((OnError::Reject(_), _)), Some(limit)) => Ok(OnError::Reject(limit.count_or_share()?)),
         (Some((OnError::Fail, _)) | None, Some(limit)) => Err(limit.error("`max_rejects` needs on_error = \"reject\"")),

@@ -22,5 +22,5 @@ mod views;
 pub use column::supports;
 pub use filter::{ColumnFilter, Order, Test};
 pub use infer::{Inferred, SAMPLE_BYTES_MAX, Sample, infer};
-pub use problem::RejectedRecord;
+pub use problem::{RejectedRecord, show};
 pub use read::{CsvTable, SplitRecords};

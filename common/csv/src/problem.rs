@@ -154,7 +154,8 @@ impl BadRecord {
 }
 
 /// A record or a value in quotes, cut where it gets long.
-fn show(raw: &[u8]) -> String {
+#[must_use]
+pub fn show(raw: &[u8]) -> String {
     let shown = String::from_utf8_lossy(&raw[..raw.len().min(SHOWN_BYTES_MAX)]).into_owned();
     let more = if raw.len() > SHOWN_BYTES_MAX {
         format!(" and {} more bytes", raw.len() - SHOWN_BYTES_MAX)

@@ -39,7 +39,7 @@ pub struct CsvTable {
     pub filters: Vec<ColumnFilter>,
     /// Rows that are wanted at most; reading goes no further for them than it would without filters. More may come.
     pub limit: Option<usize>,
-    /// Rows of a batch, about: with filters one may have some more.
+    /// Rows of a batch, about: with filters one may have some more, and with long records fewer.
     pub batch_rows: usize,
     /// A record that cannot be read is put aside; otherwise it is an error.
     pub puts_aside: bool,
@@ -147,9 +147,10 @@ impl SplitRecords {
         if has_read { self.rows.finish().map(Some) } else { Ok(None) }
     }
 
-    /// Batches end after as many records as they would without filters, or after some times as many where few rows pass.
+    /// Batches end after as many records as they would without filters, or after some times as many where few rows pass; and
+    /// before they hold too many bytes.
     fn is_batch_full(&mut self) -> bool {
-        if self.has_many_rejects() {
+        if self.has_many_rejects() || self.rows.is_heavy() {
             return true;
         }
         if self.taken < self.table.batch_rows {

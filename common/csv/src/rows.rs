@@ -21,6 +21,9 @@ const FEW: usize = 4;
 const ROUNDS_MAX: usize = 16;
 /// Bytes that a batch holds before it stops waiting for more rows.
 const HELD_BYTES_MAX: usize = 8 << 20;
+/// Bytes that a batch holds before it ends, however few its records are: texts are views into what was read, and hold all of it.
+/// Only records of more than 4 KiB on average end their batches so.
+pub(crate) const FULL_BYTES: usize = 32 << 20;
 
 /// Which records of a run are kept.
 #[derive(Debug, Default)]
@@ -137,6 +140,11 @@ impl Rows {
         self.has_filters && are_few && self.rounds < ROUNDS_MAX && self.held_bytes < HELD_BYTES_MAX
     }
 
+    /// A batch must not hold more: the next record belongs to the next one.
+    pub(crate) const fn is_heavy(&self) -> bool {
+        self.held_bytes >= FULL_BYTES
+    }
+
     /// Adds the records of a run that pass the filters, and tells how many did not. Of each record that is not of its columns' types
     /// the first column of the table is told, in the order of records; such a record is neither a row nor left out by filters.
     pub(crate) fn add(&mut self, run: Run<'_>, buffer: &Buffer, bad: &mut Vec<BadField>) -> usize {
@@ -147,6 +155,7 @@ impl Rows {
             reading.column.add(run, buffer, &mut self.bad);
             bad.extend(self.bad.drain(..).map(|record| BadField { record, column: reading.number }));
         }
+        self.hold_segment(buffer);
         if !bad.is_empty() {
             keep_first(bad);
             self.rejected.extend(bad.iter().map(|bad| self.len + bad.record));
@@ -188,9 +197,16 @@ impl Rows {
         if kept == 0 {
             return;
         }
-        if !self.kept.is_dense() {
+        if self.kept.is_dense() {
+            self.hold_segment(buffer);
+        } else {
             self.held_bytes += run.length() / run.records.max(1) * kept;
-        } else if !std::mem::replace(&mut self.holds_segment, true) {
+        }
+    }
+
+    /// Counts the bytes of the segment at hand, once for each batch.
+    fn hold_segment(&mut self, buffer: &Buffer) {
+        if !std::mem::replace(&mut self.holds_segment, true) {
             self.held_bytes += buffer.len();
         }
     }

@@ -17,6 +17,8 @@ use hearth_common::{ColumnSpec, FailureCause, InferredColumn, InputFormat, Input
 use hearth_csv::{SAMPLE_BYTES_MAX, Sample};
 use hearth_storage::{InputFile, Location, StorageError, check_unchanged, read_range, read_start};
 
+use crate::scan::is_json_object;
+
 /// Files of a text input that are looked into, spread over all of them.
 const SAMPLES_MAX: usize = 8;
 /// A larger file is looked into at several places.
@@ -25,6 +27,8 @@ const LARGE_BYTES: u64 = 4 << 20;
 const LATER_SAMPLE_BYTES: u64 = 128 << 10;
 /// Records of each JSON sample that are looked at.
 const JSON_RECORDS_MAX: usize = 2000;
+/// May stand at the start of a file.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 /// Bytes at the end of a Parquet file that are read at once, in the hope that the footer fits.
 const FOOTER_BYTES: usize = 64 << 10;
 /// Files that are open at once.
@@ -234,11 +238,16 @@ fn sample_places(file: &InputFile) -> impl Iterator<Item = Range<u64>> + use<> {
 
 fn infer_json(samples: &[Sample]) -> Result<Sampled, FailureCause> {
     let mut lines = Vec::new();
+    let mut records = 0_u64;
     for sample in samples {
-        lines.extend_from_slice(&whole_lines(sample));
-        lines.push(b'\n');
+        let whole = whole_lines(sample);
+        // Lines that are no records tell nothing of the columns; the reading tells of them, with their place.
+        for line in whole.split(|byte| *byte == b'\n').filter(|line| is_json_object(line)) {
+            lines.extend_from_slice(line);
+            lines.push(b'\n');
+            records += 1;
+        }
     }
-    let records = lines.split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty()).count();
     let file = samples.first().map_or("", |sample| sample.file.as_str());
     let (schema, _) = infer_json_schema(Cursor::new(&lines), None).map_err(|error| {
         at_file(file, format!("cannot infer the columns: {error}; each line must be one JSON object"))
@@ -246,7 +255,6 @@ fn infer_json(samples: &[Sample]) -> Result<Sampled, FailureCause> {
     if schema.fields().is_empty() {
         return Err(at_file(file, "cannot infer the columns: the files hold no JSON object; declare a schema".into()));
     }
-    let records = records as u64;
     let record_bytes = (lines.len() as u64).checked_div(records);
     Ok(Sampled { schema: text_as_views(&schema), record_bytes, records, nulls: Vec::new() })
 }
@@ -254,7 +262,8 @@ fn infer_json(samples: &[Sample]) -> Result<Sampled, FailureCause> {
 /// At most [`JSON_RECORDS_MAX`] lines, without a first and a last one that the sample cuts off.
 fn whole_lines(sample: &Sample) -> Bytes {
     let cut_off = sample.bytes.iter().position(|byte| *byte == b'\n').map_or(sample.bytes.len(), |end| end + 1);
-    let bytes = if sample.is_start { sample.bytes.clone() } else { sample.bytes.slice(cut_off..) };
+    let mark = if sample.bytes.starts_with(BYTE_ORDER_MARK) { BYTE_ORDER_MARK.len() } else { 0 };
+    let bytes = sample.bytes.slice(if sample.is_start { mark } else { cut_off }..);
     let ends = bytes.iter().enumerate().filter(|(_, byte)| **byte == b'\n').map(|(position, _)| position + 1);
     let ends: Vec<usize> = ends.take(JSON_RECORDS_MAX).collect();
     if sample.whole && ends.len() < JSON_RECORDS_MAX {

@@ -25,8 +25,9 @@ use crate::cause_of;
 
 /// Encoded size of a row group, in bytes.
 const ROW_GROUP_BYTES_MAX: usize = 16 << 20;
-/// Rows that are read at once.
-const BATCH_ROWS: usize = 1024;
+/// Rows that are read at once, and their bytes, about.
+const BATCH_ROWS: u64 = 1024;
+const BATCH_BYTES: u64 = 16 << 20;
 /// Position of the column with the lines.
 const LINE: usize = 2;
 /// Position of the column with the links, in staged files.
@@ -161,7 +162,9 @@ fn copy_rejects(
         return Err(unlike(winner, format!("it has {bytes} bytes, {} were reported", winner.file.bytes)));
     }
     let reader = ParquetRecordBatchReaderBuilder::try_new(file).map_err(parquet_cause)?;
-    for batch in reader.with_batch_size(BATCH_ROWS).build().map_err(parquet_cause)? {
+    let bytes = reader.metadata().row_groups().iter().map(|group| group.total_byte_size()).sum::<i64>();
+    let rows = rows_at_once(winner.file.rows, u64::try_from(bytes).unwrap_or_default());
+    for batch in reader.with_batch_size(rows).build().map_err(parquet_cause)? {
         let batch = batch.map_err(|error| cause_of(&DataFusionError::from(error)))?;
         writer.write(&with_true_lines(&batch, winner)?)?;
     }
@@ -170,6 +173,12 @@ fn copy_rejects(
         return Err(unlike(winner, format!("it has {found} rows, {} were reported", winner.file.rows)));
     }
     Ok(writer)
+}
+
+/// So many of `rows` rejects of `bytes` bytes: the records in them may be long.
+fn rows_at_once(rows: u64, bytes: u64) -> usize {
+    let of_bytes = BATCH_BYTES / (bytes / rows.max(1)).max(1);
+    usize::try_from(of_bytes.clamp(1, BATCH_ROWS)).unwrap_or(1)
 }
 
 fn with_true_lines(batch: &RecordBatch, winner: &WinnerRejects) -> Result<RecordBatch, FailureCause> {
@@ -245,6 +254,15 @@ mod tests {
         assert_eq!(names, ["input", "file", "line", "byte", "column", "reason", "raw"]);
         assert_eq!(batch.column(LINE).as_primitive::<Int64Type>().values(), &[1, 3, 101, 103, 1001, 1003]);
         assert_eq!(batch.column(6).as_binary::<i32>().value(5), [b'x', 0xff]);
+    }
+
+    #[test]
+    fn long_records_are_read_few_at_once() {
+        for (rows, bytes, expected) in
+            [(0, 0, 1024), (10, 1000, 1024), (1000, 1000 << 20, 16), (2, 64 << 20, 1), (1, u64::MAX, 1)]
+        {
+            assert_eq!(rows_at_once(rows, bytes), expected, "{rows} {bytes}");
+        }
     }
 
     #[tokio::test]

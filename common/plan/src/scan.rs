@@ -24,6 +24,7 @@ use hearth_csv::{ColumnFilter, CsvTable};
 
 use crate::TaskBinding;
 pub use filter::csv_filters;
+pub(crate) use json::{is_json_object, scan_link};
 use rows::SplitReader;
 
 /// Share of the rows that filters are taken to let pass, in percent: as DataFusion's filters take it.

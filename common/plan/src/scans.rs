@@ -10,6 +10,7 @@ use datafusion::physical_plan::ExecutionPlan;
 use hearth_common::{FailureCause, InputFormat, InputSplit, LeafInput, LinkScan, TaskInputs};
 use hearth_csv::CsvTable;
 
+use crate::scan::scan_link;
 use crate::{ScanExec, TaskBinding};
 
 /// The links of one attempt, as far as they have been read. Cheap to clone: all clones are the same.
@@ -59,9 +60,8 @@ pub async fn complete_scans(
             Some(scan) => scan,
             None => {
                 let table = tables.get(&link).ok_or_else(|| FailureCause::internal("a link belongs to no scan"))?;
-                let mut records = table.open(split, &context.runtime_env()).await?;
-                let finished = records.finish().await;
-                let scan = records.scan().ok_or_else(|| FailureCause::internal("a link was not scanned"))?;
+                let (scan, finished) = table.scan(split, context).await?;
+                let scan = scan.ok_or_else(|| FailureCause::internal("a link was not scanned"))?;
                 binding.scans.note(scan);
                 finished.map(|()| scan)?
             }
@@ -86,20 +86,51 @@ pub fn scans_so_far(context: &TaskContext) -> Vec<LinkScan> {
     scans
 }
 
-/// The table of every link, with nothing of it to read.
-fn tables_of(plan: &Arc<dyn ExecutionPlan>, inputs: &TaskInputs) -> Result<BTreeMap<u32, Arc<CsvTable>>> {
+/// How the structure of a link is read.
+#[derive(Clone)]
+enum LinkTable {
+    /// With nothing of it to read.
+    Csv(Arc<CsvTable>),
+    JsonLines,
+}
+
+impl LinkTable {
+    /// What is found out about a link, and how the reading ended.
+    async fn scan(
+        &self,
+        split: &InputSplit,
+        context: &TaskContext,
+    ) -> std::result::Result<(Option<LinkScan>, std::result::Result<(), FailureCause>), FailureCause> {
+        let runtime = context.runtime_env();
+        match self {
+            Self::Csv(table) => {
+                let mut records = table.open(split, &runtime).await?;
+                let finished = records.finish().await;
+                Ok((records.scan(), finished))
+            }
+            Self::JsonLines => Ok((scan_link(split, &runtime).await?, Ok(()))),
+        }
+    }
+}
+
+/// The table of every link.
+fn tables_of(plan: &Arc<dyn ExecutionPlan>, inputs: &TaskInputs) -> Result<BTreeMap<u32, LinkTable>> {
     let mut tables = BTreeMap::new();
     plan.apply(|node| {
-        if let Some(scan) = node.downcast_ref::<ScanExec>()
-            && let InputFormat::Csv(options) = &scan.spec().format
-        {
-            let table = Arc::new(scan.spec().csv_table(options, (Some(Vec::new()), 1)));
+        if let Some(scan) = node.downcast_ref::<ScanExec>() {
+            let table = match &scan.spec().format {
+                InputFormat::Csv(options) => {
+                    LinkTable::Csv(Arc::new(scan.spec().csv_table(options, (Some(Vec::new()), 1))))
+                }
+                InputFormat::Json => LinkTable::JsonLines,
+                InputFormat::Parquet => return Ok(TreeNodeRecursion::Continue),
+            };
             let of_leaf = inputs.iter().filter(|(key, _)| key.leaf == scan.spec().leaf);
             let splits = of_leaf.flat_map(|(_, input)| match input {
                 LeafInput::Splits(splits) => splits.as_slice(),
                 LeafInput::Shuffle(_) => &[],
             });
-            tables.extend(splits.filter_map(|split| Some((split.link?.number, Arc::clone(&table)))));
+            tables.extend(splits.filter_map(|split| Some((split.link?.number, table.clone()))));
         }
         Ok(TreeNodeRecursion::Continue)
     })?;

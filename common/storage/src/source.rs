@@ -121,19 +121,24 @@ pub struct SplitLines {
     skipping: bool,
 }
 
-/// Opens the lines that start inside `split`.
+/// Opens the lines that start inside `split`; where a link is told its first one, reading begins there.
 ///
 /// # Errors
 /// What the storage says, and [`StorageError::Changed`] for a file that is not the planned one.
 pub async fn open_split(runtime: &RuntimeEnv, split: &InputSplit) -> Result<SplitLines, StorageError> {
     let file = file_of(split);
     let end = content_end(&file, split.end);
-    let from = split.start.saturating_sub(1);
-    if split.start >= end {
+    let known = split.link.and_then(|link| link.known).map(|known| known.byte);
+    let (from, skipping) = match known {
+        Some(byte) => (byte, false),
+        // The byte before the split tells whether a line starts with it.
+        None => (split.start.saturating_sub(1), split.start > 0),
+    };
+    if split.start.max(from) >= end {
         return Ok(SplitLines { source: None, position: from, end, skipping: false });
     }
     let source = open_content(runtime, &file, from).await?;
-    Ok(SplitLines { source: Some(source), position: from, end, skipping: split.start > 0 })
+    Ok(SplitLines { source: Some(source), position: from, end, skipping })
 }
 
 impl SplitLines {

@@ -22,7 +22,7 @@ pub(super) fn auto_split_bytes(input_bytes: u64, slots: u32) -> u64 {
 }
 
 /// The input splits of `files`, one list per partition of the scan; never without a partition. Empty files are left out. The pieces
-/// of a CSV file are links, which get their numbers where stages are made.
+/// of a file of text are links, which get their numbers where stages are made.
 ///
 /// # Errors
 /// The number of splits, when there are too many.
@@ -36,8 +36,12 @@ pub(super) fn pack_splits(
     if pieces > SPLITS_MAX {
         return Err(format!("would have {pieces} input splits, at most {SPLITS_MAX} are allowed; raise split_bytes"));
     }
-    // A record of CSV may hold line breaks, so that nothing in its file tells where one starts.
-    let is_chained = matches!(format, InputFormat::Csv(_));
+    // A record of CSV may hold line breaks, so that nothing in its file tells where one starts. JSON lines do tell, but not how
+    // many lines are before them; and the first of several errors is known only when all before it was read.
+    let is_chained = match format {
+        InputFormat::Csv(_) | InputFormat::Json => true,
+        InputFormat::Parquet => false,
+    };
     // Files of nearly equal size are not kept apart by the last bytes of one of them.
     let task_bytes_max = split_bytes.saturating_add(split_bytes / 8);
     let mut packed = Packed { task_bytes_max, partitions: Vec::new(), last_bytes: 0 };
@@ -133,12 +137,14 @@ mod tests {
     }
 
     #[test]
-    fn the_pieces_of_a_csv_file_are_links() {
+    fn the_pieces_of_a_file_of_text_are_links() {
         let csv = InputFormat::Csv(hearth_common::CsvOptions::default());
-        let packed = pack_splits(&[file("a", 90), file("b", 150), file("c", 50)], &csv, 100).unwrap();
-        let links: Vec<Vec<bool>> =
-            packed.iter().map(|splits| splits.iter().map(|split| split.link.is_some()).collect()).collect();
-        assert_eq!(links, [vec![false], vec![true], vec![true], vec![false]]);
+        for (format, linked) in [(csv, true), (InputFormat::Json, true), (InputFormat::Parquet, false)] {
+            let packed = pack_splits(&[file("a", 90), file("b", 150), file("c", 50)], &format, 100).unwrap();
+            let links: Vec<Vec<bool>> =
+                packed.iter().map(|splits| splits.iter().map(|split| split.link.is_some()).collect()).collect();
+            assert_eq!(links, [vec![false], vec![linked], vec![linked], vec![false]]);
+        }
     }
 
     #[test]

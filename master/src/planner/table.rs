@@ -14,7 +14,7 @@ use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_expr::{PhysicalExpr, create_physical_expr};
 use datafusion::physical_plan::ExecutionPlan;
-use hearth_common::InputFormat;
+use hearth_common::{InputFormat, InputSplit, OnError};
 use hearth_plan::{ScanExec, ScanSpec, csv_filters};
 
 use super::inputs::LoadedInput;
@@ -28,6 +28,16 @@ impl InputTable {
     /// The table of `input`.
     pub(super) const fn new(input: Arc<LoadedInput>) -> Self {
         Self { input }
+    }
+
+    /// The input's splits. Where some rows of JSON lines are enough, and no reject asks for its line, their pieces are no links: each
+    /// line is a record whatever is before it, and a link would be read to its end.
+    fn splits(&self, limit: Option<usize>) -> Arc<Vec<Vec<InputSplit>>> {
+        if limit.is_none() || self.input.format != InputFormat::Json || self.input.on_error != OnError::Fail {
+            return Arc::clone(&self.input.splits);
+        }
+        let unlinked = |split: &InputSplit| InputSplit { link: None, ..split.clone() };
+        Arc::new(self.input.splits.iter().map(|splits| splits.iter().map(unlinked).collect()).collect())
     }
 
     /// A filter as a scan of CSV has it; `None` where such a scan cannot take it over.
@@ -98,7 +108,7 @@ impl TableProvider for InputTable {
             projection: projection.cloned(),
             filters: self.physical_filters(state, filters)?,
             limit,
-            splits: Arc::clone(&self.input.splits),
+            splits: self.splits(limit),
             rows_estimated: self.input.rows_estimated,
             bytes: self.input.bytes,
             on_error: self.input.on_error,

@@ -408,8 +408,9 @@ fn malformed_jobs_are_refused_by_field() {
     let limit = || Some(RejectLimit::DEFAULT.into());
     let stray = "it is for inputs that reject records";
     check_job("Input.max_rejects", stray, |job| job.inputs[0].max_rejects = limit());
-    let csv_alone = "input `t`: only csv inputs can reject records; write on_error = \"fail\", or leave it out";
-    check_job("JobSpec", csv_alone, |job| {
+    let no_parquet = "input `t`: parquet inputs cannot reject records; write on_error = \"fail\", or leave it out";
+    check_job("JobSpec", no_parquet, |job| {
+        job.inputs[0].format = Some(wire::input::Format::Parquet(wire::ParquetFormat {}));
         job.inputs[0].on_error = wire::OnError::Reject.into();
         job.inputs[0].max_rejects = limit();
     });

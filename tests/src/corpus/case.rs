@@ -108,6 +108,12 @@ impl Draft {
         self
     }
 
+    /// Another schema than the lines before.
+    pub(super) fn with_schema(mut self, schema: &str) -> Self {
+        self.0.lines.clear();
+        self.with(&[schema])
+    }
+
     pub(super) fn query(mut self, query: &str) -> Self {
         query.clone_into(&mut self.0.query);
         self

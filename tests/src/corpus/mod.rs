@@ -1,4 +1,4 @@
-//! Small and nasty CSV files, each with the answer that RFC 4180 and `docs/job-file.md` give.
+//! Small and nasty files of CSV and JSON lines, each with the answer that RFC 4180 or 8259 and `docs/job-file.md` give.
 //!
 //! The answers were decided by hand. They say what a program must do, whatever one does today: never copy them from its output.
 
@@ -8,6 +8,7 @@ mod case;
 mod dialects;
 mod encodings;
 mod headers;
+mod json;
 mod line_ends;
 mod long;
 mod malformed;
@@ -36,6 +37,7 @@ pub fn cases() -> Vec<Case> {
         adversarial::cases(),
         malformed::cases(),
         malformed_headers::cases(),
+        json::cases(),
     ]
     .concat()
 }

@@ -50,6 +50,8 @@ mod http;
 #[cfg(test)]
 mod jobs;
 #[cfg(test)]
+mod json;
+#[cfg(test)]
 mod logs;
 #[cfg(test)]
 mod master_restart;

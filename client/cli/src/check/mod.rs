@@ -54,7 +54,7 @@ pub(crate) struct CheckArgs {
     #[arg(long, value_name = "COMPRESSION", conflicts_with = "job")]
     compression: Option<String>,
 
-    /// What a record that cannot be read does: fail stops the job, reject puts it aside (CSV).
+    /// What a record that cannot be read does: fail stops the job, reject puts it aside (CSV, JSON lines).
     #[arg(long, value_name = "ACTION", conflicts_with = "job")]
     on_error: Option<String>,
 

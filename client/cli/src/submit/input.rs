@@ -49,8 +49,8 @@ fn on_error_of(format: &InputFormat, choices: InputChoices<'_>) -> Result<OnErro
     match (choices.on_error.unwrap_or("fail"), limit) {
         ("fail", None) => Ok(OnError::Fail),
         ("fail", Some(_)) => Err(CliError::usage("--max-rejects needs --on-error reject")),
-        ("reject", _) if !matches!(format, InputFormat::Csv(_)) => {
-            Err(CliError::usage("only csv inputs can reject records").hint("leave --on-error out"))
+        ("reject", _) if *format == InputFormat::Parquet => {
+            Err(CliError::usage("parquet inputs cannot reject records").hint("leave --on-error out"))
         }
         ("reject", limit) => Ok(OnError::Reject(limit.unwrap_or(RejectLimit::DEFAULT))),
         (odd, _) => Err(unknown(odd, "way to treat records that cannot be read", &ON_ERROR)),
@@ -122,7 +122,7 @@ mod tests {
         check("/a.csv", InputChoices { max_rejects: Some("5"), ..none }, "needs --on-error reject");
         let rejecting = InputChoices { on_error: Some("reject"), ..none };
         check("/a.csv", InputChoices { max_rejects: Some("many"), ..rejecting }, "many");
-        check("/a.json", rejecting, "only csv inputs can reject records");
+        check("/a.parquet", rejecting, "parquet inputs cannot reject records");
         check("/a.csv", InputChoices { on_error: Some("regect"), ..none }, "did you mean `reject`?");
         check("/a.parquet", InputChoices { compression: Some("zstd"), ..none }, "compressed inside");
     }

@@ -93,7 +93,7 @@ pub(crate) struct JobFlags {
     #[arg(long, value_name = "[NAME=]COMPRESSION", requires = "input")]
     pub(crate) compression: Vec<String>,
 
-    /// What a record that cannot be read does: fail stops the job, reject puts it aside (CSV).
+    /// What a record that cannot be read does: fail stops the job, reject puts it aside (CSV, JSON lines).
     #[arg(long, value_name = "[NAME=]ACTION", requires = "input")]
     pub(crate) on_error: Vec<String>,
 

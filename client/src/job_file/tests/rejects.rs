@@ -7,8 +7,8 @@ use super::*;
 #[test]
 fn says_what_is_wrong_with_rejects() {
     check_input_error(
-        "path = 'a.json'\non_error = 'reject'",
-        "daily.toml:4:12: only csv inputs can reject records; write \"fail\"",
+        "path = 'a.parquet'\non_error = 'reject'",
+        "daily.toml:4:12: parquet inputs cannot reject records; write \"fail\"",
     );
     check_input_error(
         "path = 'a.csv'\non_error = 'rejct'",
@@ -28,9 +28,10 @@ fn says_what_is_wrong_with_rejects() {
 #[test]
 fn rejects_are_borne_up_to_a_limit() {
     let check = |lines: &str, limit: RejectLimit| {
-        let job =
-            parse(&format!("query = 'SELECT 1'\n[inputs.t]\npath = 'a.csv'\non_error = 'reject'\n{lines}")).unwrap();
-        assert_eq!(job.inputs["t"].on_error, OnError::Reject(limit), "{lines}");
+        for path in ["a.csv", "a.jsonl"] {
+            let text = format!("query = 'SELECT 1'\n[inputs.t]\npath = '{path}'\non_error = 'reject'\n{lines}");
+            assert_eq!(parse(&text).unwrap().inputs["t"].on_error, OnError::Reject(limit), "{lines}");
+        }
     };
     check("", RejectLimit::Records(1000));
     check("max_rejects = 0", RejectLimit::Records(0));

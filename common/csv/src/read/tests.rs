@@ -10,6 +10,7 @@ use hearth_storage::InputFile;
 
 use super::*;
 
+mod held;
 mod random;
 mod utf16;
 

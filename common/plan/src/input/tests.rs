@@ -52,7 +52,7 @@ async fn text_columns_come_from_samples() {
     std::fs::write(directory.path().join("a"), "{\"id\": 1, \"name\": \"x\"}\n\n").unwrap();
     std::fs::write(directory.path().join("b"), "{\"id\": 1.5, \"tags\": [1]}\n").unwrap();
     let found = inspect(directory.path(), InputFormat::Json).await;
-    assert_eq!(found, Ok("id Float64, name Utf8View, tags List(Int64); Some(1) rows".into()));
+    assert_eq!(found, Ok("id Float64, name Utf8View, tags List(Int64); Some(2) rows".into()));
     let directory = tempfile::tempdir().unwrap();
     std::fs::write(directory.path().join("a"), "id,at\n1,2026-01-15T10:00:00\n2,\n").unwrap();
     let found = inspect(directory.path(), InputFormat::Csv(CsvOptions::default())).await;

@@ -1,127 +1,208 @@
-//! Reads the JSON lines of one input split.
+//! Reads the JSON lines of one input split: each line that is not blank is a record, and has to be one JSON object.
 
-mod place;
+mod check;
+mod decode;
+mod lines;
+mod object;
+mod problem;
 
 use std::sync::Arc;
 
-use bytes::{Buf, Bytes};
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::arrow::error::ArrowError;
-use datafusion::arrow::json::ReaderBuilder;
-use datafusion::arrow::json::reader::Decoder;
 use datafusion::arrow::record_batch::RecordBatch;
-use datafusion::error::{DataFusionError, Result};
-use datafusion::execution::TaskContext;
-use futures::stream::BoxStream;
-use futures::{StreamExt, TryStreamExt, stream};
-use hearth_common::{FailureCause, InputFormat, InputSplit, Place};
-use hearth_storage::{SplitLines, open_split};
+use datafusion::execution::runtime_env::RuntimeEnv;
+use hearth_common::{FailureCause, InputSplit, LinkScan};
+use hearth_csv::RejectedRecord;
 
-use super::rows::{external, in_content};
-use place::PendingLines;
+use check::Columns;
+use decode::{LineDecoder, find_bad_column};
+use lines::{Line, Lines};
+use object::{is_blank, read_object};
+use problem::{BadLine, Problem, Reason};
+
+/// Bytes of the lines that are decoded at once, about.
+const BLOCK_BYTES: usize = 8 << 20;
+/// Rejects that wait to be taken at most, and their bytes; reading stops beyond it.
+const REJECTS_AHEAD_MAX: usize = 4096;
+const REJECT_BYTES_AHEAD_MAX: usize = 4 << 20;
 
 /// How the files of a table are read.
+#[derive(Debug, Clone)]
 pub(super) struct JsonTable {
     /// Columns to read; others are passed over.
     pub(super) schema: SchemaRef,
     /// Rows of a batch.
     pub(super) batch_rows: usize,
+    /// A record that cannot be read is put aside; otherwise it is an error.
+    pub(super) puts_aside: bool,
 }
 
-struct SplitRecords {
-    table: Arc<JsonTable>,
-    split: InputSplit,
-    lines: SplitLines,
-    decoder: Decoder,
-    chunk: Bytes,
-    /// What the decoder has and has not given back; `None` before the first byte.
-    pending: Option<PendingLines>,
-    ended: bool,
+/// The records that start in one input split.
+pub(super) struct SplitRecords {
+    table: JsonTable,
+    url: String,
+    /// Number of the first line: in the file where that is known, 1 where the split is a link that is not told, else `None`.
+    first_line: Option<u64>,
+    lines: Lines,
+    columns: Columns,
+    decoder: LineDecoder,
+    rejects: Vec<RejectedRecord>,
+    records: u64,
+    /// What ended the reading: told after the records before it.
+    trouble: Option<FailureCause>,
+}
+
+/// Lines that are decoded together.
+#[derive(Default)]
+struct Block {
+    lines: Vec<Line>,
+    bad: Vec<BadLine>,
+    bytes: usize,
+    bad_bytes: usize,
 }
 
 impl JsonTable {
-    pub(super) fn read(
-        self: &Arc<Self>,
-        split: InputSplit,
-        context: Arc<TaskContext>,
-    ) -> BoxStream<'static, Result<RecordBatch>> {
-        let table = Arc::clone(self);
-        let opened = async move {
-            let records = table.open(split, &context).await?;
-            let batches = stream::try_unfold(records, |mut records| async move {
-                let batch = records.next().await?;
-                Ok(batch.map(|batch| (batch, records)))
-            });
-            Ok::<_, DataFusionError>(batches)
+    /// Opens an input split.
+    pub(super) async fn open(self, split: InputSplit, runtime: &RuntimeEnv) -> Result<SplitRecords, FailureCause> {
+        let first_line = match split.link {
+            Some(link) => Some(link.known.map_or(1, |known| known.line)),
+            None => (split.start == 0).then_some(1),
         };
-        stream::once(opened).try_flatten().boxed()
+        let internal = |error: ArrowError| FailureCause::internal(error.to_string());
+        Ok(SplitRecords {
+            url: split.url.clone(),
+            first_line,
+            lines: Lines::open(split, runtime).await?,
+            columns: Columns::new(&self.schema),
+            decoder: LineDecoder::new(Arc::clone(&self.schema), self.batch_rows).map_err(internal)?,
+            table: self,
+            rejects: Vec::new(),
+            records: 0,
+            trouble: None,
+        })
     }
+}
 
-    fn reader(&self) -> ReaderBuilder {
-        ReaderBuilder::new(Arc::clone(&self.schema))
-    }
+/// The line is one JSON object.
+pub(crate) fn is_json_object(line: &[u8]) -> bool {
+    std::str::from_utf8(line).is_ok() && read_object(line, |_member| {}).is_ok()
+}
 
-    async fn open(self: &Arc<Self>, split: InputSplit, context: &TaskContext) -> Result<SplitRecords> {
-        let lines = open_split(&context.runtime_env(), &split).await.map_err(|error| external(error.into()))?;
-        let decoder = self.reader().with_batch_size(self.batch_rows).build_decoder()?;
-        let (table, chunk) = (Arc::clone(self), Bytes::new());
-        Ok(SplitRecords { table, split, lines, decoder, chunk, pending: None, ended: false })
-    }
+/// Where the lines of a link start and end, and how many they are.
+pub(crate) async fn scan_link(split: &InputSplit, runtime: &RuntimeEnv) -> Result<Option<LinkScan>, FailureCause> {
+    let mut lines = Lines::open(split.clone(), runtime).await?;
+    lines.finish().await?;
+    Ok(lines.scan())
 }
 
 impl SplitRecords {
-    async fn next(&mut self) -> Result<Option<RecordBatch>> {
-        while !self.ended {
-            if self.chunk.is_empty() {
-                match self.lines.next().await.map_err(|error| external(error.into()))? {
-                    Some(chunk) => self.take(chunk),
-                    None => self.ended = true,
-                }
-            }
-            let used = self.decoder.decode(&self.chunk).map_err(|error| self.describe(&error))?;
-            if let Some(pending) = &mut self.pending {
-                pending.add(self.chunk.slice(..used));
-            }
-            self.chunk.advance(used);
-            if !self.chunk.is_empty() {
-                break;
+    /// The next records; `None` after the last one. A batch has no rows where there are rejects alone.
+    ///
+    /// # Errors
+    /// What the storage says, and the first record that cannot be read: one that is put aside is none.
+    pub(super) async fn next(&mut self) -> Result<Option<RecordBatch>, FailureCause> {
+        let mut block = Block::default();
+        while self.trouble.is_none() && !self.is_full(&block) {
+            match self.lines.pop() {
+                Some(line) => self.look_at(line, &mut block),
+                None => match self.lines.fill().await {
+                    Ok(true) => {}
+                    Ok(false) => break,
+                    Err(error) => self.trouble = Some(error.into()),
+                },
             }
         }
-        self.flush()
+        if block.lines.is_empty() && block.bad.is_empty() {
+            return self.trouble.take().map_or(Ok(None), Err);
+        }
+        self.read(block).map(Some)
     }
 
-    fn take(&mut self, chunk: Bytes) {
-        if self.pending.is_none() {
-            let start = self.lines.position() - chunk.len() as u64;
-            self.pending = Some(PendingLines::new(start, self.split.start == 0));
-        }
-        self.chunk = chunk;
+    fn is_full(&self, block: &Block) -> bool {
+        let has_many_rejects = block.bad.len() >= REJECTS_AHEAD_MAX || block.bad_bytes >= REJECT_BYTES_AHEAD_MAX;
+        let is_over = !self.table.puts_aside && !block.bad.is_empty();
+        has_many_rejects || is_over || block.lines.len() >= self.table.batch_rows || block.bytes >= BLOCK_BYTES
     }
 
-    fn flush(&mut self) -> Result<Option<RecordBatch>> {
-        let batch = self.decoder.flush().map_err(|error| self.describe(&error))?;
-        if let Some(pending) = &mut self.pending {
-            pending.clear();
+    /// Puts a line among those to decode, or among the bad ones.
+    fn look_at(&mut self, line: Line, block: &mut Block) {
+        if is_blank(&line.bytes) && !line.is_cut {
+            return;
         }
-        Ok(batch)
+        match self.check(&line) {
+            Ok(()) => {
+                block.bytes += line.bytes.len();
+                block.lines.push(line);
+            }
+            Err(problem) => {
+                block.bad_bytes += line.bytes.len();
+                block.bad.push(BadLine { line, problem });
+            }
+        }
     }
 
-    /// With the place of the first line that is bad, or else with the file alone.
-    fn describe(&mut self, error: &ArrowError) -> DataFusionError {
-        // What the decoder stumbled over is in the chunk at hand, if it is not in what was taken already.
-        if let Some(pending) = &mut self.pending {
-            pending.add(std::mem::take(&mut self.chunk));
+    fn check(&mut self, line: &Line) -> Result<(), Problem> {
+        if line.is_cut {
+            return Err(Problem::of_record(Reason::TooLong));
         }
-        let bad = self.pending.as_ref().and_then(|pending| pending.find_bad(|| self.table.reader()));
-        let (line, byte) = bad.as_ref().map_or((None, None), |bad| (bad.line, Some(bad.byte)));
-        let text = bad.as_ref().map_or(error, |bad| &bad.error).to_string();
-        let text = text.strip_prefix("Json error: ").unwrap_or(&text);
-        let cause = FailureCause::Task {
-            message: format!(
-                "cannot read a JSON record: {text}; each line must be one JSON object of the table's columns"
-            ),
-            place: Some(Place { file: self.split.url.clone(), line, byte, column: None }),
+        if let Err(error) = std::str::from_utf8(&line.bytes) {
+            let byte = line.bytes.get(error.valid_up_to()).copied().unwrap_or_default();
+            return Err(Problem::of_record(Reason::Encoding { byte }));
+        }
+        self.columns.check(&line.bytes)
+    }
+
+    fn read(&mut self, block: Block) -> Result<RecordBatch, FailureCause> {
+        let Block { lines, mut bad, .. } = block;
+        let internal = |error: ArrowError| FailureCause::internal(error.to_string());
+        let decoded = self.decoder.decode(&lines).map_err(internal)?;
+        for (number, error) in decoded.bad {
+            let line = lines[number].clone();
+            let problem = self.explain(&line, &error).map_err(internal)?;
+            bad.push(BadLine { line, problem });
+        }
+        bad.sort_by_key(|bad| bad.line.byte);
+        if !self.table.puts_aside && !bad.is_empty() {
+            return Err(bad.swap_remove(0).into_cause(&self.url, self.first_line));
+        }
+        self.records += (decoded.batch.num_rows() + bad.len()) as u64;
+        let first_line = self.first_line.unwrap_or(1);
+        self.rejects.extend(bad.into_iter().map(|bad| bad.into_rejected(first_line)));
+        Ok(decoded.batch)
+    }
+
+    /// What is wrong with a line that the decoder refuses.
+    fn explain(&mut self, line: &Line, error: &ArrowError) -> Result<Problem, ArrowError> {
+        let undecodable = || {
+            let text = error.to_string();
+            Problem::of_record(Reason::Undecodable(text.strip_prefix("Json error: ").unwrap_or(&text).to_owned()))
         };
-        external(in_content(cause, (&InputFormat::Json, self.split.compression)))
+        let Some(column) = find_bad_column(line, &self.table.schema)? else { return Ok(undecodable()) };
+        let value = self.columns.value_of(&line.bytes, column);
+        Ok(value.map_or_else(undecodable, |value| self.columns.bad_value(column, value)))
+    }
+
+    /// The records that were put aside since the last call, in their order.
+    pub(super) fn take_rejects(&mut self) -> Vec<RejectedRecord> {
+        std::mem::take(&mut self.rejects)
+    }
+
+    /// Records that were read so far, the rejects among them. Blank lines are none.
+    pub(super) const fn records(&self) -> u64 {
+        self.records
+    }
+
+    /// What was found out about the split, if it is a link: complete behind the last record.
+    pub(super) fn scan(&self) -> Option<LinkScan> {
+        self.lines.scan()
+    }
+
+    /// Passes over the rest of the split, so that [`SplitRecords::scan`] is complete.
+    pub(super) async fn finish(&mut self) -> Result<(), FailureCause> {
+        Ok(self.lines.finish().await?)
     }
 }
+
+#[cfg(test)]
+mod tests;

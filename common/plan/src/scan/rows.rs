@@ -12,10 +12,10 @@ use datafusion::physical_plan::metrics::{Count, MetricBuilder};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt, stream};
-use hearth_common::{FailureCause, FileCompression, InputFormat, InputSplit, Place};
-use hearth_csv::{ColumnFilter, CsvTable, SplitRecords};
+use hearth_common::{FailureCause, FileCompression, InputFormat, InputSplit, LinkScan, OnError, Place};
+use hearth_csv::{ColumnFilter, CsvTable, RejectedRecord};
 
-use super::json::JsonTable;
+use super::json::{self, JsonTable};
 use super::{ScanExec, ScanSpec, parquet};
 use crate::TaskBinding;
 use crate::measured::LeafFigures;
@@ -76,15 +76,20 @@ impl SplitReader {
                 let table = self.spec.csv_table(options, (self.spec.projection.clone(), batch_rows));
                 let table = Arc::new(CsvTable { filters: self.filters.clone(), limit: self.spec.limit, ..table });
                 Box::new(move |split| {
-                    let reading = CsvReading::new(&self, split);
-                    reading.read(Arc::clone(&table), Arc::clone(&self.context))
+                    let (table, context) = (Arc::clone(&table), Arc::clone(&self.context));
+                    let opened = split.clone();
+                    let open = async move { table.open(&opened, &context.runtime_env()).await };
+                    TextReading::new(&self, split).read(open)
                 })
             }
             InputFormat::Json => {
-                let table = Arc::new(JsonTable { schema: Arc::clone(&self.schema), batch_rows });
+                let puts_aside = matches!(self.spec.on_error, OnError::Reject(_));
+                let table = JsonTable { schema: Arc::clone(&self.schema), batch_rows, puts_aside };
                 Box::new(move |split| {
-                    let rows = table.read(split.clone(), Arc::clone(&self.context));
-                    self.count_rows(rows, split)
+                    let (table, context) = (table.clone(), Arc::clone(&self.context));
+                    let opened = split.clone();
+                    let open = async move { table.open(opened, &context.runtime_env()).await };
+                    TextReading::new(&self, split).read(open)
                 })
             }
             InputFormat::Parquet => Box::new(move |split| {
@@ -135,23 +140,88 @@ pub(super) fn in_content(
     cause
 }
 
-/// One CSV split that is being read.
-struct CsvReading {
+/// The records of one split of a text format.
+trait Records: Send + 'static {
+    /// The next ones; `None` behind the last one.
+    fn next(&mut self) -> impl Future<Output = std::result::Result<Option<RecordBatch>, FailureCause>> + Send;
+
+    /// Passes over what has not been read.
+    fn finish(&mut self) -> impl Future<Output = std::result::Result<(), FailureCause>> + Send;
+
+    /// What was found out about the split, if it is a link.
+    fn scan(&self) -> Option<LinkScan>;
+
+    /// Records that were read so far, and of them those that could be read and that filters left out.
+    fn counts(&self) -> (u64, u64);
+
+    /// The records that were put aside since the last call.
+    fn take_rejects(&mut self) -> Vec<RejectedRecord>;
+}
+
+impl Records for hearth_csv::SplitRecords {
+    async fn next(&mut self) -> std::result::Result<Option<RecordBatch>, FailureCause> {
+        self.next().await
+    }
+
+    async fn finish(&mut self) -> std::result::Result<(), FailureCause> {
+        self.finish().await
+    }
+
+    fn scan(&self) -> Option<LinkScan> {
+        self.scan()
+    }
+
+    fn counts(&self) -> (u64, u64) {
+        (self.records(), self.left_out())
+    }
+
+    fn take_rejects(&mut self) -> Vec<RejectedRecord> {
+        self.take_rejects()
+    }
+}
+
+impl Records for json::SplitRecords {
+    async fn next(&mut self) -> std::result::Result<Option<RecordBatch>, FailureCause> {
+        self.next().await
+    }
+
+    async fn finish(&mut self) -> std::result::Result<(), FailureCause> {
+        self.finish().await
+    }
+
+    fn scan(&self) -> Option<LinkScan> {
+        self.scan()
+    }
+
+    fn counts(&self) -> (u64, u64) {
+        (self.records(), 0)
+    }
+
+    fn take_rejects(&mut self) -> Vec<RejectedRecord> {
+        self.take_rejects()
+    }
+}
+
+/// One split of a text format that is being read.
+struct TextReading {
     spec: Arc<ScanSpec>,
     split: InputSplit,
     binding: Option<Arc<TaskBinding>>,
     input_rows: Count,
 }
 
-impl CsvReading {
+impl TextReading {
     fn new(reader: &SplitReader, split: InputSplit) -> Self {
         let (spec, input_rows) = (Arc::clone(&reader.spec), reader.input_rows.clone());
         Self { spec, split, binding: TaskBinding::of(&reader.context), input_rows }
     }
 
-    fn read(self, table: Arc<CsvTable>, context: Arc<TaskContext>) -> BoxStream<'static, Result<RecordBatch>> {
+    fn read<R: Records>(
+        self,
+        open: impl Future<Output = std::result::Result<R, FailureCause>> + Send + 'static,
+    ) -> BoxStream<'static, Result<RecordBatch>> {
         let opened = async move {
-            let records = table.open(&self.split, &context.runtime_env()).await.map_err(external)?;
+            let records = open.await.map_err(external)?;
             let batches = stream::try_unfold((records, self), |(mut records, reading)| async move {
                 let batch = reading.next(&mut records).await.map_err(external)?;
                 Ok(batch.map(|batch| (batch, (records, reading))))
@@ -164,8 +234,8 @@ impl CsvReading {
     }
 
     /// The next batch, with its link and its records noted.
-    async fn next(&self, records: &mut SplitRecords) -> std::result::Result<Option<RecordBatch>, FailureCause> {
-        let (before, left_out) = (records.records(), records.left_out());
+    async fn next<R: Records>(&self, records: &mut R) -> std::result::Result<Option<RecordBatch>, FailureCause> {
+        let (records_before, left_out_before) = records.counts();
         let batch = match records.next().await {
             Ok(None) => records.finish().await.map(|()| None),
             batch => batch,
@@ -176,9 +246,10 @@ impl CsvReading {
         let batch = batch.map_err(|cause| in_content(cause, (&self.spec.format, self.split.compression)))?;
         // What the query's filters leave out was used: it could be read, and the query decided about it.
         let rows = batch.as_ref().map_or(0, RecordBatch::num_rows) as u64;
-        let used = rows + records.left_out() - left_out;
+        let (records_now, left_out) = records.counts();
+        let used = rows + left_out - left_out_before;
         self.input_rows.add(usize::try_from(used).unwrap_or(usize::MAX));
-        let (rejects, records) = (records.take_rejects(), records.records() - before);
+        let (rejects, records) = (records.take_rejects(), records_now - records_before);
         let read = ReadRecords { spec: &self.spec, split: &self.split, records, used, rejects: &rejects };
         match &self.binding {
             Some(binding) => binding.records.note(&read)?,
