@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use hearth_common::{FailureCause, WorkerState};
+use hearth_scheduler::{RetryPolicy, SchedulerConfig};
 
-use crate::harness::{Harness, check, files, fixed, held, unreached, worker};
+use crate::harness::{Harness, check, files, fixed, held, indeterminate, unreached, unreadable, worker};
 
 /// Worker 1 holds two of three outputs that two readers on worker 2 wait for, and hangs; the last message of it was 5 s ago.
 fn silent() -> Harness {
@@ -57,6 +58,26 @@ fn who_reads_later_is_told_before() {
     harness.beat(2);
     check(harness.pass(Duration::from_millis(1)), &[]);
     check(harness.finish("1/0/1.0@2"), &["tell 2 that 1 is Silent", "launch 1/1/0.0@2 reads 0/0.0@1 0/1.0@2"]);
+}
+
+/// The worker dies of its attempt, and before that is known the attempt is withdrawn, as what it read is gone: it counts all the same.
+/// Here the first one is one too many.
+#[test]
+fn a_task_that_was_withdrawn_from_a_dying_worker_may_have_killed_it() {
+    let retry = RetryPolicy { lost_workers_in_a_row_max: 1, ..RetryPolicy::default() };
+    let mut harness = Harness::new(SchedulerConfig { retry, ..SchedulerConfig::default() });
+    harness.connect(1, 2, held(&[], &[]));
+    harness.submit(1);
+    harness.planned(1, files(vec![indeterminate(fixed(2, &[])), fixed(3, &[0])]));
+    harness.connect(2, 1, held(&[], &[]));
+    harness.finish("1/0/0.0@1");
+    harness.finish("1/0/1.0@1");
+    harness.disconnect(2);
+    let effects = harness.fail("1/1/0.0@1", unreadable("1/0/0.0@1"));
+    check(effects, &["cancel 1/1/1.0@1", "cancel 1/1/2.0@2", "launch 1/0/0.1@1"]);
+    let poison = "failed 1: stage 1, task 2 lost 1 workers in a row";
+    let effects = harness.pass(Duration::from_secs(3));
+    check(effects, &["fence 2", "cancel 1/0/0.1@1", "remove 1@1", "discard 1", poison]);
 }
 
 #[test]
