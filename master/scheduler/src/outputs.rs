@@ -10,7 +10,7 @@ use crate::job::{Execution, Job, Progress};
 use crate::mutation::Mutation;
 use crate::retry::{Verdict, judge_unreadable};
 use crate::stage::Stage;
-use crate::task::{TaskKey, TaskState};
+use crate::task::{Task, TaskKey, TaskState};
 use crate::{Cut, Effect, Scheduler, Winner};
 
 impl Scheduler {
@@ -63,7 +63,13 @@ impl Scheduler {
     /// not piece by piece as readers meet it. The worker keeps what it runs: it may only be slow to answer.
     fn lose_outputs_in(&mut self, job: JobId, worker: WorkerId) {
         let keys = self.workers.get(worker).and_then(|worker| worker.outputs.get(&job)).cloned().unwrap_or_default();
-        keys.into_iter().for_each(|key| self.lose_output(key.in_job(job)));
+        for task in keys.into_iter().map(|key| key.in_job(job)) {
+            // Its guess may have been wrong: it goes when the worker is heard again, as any other that is not proved.
+            if let Some(TaskState::Unproved { .. }) = self.find_task(task).map(Task::state) {
+                self.remove_output_of(task);
+            }
+            self.lose_output(task);
+        }
     }
 
     /// Drops everything that was computed from an indeterminate stage, however far.

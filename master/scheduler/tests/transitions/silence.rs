@@ -5,7 +5,7 @@ use std::time::Duration;
 use hearth_common::{FailureCause, WorkerState};
 use hearth_scheduler::{RetryPolicy, SchedulerConfig};
 
-use crate::harness::{Harness, check, files, fixed, held, indeterminate, unreached, unreadable, worker};
+use crate::harness::{Harness, chain, check, files, fixed, held, indeterminate, unreached, unreadable, worker};
 
 /// Worker 1 holds two of three outputs that two readers on worker 2 wait for, and hangs; the last message of it was 5 s ago.
 fn silent() -> Harness {
@@ -58,6 +58,20 @@ fn who_reads_later_is_told_before() {
     harness.beat(2);
     check(harness.pass(Duration::from_millis(1)), &[]);
     check(harness.finish("1/0/1.0@2"), &["tell 2 that 1 is Silent", "launch 1/1/0.0@2 reads 0/0.0@1 0/1.0@2"]);
+}
+
+/// Link 1 was read by a guess on the worker that is silent: nobody reads its output, and nobody would ask for it any more.
+#[test]
+fn what_was_guessed_on_a_silent_worker_is_removed_there() {
+    let stages = vec![fixed(1, &[]), chain(2), fixed(3, &[0]), fixed(1, &[1, 2])];
+    let mut harness = Harness::running(&[2, 2], files(stages));
+    check(harness.finish_scans("1/1/1.0@1", &["1: 120..210/4"]), &[]);
+    harness.finish("1/0/0.0@1");
+    harness.now = 4_999;
+    harness.beat(2);
+    check(harness.pass(Duration::from_millis(1)), &["tell 2 that 1 is Silent"]);
+    let effects = harness.fail("1/2/2.0@2", unreached("1/0/0.0@1"));
+    check(effects, &["remove 1/1/1.0@1", "launch 1/0/0.1@2"]);
 }
 
 /// The worker dies of its attempt, and before that is known the attempt is withdrawn, as what it read is gone: it counts all the same.
