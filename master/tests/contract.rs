@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests fail their test")]
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::error::Error;
 use std::time::Duration;
 
 use hearth_common::{
@@ -275,7 +276,9 @@ async fn a_fenced_master_accepts_nothing_and_ends() {
     // Somebody takes the next epoch, and this master has not noticed yet.
     std::fs::write(root.path().join("state/epochs/0000000002"), "").unwrap();
     let refused = client.submit(submission("after", &waiting_job(&root, "job"))).await.unwrap_err();
-    assert_eq!(refused.code(), Code::Unavailable, "another master may take it: {refused}");
+    // It may notice in that very moment, and end with its connections: such a status was made on this side, and has a source.
+    let may_be_told_another = refused.code() == Code::Unavailable || refused.source().is_some();
+    assert!(may_be_told_another, "another master may take it: {refused}");
     tokio::time::timeout(Duration::from_secs(10), master.wait()).await.expect("it ends by itself");
     assert!(client.get_job(of(&id)).await.is_err(), "and tells nothing any more");
 }
