@@ -68,15 +68,7 @@ fn decode(criterion: &mut Criterion) {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let paths = [path.display().to_string()];
     let file = runtime.block_on(list_inputs(&paths, &InputFormat::Csv(CsvOptions::default()))).unwrap().remove(0);
-    let split = InputSplit {
-        url: file.url,
-        file_bytes: file.bytes,
-        modified_ms: file.modified_ms,
-        compression: file.compression,
-        start: 0,
-        end: bytes,
-        link: None,
-    };
+    let split = file.split((0, bytes), None);
     let actions = |count: usize| (0..count).map(|action| format!("action-{action}")).collect::<Vec<_>>();
     let mut group = criterion.benchmark_group("decode");
     group.sample_size(10).throughput(Throughput::Bytes(bytes));

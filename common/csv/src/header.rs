@@ -112,7 +112,8 @@ pub(crate) fn check_encoding(start: &[u8], file: &str) -> Result<(), FailureCaus
 }
 
 /// Length of the byte order mark at the start of a file.
-pub(crate) fn byte_order_mark(start: &[u8]) -> usize {
+#[must_use]
+pub fn byte_order_mark(start: &[u8]) -> usize {
     if start.starts_with(BYTE_ORDER_MARK) { BYTE_ORDER_MARK.len() } else { 0 }
 }
 

@@ -21,6 +21,7 @@ mod views;
 
 pub use column::supports;
 pub use filter::{ColumnFilter, Order, Test};
+pub use header::byte_order_mark;
 pub use infer::{Inferred, SAMPLE_BYTES_MAX, Sample, infer};
 pub use problem::{RejectedRecord, show};
 pub use read::{CsvTable, SplitRecords};

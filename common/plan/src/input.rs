@@ -14,7 +14,7 @@ use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::parquet::arrow::parquet_to_arrow_schema;
 use futures::{StreamExt, TryStreamExt};
 use hearth_common::{ColumnSpec, FailureCause, InferredColumn, InputFormat, InputSpec, Place, ValueType};
-use hearth_csv::{SAMPLE_BYTES_MAX, Sample};
+use hearth_csv::{SAMPLE_BYTES_MAX, Sample, byte_order_mark};
 use hearth_storage::{InputFile, Location, StorageError, check_unchanged, read_range, read_start};
 
 use crate::scan::is_json_object;
@@ -27,8 +27,6 @@ const LARGE_BYTES: u64 = 4 << 20;
 const LATER_SAMPLE_BYTES: u64 = 128 << 10;
 /// Records of each JSON sample that are looked at.
 const JSON_RECORDS_MAX: usize = 2000;
-/// May stand at the start of a file.
-const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 /// Bytes at the end of a Parquet file that are read at once, in the hope that the footer fits.
 const FOOTER_BYTES: usize = 64 << 10;
 /// Files that are open at once.
@@ -262,8 +260,7 @@ fn infer_json(samples: &[Sample]) -> Result<Sampled, FailureCause> {
 /// At most [`JSON_RECORDS_MAX`] lines, without a first and a last one that the sample cuts off.
 fn whole_lines(sample: &Sample) -> Bytes {
     let cut_off = sample.bytes.iter().position(|byte| *byte == b'\n').map_or(sample.bytes.len(), |end| end + 1);
-    let mark = if sample.bytes.starts_with(BYTE_ORDER_MARK) { BYTE_ORDER_MARK.len() } else { 0 };
-    let bytes = sample.bytes.slice(if sample.is_start { mark } else { cut_off }..);
+    let bytes = sample.bytes.slice(if sample.is_start { byte_order_mark(&sample.bytes) } else { cut_off }..);
     let ends = bytes.iter().enumerate().filter(|(_, byte)| **byte == b'\n').map(|(position, _)| position + 1);
     let ends: Vec<usize> = ends.take(JSON_RECORDS_MAX).collect();
     if sample.whole && ends.len() < JSON_RECORDS_MAX {

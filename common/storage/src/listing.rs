@@ -8,7 +8,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use hearth_common::{Encoding, FileCompression, InputCompression, InputFormat, InputSpec, OnError};
+use hearth_common::{
+    Encoding, FileCompression, InputCompression, InputFormat, InputSpec, InputSplit, OnError, SplitLink,
+};
 
 use crate::glob::Pattern;
 use crate::location::Place;
@@ -43,6 +45,20 @@ pub struct InputFile {
 }
 
 impl InputFile {
+    /// The piece of it from the first of two bytes on, up to the second.
+    #[must_use]
+    pub fn split(&self, (start, end): (u64, u64), link: Option<SplitLink>) -> InputSplit {
+        InputSplit {
+            url: self.url.clone(),
+            file_bytes: self.bytes,
+            modified_ms: self.modified_ms,
+            compression: self.compression,
+            start,
+            end,
+            link,
+        }
+    }
+
     /// Whether its content is not what is stored: then it can be read from its first byte alone.
     #[must_use]
     pub const fn is_decoded(&self) -> bool {

@@ -346,15 +346,7 @@ mod tests {
     use super::*;
 
     async fn lines(file: &InputFile, start: u64, end: u64) -> String {
-        let split = InputSplit {
-            url: file.url.clone(),
-            file_bytes: file.bytes,
-            modified_ms: file.modified_ms,
-            compression: file.compression,
-            start,
-            end,
-            link: None,
-        };
+        let split = file.split((start, end), None);
         let mut lines = open_split(&RuntimeEnv::default(), &split).await.unwrap();
         let mut bytes = Vec::new();
         while let Some(chunk) = lines.next().await.unwrap() {

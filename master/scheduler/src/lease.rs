@@ -125,16 +125,20 @@ impl Scheduler {
         for attempt in worker.running {
             self.lose_attempt(attempt, loss);
         }
-        let withdrawn = worker.withdrawn.into_iter().filter(|_| loss == Loss::LeaseEnded);
-        for task in withdrawn {
-            let execution = self.jobs.get_mut(&task.job).and_then(Job::execution_mut);
-            if let Some(stage) = execution.and_then(|execution| execution.stage_mut(task.stage)) {
-                stage.note_history(task.partition);
-                self.touch(task.job);
-            }
-            if let Verdict::FailJob(cause) = self.judge_lost_worker(task) {
-                self.end_job(task.job, Some(cause));
-            }
+        if loss == Loss::LeaseEnded {
+            worker.withdrawn.into_iter().for_each(|task| self.count_withdrawn(task));
+        }
+    }
+
+    /// A worker may have died of a task that was given to others since: that counts, and the task's state stays.
+    fn count_withdrawn(&mut self, task: TaskId) {
+        let execution = self.jobs.get_mut(&task.job).and_then(Job::execution_mut);
+        if let Some(stage) = execution.and_then(|execution| execution.stage_mut(task.stage)) {
+            stage.note_history(task.partition);
+            self.touch(task.job);
+        }
+        if let Verdict::FailJob(cause) = self.judge_lost_worker(task) {
+            self.end_job(task.job, Some(cause));
         }
     }
 

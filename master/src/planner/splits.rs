@@ -50,15 +50,8 @@ pub(super) fn pack_splits(
         let share = |piece: u64| u64::try_from(u128::from(file.bytes) * u128::from(piece) / u128::from(count));
         for piece in 0..count {
             let (start, end) = (share(piece).unwrap_or(0), share(piece + 1).unwrap_or(file.bytes));
-            packed.add(InputSplit {
-                url: file.url.clone(),
-                file_bytes: file.bytes,
-                modified_ms: file.modified_ms,
-                compression: file.compression,
-                start,
-                end,
-                link: (is_chained && count > 1).then_some(SplitLink { number: 0, known: None }),
-            });
+            let link = (is_chained && count > 1).then_some(SplitLink { number: 0, known: None });
+            packed.add(file.split((start, end), link));
         }
     }
     if packed.partitions.is_empty() {

@@ -150,8 +150,14 @@ fn hung_worker_loses_its_lease() -> Result<()> {
         let status = check_answer(cluster, &id, &output)?;
         ensure!(number(&status, "/attempts/lost") >= 1, "its work was lost: {status:#}");
 
-        // Awake again it is told that it is lost, and comes back under a new id.
+        // The job may well end before the lease does: silence alone makes its lost outputs again.
         let old = cluster.worker(0).id.clone();
+        hearth_tests::wait_for("the hung worker to be lost", Deadline::after_seconds(40), || {
+            let workers = cluster.api("/api/v1/workers")?;
+            Ok(worker_in(&workers, &old).is_some_and(|worker| worker["state"] == "lost").then_some(()))
+        })?;
+
+        // Awake again it is told that it is lost, and comes back under a new id.
         cluster.worker(0).process.signal(Signal::CONT)?;
         hearth_tests::wait_for("the worker under a new id", Deadline::after_seconds(40), || {
             let workers = cluster.api("/api/v1/workers")?;

@@ -170,6 +170,14 @@ struct TextPart {
 }
 
 impl TextPart {
+    /// Appends the first bytes of `more`, by copying all of it: its length is known when this is compiled.
+    #[inline]
+    fn push_start(&mut self, more: &[u8], length: usize) {
+        let end = self.bytes.len() + length;
+        self.bytes.extend_from_slice(more);
+        self.bytes.truncate(end);
+    }
+
     #[inline]
     fn end_text(&mut self) {
         // A frame has far less than 2^31 bytes; a wrong offset would be refused when it is made.
@@ -191,19 +199,12 @@ impl TextCells {
             if nulls.is_some_and(|nulls| nulls.is_null(row)) {
                 // What the view of a NULL says has no meaning.
             } else if length <= INLINE_MAX {
-                // All that there is room for, as below.
-                let end = part.bytes.len() + length;
-                part.bytes.extend_from_slice(&view.to_le_bytes()[size_of::<u32>()..]);
-                part.bytes.truncate(end);
+                part.push_start(&view.to_le_bytes()[size_of::<u32>()..], length);
             } else {
                 let (buffer, start) = ((view >> 64) as u32 as usize, (view >> 96) as usize);
                 let text = &buffers[buffer][start..];
                 match text.first_chunk::<COPIED_BYTES>() {
-                    Some(more) if length <= COPIED_BYTES => {
-                        let end = part.bytes.len() + length;
-                        part.bytes.extend_from_slice(more);
-                        part.bytes.truncate(end);
-                    }
+                    Some(more) if length <= COPIED_BYTES => part.push_start(more, length),
                     Some(_) | None => part.bytes.extend_from_slice(&text[..length]),
                 }
             }

@@ -135,27 +135,28 @@ impl ShuffleWriter {
             return self.write_all();
         }
         // As many rows will come again: they find their memory where it is.
-        (0..scatter.rows().len()).try_for_each(|partition| write_partition(scatter, &mut self.frames, partition))
+        write_partitions(scatter, &mut self.frames)
     }
 
     /// Writes all rows, and gives back the memory they took up.
     fn write_all(&mut self) -> Result<(), FailureCause> {
-        let count = self.partitioner.partitions() as usize;
         match self.rows.take() {
             None => {}
-            Some(Rows::Scattered(mut scatter)) => {
-                for partition in 0..count {
-                    write_partition(&mut scatter, &mut self.frames, partition)?;
-                }
-            }
+            Some(Rows::Scattered(mut scatter)) => write_partitions(&mut scatter, &mut self.frames)?,
             Some(Rows::Held(held)) => {
                 let rows_max = frame_rows(held.bytes(), held.rows());
+                let count = self.partitioner.partitions() as usize;
                 held.gather(count, rows_max, |partition, rows| self.frames.write(partition, rows))?;
             }
         }
         self.reservation.free();
         Ok(())
     }
+}
+
+/// Writes all rows.
+fn write_partitions(scatter: &mut Scatter, frames: &mut FrameFile) -> Result<(), FailureCause> {
+    (0..scatter.rows().len()).try_for_each(|partition| write_partition(scatter, frames, partition))
 }
 
 /// Writes the rows of a partition in frames of about the same size.

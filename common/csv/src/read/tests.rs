@@ -6,7 +6,6 @@ use arrow::array::ArrayRef;
 use arrow::datatypes::{DataType, Field, Schema};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use hearth_common::{ExtraColumns, InputFormat, LinkSpan, MissingColumns, RecordStart, SplitLink};
-use hearth_storage::InputFile;
 
 use super::*;
 
@@ -149,7 +148,7 @@ async fn read_all(table: &Arc<CsvTable>, path: &Path, split_bytes: u64) -> Resul
     let mut known = RecordStart { byte: 0, line: 1 };
     for (number, start) in (0..file.bytes).step_by(usize::try_from(split_bytes).unwrap_or(usize::MAX)).enumerate() {
         let end = start.saturating_add(split_bytes).min(file.bytes);
-        let split = |known| split_of(&file, (start, end), SplitLink { number: u32::try_from(number).unwrap(), known });
+        let split = |known| file.split((start, end), Some(SplitLink { number: u32::try_from(number).unwrap(), known }));
         let guessed = attempt(table, &split((start == 0).then_some(known)), known.line - 1).await?;
         let right = attempt(table, &split(Some(known)), 0).await?;
         let true_end = right.scan.read.end;
@@ -182,18 +181,6 @@ fn check_guess(guessed: &Attempt, right: &Attempt, (known, split_end): (RecordSt
     }
     if known.byte < split_end {
         assert_eq!(guessed.scan.read.end, right.scan.read.end);
-    }
-}
-
-fn split_of(file: &InputFile, (start, end): (u64, u64), link: SplitLink) -> InputSplit {
-    InputSplit {
-        url: file.url.clone(),
-        file_bytes: file.bytes,
-        modified_ms: file.modified_ms,
-        compression: file.compression,
-        start,
-        end,
-        link: Some(link),
     }
 }
 

@@ -15,6 +15,7 @@ use datafusion::execution::runtime_env::RuntimeEnv;
 use hearth_common::{FailureCause, InputSplit, LinkScan};
 use hearth_csv::RejectedRecord;
 
+use super::rows::Records;
 use check::Columns;
 use decode::{LineDecoder, find_bad_column};
 use lines::{Line, Lines};
@@ -69,7 +70,6 @@ impl JsonTable {
             Some(link) => Some(link.known.map_or(1, |known| known.line)),
             None => (split.start == 0).then_some(1),
         };
-        let internal = |error: ArrowError| FailureCause::internal(error.to_string());
         Ok(SplitRecords {
             url: split.url.clone(),
             first_line,
@@ -84,6 +84,10 @@ impl JsonTable {
     }
 }
 
+fn internal(error: ArrowError) -> FailureCause {
+    FailureCause::internal(error.to_string())
+}
+
 /// The line is one JSON object.
 pub(crate) fn is_json_object(line: &[u8]) -> bool {
     std::str::from_utf8(line).is_ok() && read_object(line, |_member| {}).is_ok()
@@ -96,12 +100,8 @@ pub(crate) async fn scan_link(split: &InputSplit, runtime: &RuntimeEnv) -> Resul
     Ok(lines.scan())
 }
 
-impl SplitRecords {
-    /// The next records; `None` after the last one. A batch has no rows where there are rejects alone.
-    ///
-    /// # Errors
-    /// What the storage says, and the first record that cannot be read: one that is put aside is none.
-    pub(super) async fn next(&mut self) -> Result<Option<RecordBatch>, FailureCause> {
+impl Records for SplitRecords {
+    async fn next(&mut self) -> Result<Option<RecordBatch>, FailureCause> {
         let mut block = Block::default();
         while self.trouble.is_none() && !self.is_full(&block) {
             match self.lines.pop() {
@@ -119,6 +119,25 @@ impl SplitRecords {
         self.read(block).map(Some)
     }
 
+    async fn finish(&mut self) -> Result<(), FailureCause> {
+        Ok(self.lines.finish().await?)
+    }
+
+    fn scan(&self) -> Option<LinkScan> {
+        self.lines.scan()
+    }
+
+    /// Blank lines are no records.
+    fn counts(&self) -> (u64, u64) {
+        (self.records, 0)
+    }
+
+    fn take_rejects(&mut self) -> Vec<RejectedRecord> {
+        std::mem::take(&mut self.rejects)
+    }
+}
+
+impl SplitRecords {
     fn is_full(&self, block: &Block) -> bool {
         let has_many_rejects = block.bad.len() >= REJECTS_AHEAD_MAX || block.bad_bytes >= REJECT_BYTES_AHEAD_MAX;
         let is_over = !self.table.puts_aside && !block.bad.is_empty();
@@ -155,7 +174,6 @@ impl SplitRecords {
 
     fn read(&mut self, block: Block) -> Result<RecordBatch, FailureCause> {
         let Block { lines, mut bad, .. } = block;
-        let internal = |error: ArrowError| FailureCause::internal(error.to_string());
         let decoded = self.decoder.decode(&lines).map_err(internal)?;
         for (number, error) in decoded.bad {
             let line = lines[number].clone();
@@ -181,26 +199,6 @@ impl SplitRecords {
         let Some(column) = find_bad_column(line, &self.table.schema)? else { return Ok(undecodable()) };
         let value = self.columns.value_of(&line.bytes, column);
         Ok(value.map_or_else(undecodable, |value| self.columns.bad_value(column, value)))
-    }
-
-    /// The records that were put aside since the last call, in their order.
-    pub(super) fn take_rejects(&mut self) -> Vec<RejectedRecord> {
-        std::mem::take(&mut self.rejects)
-    }
-
-    /// Records that were read so far, the rejects among them. Blank lines are none.
-    pub(super) const fn records(&self) -> u64 {
-        self.records
-    }
-
-    /// What was found out about the split, if it is a link: complete behind the last record.
-    pub(super) fn scan(&self) -> Option<LinkScan> {
-        self.lines.scan()
-    }
-
-    /// Passes over the rest of the split, so that [`SplitRecords::scan`] is complete.
-    pub(super) async fn finish(&mut self) -> Result<(), FailureCause> {
-        Ok(self.lines.finish().await?)
     }
 }
 

@@ -15,7 +15,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 use hearth_common::{FailureCause, FileCompression, InputFormat, InputSplit, LinkScan, OnError, Place};
 use hearth_csv::{ColumnFilter, CsvTable, RejectedRecord};
 
-use super::json::{self, JsonTable};
+use super::json::JsonTable;
 use super::{ScanExec, ScanSpec, parquet};
 use crate::TaskBinding;
 use crate::measured::LeafFigures;
@@ -141,11 +141,14 @@ pub(super) fn in_content(
 }
 
 /// The records of one split of a text format.
-trait Records: Send + 'static {
-    /// The next ones; `None` behind the last one.
+pub(super) trait Records: Send + 'static {
+    /// The next ones; `None` behind the last one. A batch has no rows where there are rejects alone.
+    ///
+    /// # Errors
+    /// What the storage says, and the first record that cannot be read: one that is put aside is none.
     fn next(&mut self) -> impl Future<Output = std::result::Result<Option<RecordBatch>, FailureCause>> + Send;
 
-    /// Passes over what has not been read.
+    /// Passes over what has not been read, so that [`Records::scan`] is complete.
     fn finish(&mut self) -> impl Future<Output = std::result::Result<(), FailureCause>> + Send;
 
     /// What was found out about the split, if it is a link.
@@ -154,7 +157,7 @@ trait Records: Send + 'static {
     /// Records that were read so far, and of them those that could be read and that filters left out.
     fn counts(&self) -> (u64, u64);
 
-    /// The records that were put aside since the last call.
+    /// The records that were put aside since the last call, in their order.
     fn take_rejects(&mut self) -> Vec<RejectedRecord>;
 }
 
@@ -173,28 +176,6 @@ impl Records for hearth_csv::SplitRecords {
 
     fn counts(&self) -> (u64, u64) {
         (self.records(), self.left_out())
-    }
-
-    fn take_rejects(&mut self) -> Vec<RejectedRecord> {
-        self.take_rejects()
-    }
-}
-
-impl Records for json::SplitRecords {
-    async fn next(&mut self) -> std::result::Result<Option<RecordBatch>, FailureCause> {
-        self.next().await
-    }
-
-    async fn finish(&mut self) -> std::result::Result<(), FailureCause> {
-        self.finish().await
-    }
-
-    fn scan(&self) -> Option<LinkScan> {
-        self.scan()
-    }
-
-    fn counts(&self) -> (u64, u64) {
-        (self.records(), 0)
     }
 
     fn take_rejects(&mut self) -> Vec<RejectedRecord> {

@@ -32,14 +32,9 @@ fn file_of(path: &Path, format: &InputFormat) -> InputFile {
 fn spec(path: &Path, format: InputFormat, split_bytes: u64) -> ScanSpec {
     let file = file_of(path, &format);
     let is_text = !matches!(format, InputFormat::Parquet);
-    let split = |start: u64| InputSplit {
-        url: file.url.clone(),
-        file_bytes: file.bytes,
-        modified_ms: file.modified_ms,
-        compression: file.compression,
-        start,
-        end: start.saturating_add(split_bytes).min(file.bytes),
-        link: is_text.then(|| line_link(path, start)),
+    let split = |start: u64| {
+        let end = start.saturating_add(split_bytes).min(file.bytes);
+        file.split((start, end), is_text.then(|| line_link(path, start)))
     };
     let starts = (0..file.bytes).step_by(usize::try_from(split_bytes).unwrap());
     ScanSpec {

@@ -20,8 +20,8 @@ fn batches_of(text: &[u8], filters: Vec<ColumnFilter>) -> Vec<(usize, usize)> {
     let reading = async {
         let paths = [path.display().to_string()];
         let file = hearth_storage::list_inputs(&paths, &InputFormat::Csv(CsvOptions::default())).await?.remove(0);
-        let split = split_of(&file, (0, file.bytes), SplitLink { number: 0, known: None });
-        let mut records = Arc::new(table).open(&InputSplit { link: None, ..split }, &RuntimeEnv::default()).await?;
+        let split = file.split((0, file.bytes), None);
+        let mut records = Arc::new(table).open(&split, &RuntimeEnv::default()).await?;
         let mut batches = Vec::new();
         while let Some(batch) = records.next().await? {
             let buffers = batch.column(1).as_string_view().data_buffers();

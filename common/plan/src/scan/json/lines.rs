@@ -5,11 +5,11 @@ use std::io::BufRead;
 use bytes::{Buf, Bytes, BytesMut};
 use datafusion::execution::runtime_env::RuntimeEnv;
 use hearth_common::{InputSplit, LinkEnd, LinkScan, LinkSpan};
+use hearth_csv::byte_order_mark;
 use hearth_storage::{SplitLines, StorageError, open_split};
 
 /// Bytes of the longest record: as much as CSV takes unless it is told otherwise.
 pub(super) const LINE_BYTES_MAX: usize = 16 << 20;
-const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// One line, without its line end.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -142,9 +142,10 @@ impl Lines {
     /// The line that is so long with its line feed.
     fn line(&mut self, mut bytes: Bytes, (length, line_feeds): (u64, u64)) -> Line {
         let mut byte = self.position;
-        if byte == 0 && bytes.starts_with(BYTE_ORDER_MARK) {
-            bytes.advance(BYTE_ORDER_MARK.len());
-            byte += BYTE_ORDER_MARK.len() as u64;
+        if byte == 0 {
+            let mark = byte_order_mark(&bytes);
+            bytes.advance(mark);
+            byte += mark as u64;
         }
         if bytes.ends_with(b"\r") {
             bytes.truncate(bytes.len() - 1);

@@ -70,16 +70,8 @@ impl Case {
         self.directory.path()
     }
 
-    fn attempt(&self, (start, end): (u64, u64), link: Option<SplitLink>) -> Attempt {
-        let split = InputSplit {
-            url: self.file.url.clone(),
-            file_bytes: self.file.bytes,
-            modified_ms: self.file.modified_ms,
-            compression: self.file.compression,
-            start,
-            end,
-            link,
-        };
+    fn attempt(&self, range: (u64, u64), link: Option<SplitLink>) -> Attempt {
+        let split = self.file.split(range, link);
         let table = self.table.clone();
         run(async {
             let mut records = table.open(split, &RuntimeEnv::default()).await.unwrap();
@@ -93,7 +85,7 @@ impl Case {
                 match batch {
                     Ok(Some(batch)) => content.rows.extend((0..batch.num_rows()).map(|row| show(&batch, row))),
                     Ok(None) => {
-                        assert_eq!(records.records(), (content.rows.len() + content.rejects.len()) as u64);
+                        assert_eq!(records.counts().0, (content.rows.len() + content.rejects.len()) as u64);
                         break Ok(content);
                     }
                     Err(error) => {
@@ -229,16 +221,7 @@ fn bad_lines_are_found_among_many() {
 #[test]
 fn a_scan_is_complete_behind_the_last_line_alone() {
     let case = Case::new(&b"{\"id\":1}\n\n".repeat(30), true);
-    let link = SplitLink { number: 3, known: None };
-    let split = InputSplit {
-        url: case.file.url.clone(),
-        file_bytes: case.file.bytes,
-        modified_ms: case.file.modified_ms,
-        compression: case.file.compression,
-        start: 5,
-        end: 205,
-        link: Some(link),
-    };
+    let split = case.file.split((5, 205), Some(SplitLink { number: 3, known: None }));
     let expected = LinkSpan { start: 9, end: Some(hearth_common::LinkEnd { byte: 209, lines: 40 }) };
     run(async {
         let mut records = case.table.clone().open(split.clone(), &RuntimeEnv::default()).await.unwrap();

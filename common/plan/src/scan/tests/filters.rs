@@ -126,15 +126,8 @@ impl File {
         let mut known = RecordStart { byte: 0, line: 1 };
         let starts = (0..self.file.bytes).step_by(usize::try_from(self.split_bytes).unwrap());
         for (number, start) in (0..).zip(starts) {
-            let split = InputSplit {
-                url: self.file.url.clone(),
-                file_bytes: self.file.bytes,
-                modified_ms: self.file.modified_ms,
-                compression: self.file.compression,
-                start,
-                end: start.saturating_add(self.split_bytes).min(self.file.bytes),
-                link: Some(SplitLink { number, known: Some(known) }),
-            };
+            let end = start.saturating_add(self.split_bytes).min(self.file.bytes);
+            let split = self.file.split((start, end), Some(SplitLink { number, known: Some(known) }));
             match run(self.read_split(&table, &split, (&turn, &mut found))) {
                 Ok(scan) => {
                     let end = scan.read.end.unwrap();
