@@ -20,6 +20,7 @@ mod sink;
 mod stage_input;
 #[cfg(test)]
 mod test_link;
+mod text;
 
 pub use binding::{ShuffleReader, TaskBinding};
 pub use codec::{decode_stage, encode_stage};
@@ -34,3 +35,4 @@ pub use scans::{LinkScans, complete_scans, scans_so_far};
 pub use session::{TaskContextParts, session_config, task_context};
 pub use sink::{OutputSink, ResultSink, ShuffleSink, Sink, StageProgram};
 pub use stage_input::StageInputExec;
+pub use text::{append_inline, append_text};

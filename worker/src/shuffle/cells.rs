@@ -14,13 +14,12 @@ use arrow::datatypes::{
     ArrowNativeType, BinaryType, BinaryViewType, ByteArrayType, ByteViewType, DataType, StringViewType, Utf8Type, i256,
 };
 use arrow::error::ArrowError;
+use hearth_plan::{append_inline, append_text};
 
 /// Memory beyond that is not kept for the next frame.
 const KEPT_BYTES_MAX: usize = 1 << 20;
 /// Longest text that a view holds itself.
 const INLINE_MAX: usize = 12;
-/// Copied at once of a text that is no longer, since a copy of a known length is cheaper than one of the right length.
-const COPIED_BYTES: usize = 32;
 
 /// Which shuffle partition each row of a batch belongs to, and how many rows each gets.
 #[derive(Clone, Copy)]
@@ -170,14 +169,6 @@ struct TextPart {
 }
 
 impl TextPart {
-    /// Appends the first bytes of `more`, by copying all of it: its length is known when this is compiled.
-    #[inline]
-    fn push_start(&mut self, more: &[u8], length: usize) {
-        let end = self.bytes.len() + length;
-        self.bytes.extend_from_slice(more);
-        self.bytes.truncate(end);
-    }
-
     #[inline]
     fn end_text(&mut self) {
         // A frame has far less than 2^31 bytes; a wrong offset would be refused when it is made.
@@ -199,14 +190,10 @@ impl TextCells {
             if nulls.is_some_and(|nulls| nulls.is_null(row)) {
                 // What the view of a NULL says has no meaning.
             } else if length <= INLINE_MAX {
-                part.push_start(&view.to_le_bytes()[size_of::<u32>()..], length);
+                append_inline(&mut part.bytes, *view);
             } else {
                 let (buffer, start) = ((view >> 64) as u32 as usize, (view >> 96) as usize);
-                let text = &buffers[buffer][start..];
-                match text.first_chunk::<COPIED_BYTES>() {
-                    Some(more) if length <= COPIED_BYTES => part.push_start(more, length),
-                    Some(_) | None => part.bytes.extend_from_slice(&text[..length]),
-                }
+                append_text(&mut part.bytes, &buffers[buffer][start..], length);
             }
             part.end_text();
         }

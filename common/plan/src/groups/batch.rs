@@ -1,22 +1,32 @@
-//! The groups of a table as columns. Strings are views into the memory of its records.
+//! The groups of a table as columns.
+//!
+//! Strings are copied out of the records, one behind another: they are checked at once then, what comes out holds no more
+//! memory than it needs, and that of the records can be used again.
 
 use std::sync::Arc;
 
-use datafusion::arrow::array::{ArrayRef, Int64Array, StringViewArray};
-use datafusion::arrow::buffer::{Buffer, NullBuffer, ScalarBuffer};
+use datafusion::arrow::array::{
+    ArrayRef, Int64Array, LargeStringArray, NullBufferBuilder, StringViewArray, UInt32Array,
+};
+use datafusion::arrow::buffer::{Buffer, OffsetBuffer, ScalarBuffer};
+use datafusion::arrow::compute::take;
 use datafusion::arrow::error::ArrowError;
 
-use super::keys::{NULL, is_whole};
+use super::keys::{NULL, is_whole, length};
 use super::records::{FinishedRecords, Record, read_key};
 use super::table::Layout;
+use crate::text::{append_inline, append_text};
+
+/// Strings of a batch, in bytes, after which no record is begun.
+const TEXT_BYTES_MAX: usize = 4 << 20;
+/// Rows for which there is room from the beginning, at most.
+const ROWS_AHEAD_MAX: usize = 1 << 16;
 
 /// All groups that a table had, in batches: the columns of the keys, then those of the counters.
 pub(super) struct Groups {
     records: FinishedRecords,
     layout: Layout,
     keys: usize,
-    /// For each combination of minor keys their views, with those keys.
-    minors: Vec<Vec<(usize, u128)>>,
     rows_max: usize,
     /// The next record, and the next of its combinations.
     next: (usize, usize),
@@ -24,37 +34,73 @@ pub(super) struct Groups {
 
 /// Columns that are being filled.
 struct Batch {
-    keys: Vec<Vec<u128>>,
+    /// Of each key that is not minor, the strings of the records that rows come from.
+    majors: Vec<Texts>,
+    /// Which of those records each row comes from, and which combination of minor keys it is.
+    records: Vec<u32>,
+    combinations: Vec<u32>,
     counts: Vec<Vec<i64>>,
-    /// Blocks that the records are in.
-    blocks: Option<(usize, usize)>,
+}
+
+/// Strings, one behind another.
+struct Texts {
+    /// Where each begins, and where the last one ends.
+    offsets: Vec<i64>,
+    bytes: Vec<u8>,
+    nulls: NullBufferBuilder,
 }
 
 impl Groups {
     pub(super) fn new(records: FinishedRecords, (keys, layout): (usize, Layout), rows_max: usize) -> Self {
-        let minors = (0..layout.minors.combinations()).map(|combination| layout.minors.views(combination)).collect();
-        Self { records, layout, keys, minors, rows_max, next: (0, 0) }
+        Self { records, layout, keys, rows_max, next: (0, 0) }
+    }
+
+    /// The memory that the groups were in.
+    pub(super) fn into_records(self) -> FinishedRecords {
+        self.records
     }
 
     fn fill(&mut self, batch: &mut Batch) {
-        let mut views = vec![0; self.keys];
         while let Some(record) = self.records.get(self.next.0) {
-            read_majors(&self.layout, &record, &mut views);
-            for (combination, minors) in self.minors.iter().enumerate().skip(self.next.1) {
+            let mut has_rows = false;
+            for combination in self.next.1..self.layout.minors.combinations() {
                 let counter = combination * self.layout.counters;
                 // The first counter is one ahead: so it tells whether the group is there.
                 if record.is_untouched(counter) {
                     continue;
                 }
-                if batch.rows() == self.rows_max {
+                if batch.is_full(self.rows_max) {
                     self.next.1 = combination;
                     return;
                 }
-                minors.iter().for_each(|(key, view)| views[*key] = *view);
-                batch.add(&views, (&record, counter));
+                if !has_rows {
+                    batch.begin_record(&self.layout, &record);
+                    has_rows = true;
+                }
+                batch.add_row(combination, (&record, counter));
             }
             self.next = (self.next.0 + 1, 0);
         }
+    }
+
+    fn columns(&self, batch: Batch) -> Result<Vec<ArrayRef>, ArrowError> {
+        let Batch { majors, records, combinations, counts } = batch;
+        let mut columns = vec![None; self.keys];
+        // Without minor keys each record is a row.
+        let records = (majors.first().map(Texts::len) != Some(records.len())).then(|| UInt32Array::from(records));
+        for (key, texts) in self.layout.majors.iter().zip(majors) {
+            let texts = texts.finish()?;
+            columns[*key] = Some(match &records {
+                Some(records) => take(&texts, records, None)?,
+                None => Arc::new(texts),
+            });
+        }
+        let combinations = UInt32Array::from(combinations);
+        for (key, values) in self.layout.minors.values() {
+            columns[key] = Some(take(&whole_column(values)?, &combinations, None)?);
+        }
+        let counts = counts.into_iter().map(|counts| Arc::new(Int64Array::from(counts)) as ArrayRef);
+        Ok(columns.into_iter().flatten().chain(counts).collect())
     }
 }
 
@@ -62,55 +108,84 @@ impl Iterator for Groups {
     type Item = Result<Vec<ArrayRef>, ArrowError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let mut batch = Batch {
-            keys: vec![Vec::with_capacity(self.rows_max.min(1 << 16)); self.keys],
-            counts: vec![Vec::with_capacity(self.rows_max.min(1 << 16)); self.layout.counters],
-            blocks: None,
-        };
+        let mut batch = Batch::new(&self.layout, self.rows_max.min(ROWS_AHEAD_MAX));
         self.fill(&mut batch);
-        (batch.rows() > 0).then(|| batch.finish(&self.records.blocks))
+        (!batch.records.is_empty()).then(|| self.columns(batch))
     }
 }
 
 impl Batch {
-    fn rows(&self) -> usize {
-        self.counts.first().map_or(0, Vec::len)
+    fn new(layout: &Layout, rows: usize) -> Self {
+        Self {
+            majors: layout.majors.iter().map(|_| Texts::new(rows)).collect(),
+            records: Vec::with_capacity(rows),
+            combinations: Vec::with_capacity(rows),
+            counts: vec![Vec::with_capacity(rows); layout.counters],
+        }
     }
 
-    fn add(&mut self, views: &[u128], (record, counter): (&Record<'_>, usize)) {
-        let (first, last) = self.blocks.get_or_insert((record.block, record.block));
-        *last = record.block;
-        let before = (*first as u128) << 64;
-        for (key, view) in self.keys.iter_mut().zip(views) {
-            key.push(if is_whole(*view) { *view } else { view - before });
+    fn is_full(&self, rows_max: usize) -> bool {
+        self.records.len() == rows_max || self.majors.iter().any(|texts| texts.bytes.len() >= TEXT_BYTES_MAX)
+    }
+
+    fn begin_record(&mut self, layout: &Layout, record: &Record<'_>) {
+        let mut at = layout.head();
+        for texts in &mut self.majors {
+            let (view, words) = read_key(&record.words[at..]);
+            at += 1 + words;
+            texts.push(view, || record.bytes_from(at - words));
         }
+    }
+
+    fn add_row(&mut self, combination: usize, (record, counter): (&Record<'_>, usize)) {
+        let number = self.majors.first().map_or(0, Texts::len) - 1;
+        self.records.push(number as u32);
+        self.combinations.push(combination as u32);
         for (number, counts) in self.counts.iter_mut().enumerate() {
             let count = record.counter(counter + number) - u64::from(number == 0);
             counts.push(i64::try_from(count).unwrap_or(i64::MAX));
         }
     }
+}
 
-    fn finish(self, blocks: &[Buffer]) -> Result<Vec<ArrayRef>, ArrowError> {
-        let blocks: Arc<[Buffer]> = self.blocks.map_or([].as_slice(), |(first, last)| &blocks[first..=last]).into();
-        let keys = self.keys.into_iter().map(|views| text_column(views, Arc::clone(&blocks)));
-        let counts = self.counts.into_iter().map(|counts| Ok(Arc::new(Int64Array::from(counts)) as ArrayRef));
-        keys.chain(counts).collect()
+impl Texts {
+    fn new(rows: usize) -> Self {
+        let mut offsets = Vec::with_capacity(rows + 1);
+        offsets.push(0);
+        Self { offsets, bytes: Vec::new(), nulls: NullBufferBuilder::new(rows) }
+    }
+
+    fn len(&self) -> usize {
+        self.offsets.len() - 1
+    }
+
+    /// Adds the string of a view; `text` begins with it where the view does not hold it.
+    #[inline]
+    fn push<'a>(&mut self, view: u128, text: impl FnOnce() -> &'a [u8]) {
+        self.nulls.append(view != NULL);
+        if view == NULL {
+            // It has no bytes.
+        } else if is_whole(view) {
+            append_inline(&mut self.bytes, view);
+        } else {
+            append_text(&mut self.bytes, text(), length(view) as usize);
+        }
+        self.offsets.push(self.bytes.len() as i64);
+    }
+
+    fn finish(mut self) -> Result<StringViewArray, ArrowError> {
+        let offsets = OffsetBuffer::new(ScalarBuffer::from(self.offsets));
+        let texts = LargeStringArray::try_new(offsets, Buffer::from(self.bytes), self.nulls.finish())?;
+        Ok(StringViewArray::from(&texts))
     }
 }
 
-/// Reads the keys of a record that are not minor as views into its block.
-fn read_majors(layout: &Layout, record: &Record<'_>, views: &mut [u128]) {
-    let mut at = layout.head();
-    for key in &layout.majors {
-        let (view, string) = read_key(&record.words[at..]);
-        let offset = (record.first + at + 1) * size_of::<u64>();
-        views[*key] = if is_whole(view) { view } else { view | (record.block as u128) << 64 | (offset as u128) << 96 };
-        at += 1 + string.len();
+/// A column of views that hold their strings.
+fn whole_column(mut views: Vec<u128>) -> Result<StringViewArray, ArrowError> {
+    let mut nulls = NullBufferBuilder::new(views.len());
+    for view in &mut views {
+        nulls.append(*view != NULL);
+        *view = if *view == NULL { 0 } else { *view };
     }
-}
-
-fn text_column(mut views: Vec<u128>, blocks: Arc<[Buffer]>) -> Result<ArrayRef, ArrowError> {
-    let nulls = views.contains(&NULL).then(|| views.iter().map(|view| *view != NULL).collect::<NullBuffer>());
-    views.iter_mut().filter(|view| **view == NULL).for_each(|view| *view = 0);
-    Ok(Arc::new(StringViewArray::try_new(ScalarBuffer::from(views), blocks, nulls)?))
+    StringViewArray::try_new(ScalarBuffer::from(views), [], nulls.finish())
 }

@@ -67,8 +67,9 @@ impl<'a> KeyColumn<'a> {
     }
 }
 
+/// Bytes of the string of a view.
 #[inline]
-const fn length(view: u128) -> u32 {
+pub(super) const fn length(view: u128) -> u32 {
     view as u32
 }
 

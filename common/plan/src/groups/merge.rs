@@ -77,8 +77,11 @@ impl Merging {
                 if let Some(columns) = groups.next() {
                     return self.work.batch(columns?).map(Some);
                 }
-                self.groups = None;
-                self.memory.free();
+            }
+            if let Some(groups) = self.groups.take() {
+                // The next source has about as many.
+                self.table.reuse(groups);
+                self.memory.try_resize(self.table.bytes())?;
             }
             let Some(source) = self.sources.pop() else { return Ok(None) };
             self.merge(source).await?;

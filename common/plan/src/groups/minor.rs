@@ -82,13 +82,13 @@ impl Minors {
         }
     }
 
-    /// The keys and views of a combination.
-    pub(super) fn views(&self, combination: usize) -> Vec<(usize, u128)> {
-        let view = |minor: &Minor| {
-            let value = combination / minor.stride % minor.values_max;
-            (minor.key, minor.values.get(value).copied().unwrap_or(NULL))
-        };
-        self.columns.iter().map(view).collect()
+    /// The keys that were chosen, each with its view in every combination.
+    pub(super) fn values(&self) -> impl Iterator<Item = (usize, Vec<u128>)> {
+        self.columns.iter().map(|minor| {
+            let value = |combination: usize| combination / minor.stride % minor.values_max;
+            let view = |combination: usize| minor.values.get(value(combination)).copied().unwrap_or(NULL);
+            (minor.key, (0..self.combinations).map(view).collect())
+        })
     }
 }
 

@@ -1,4 +1,4 @@
-//! Memory for records of words, in blocks that never move: what is written stays where it is and can be handed out as it is.
+//! Memory for records of words, in blocks that never move and that the records of the next groups can have.
 //!
 //! A record begins with counters, two in a word. What a counter of 32 bits cannot hold is kept beside the records.
 
@@ -22,12 +22,14 @@ pub(super) struct Records {
     blocks: Vec<Vec<u64>>,
     starts: Vec<u32>,
     carried: Carried,
+    /// Blocks that others have had, the next one last.
+    spare: Vec<Vec<u64>>,
 }
 
 /// Records to which no more come.
 #[derive(Debug)]
 pub(super) struct FinishedRecords {
-    pub(super) blocks: Vec<Buffer>,
+    blocks: Vec<Buffer>,
     starts: Vec<u32>,
     carried: Carried,
 }
@@ -36,6 +38,15 @@ pub(super) struct FinishedRecords {
 type Carried = HashMap<(u32, usize), u64>;
 
 impl Records {
+    /// None yet, in the memory of others.
+    pub(super) fn in_memory_of(finished: FinishedRecords) -> Self {
+        let FinishedRecords { blocks, mut starts, carried: _ } = finished;
+        starts.clear();
+        let mut spare: Vec<Vec<u64>> = blocks.into_iter().rev().filter_map(|block| block.into_vec().ok()).collect();
+        spare.iter_mut().for_each(Vec::clear);
+        Self { starts, spare, ..Self::default() }
+    }
+
     pub(super) const fn len(&self) -> usize {
         self.starts.len()
     }
@@ -46,7 +57,7 @@ impl Records {
 
     /// Memory it holds.
     pub(super) fn bytes(&self) -> usize {
-        let words: usize = self.blocks.iter().map(Vec::capacity).sum();
+        let words: usize = self.blocks.iter().chain(&self.spare).map(Vec::capacity).sum();
         words * WORD + self.starts.capacity() * size_of::<u32>()
     }
 
@@ -68,14 +79,19 @@ impl Records {
     pub(super) fn begin(&mut self, words: usize) -> (u32, &mut Vec<u64>) {
         let fits = |block: &Vec<u64>| block.len() + words <= block.capacity().min(BLOCK_WORDS);
         if !self.blocks.last().is_some_and(fits) {
-            let block_words = (FIRST_BLOCK_WORDS << self.blocks.len().min(16)).min(BLOCK_WORDS);
-            self.blocks.push(Vec::with_capacity(words.max(block_words)));
+            self.add_block(words);
         }
         let number = self.blocks.len() - 1;
         let block = &mut self.blocks[number];
         let position = u32::try_from(number * BLOCK_WORDS + block.len()).unwrap_or(u32::MAX);
         self.starts.push(position);
         (position, block)
+    }
+
+    fn add_block(&mut self, words_min: usize) {
+        let words = words_min.max((FIRST_BLOCK_WORDS << self.blocks.len().min(16)).min(BLOCK_WORDS));
+        let kept = self.spare.pop().filter(|block| block.capacity() >= words);
+        self.blocks.push(kept.unwrap_or_else(|| Vec::with_capacity(words)));
     }
 
     /// Adds to a counter. Gives its bits before: none are set only where nothing was added, which holds for what is carried too.
@@ -96,7 +112,8 @@ impl Records {
     }
 
     pub(super) fn finish(self) -> FinishedRecords {
-        let Self { blocks, starts, carried } = self;
+        // Blocks that were not needed are given back.
+        let Self { blocks, starts, carried, spare: _ } = self;
         FinishedRecords { blocks: blocks.into_iter().map(Buffer::from).collect(), starts, carried }
     }
 }
@@ -105,8 +122,8 @@ impl FinishedRecords {
     pub(super) fn get(&self, number: usize) -> Option<Record<'_>> {
         let position = *self.starts.get(number)?;
         let (block, first) = place(position);
-        let words = &self.blocks[block].typed_data::<u64>()[first..];
-        Some(Record { words, position, block, first, carried: &self.carried })
+        let (bytes, words) = (&self.blocks[block][first * WORD..], &self.blocks[block].typed_data::<u64>()[first..]);
+        Some(Record { words, bytes, position, carried: &self.carried })
     }
 }
 
@@ -115,14 +132,19 @@ impl FinishedRecords {
 pub(super) struct Record<'a> {
     /// Its words, and what follows.
     pub(super) words: &'a [u64],
-    /// Its block, and its first word there.
-    pub(super) block: usize,
-    pub(super) first: usize,
+    /// The same as bytes.
+    bytes: &'a [u8],
     position: u32,
     carried: &'a Carried,
 }
 
-impl Record<'_> {
+impl<'a> Record<'a> {
+    /// The bytes from one of its words on.
+    #[inline]
+    pub(super) fn bytes_from(&self, word: usize) -> &'a [u8] {
+        &self.bytes[word * WORD..]
+    }
+
     /// Nothing was ever added to a counter.
     #[inline]
     pub(super) fn is_untouched(&self, counter: usize) -> bool {
@@ -156,15 +178,15 @@ const fn place(position: u32) -> (usize, usize) {
     (position as usize / BLOCK_WORDS, position as usize % BLOCK_WORDS)
 }
 
-/// The key that begins at the first word: its view, which does not say where the string is, and the words behind the first, those
-/// of the string where the view does not hold it.
+/// The key that begins at the first word: its view, which does not say where the string is, and the number of words behind the
+/// first, which are those of the string where the view does not hold it.
 #[inline]
-pub(super) fn read_key(record: &[u64]) -> (u128, &[u64]) {
+pub(super) fn read_key(record: &[u64]) -> (u128, usize) {
     let low = u128::from(record[0]);
     if is_whole(low) {
-        return (low | u128::from(record[1]) << 64, &record[1..2]);
+        return (low | u128::from(record[1]) << 64, 1);
     }
-    (low, &record[1..=words(low)])
+    (low, words(low))
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! A hash table of text keys and row counts.
 //!
 //! Keys with a handful of short values have no part in the hash: a record holds counts for all their combinations. What is looked
-//! at together lies together, in one or two lines of the processor's cache, and the records' memory is handed out as columns.
+//! at together lies together, in one or two lines of the processor's cache.
 
 use std::hash::{BuildHasher, RandomState};
 use std::ops::Range;
@@ -278,6 +278,13 @@ impl GroupTable {
         let records = std::mem::take(&mut self.records).finish();
         Some(Groups::new(records, (self.keys, self.layout.take()?), rows_max.max(1)))
     }
+
+    /// Takes back the memory of groups that were taken, for those to come.
+    pub(super) fn reuse(&mut self, taken: Groups) {
+        if self.records.len() == 0 {
+            self.records = Records::in_memory_of(taken.into_records());
+        }
+    }
 }
 
 impl Layout {
@@ -331,12 +338,12 @@ mod tests {
             let mut first = 0;
             let amounts = [Amounts::One, b.nulls().map_or(Amounts::One, Amounts::Valid)];
             while let Added::Before(row) = table.add(&Keys::new(&[&a, &b]), &amounts, first) {
-                batches.extend(table.take(7).into_iter().flatten().map(Result::unwrap));
+                batches.extend(taken(&mut table));
                 first = row;
             }
         }
         let groups = table.groups();
-        let last: Vec<Vec<ArrayRef>> = table.take(7).into_iter().flatten().map(Result::unwrap).collect();
+        let last = taken(&mut table);
         assert_eq!(last.iter().map(|columns| columns[0].len()).sum::<usize>(), groups);
         batches.extend(last);
         let mut found = BTreeMap::new();
@@ -353,6 +360,14 @@ mod tests {
         }
         assert_eq!(table.groups(), 0);
         found
+    }
+
+    /// All groups of a table, which has their memory for others then.
+    fn taken(table: &mut GroupTable) -> Vec<Vec<ArrayRef>> {
+        let Some(mut groups) = table.take(7) else { return Vec::new() };
+        let batches = groups.by_ref().map(Result::unwrap).collect();
+        table.reuse(groups);
+        batches
     }
 
     fn texts() -> impl Strategy<Value = Option<String>> {
@@ -422,10 +437,29 @@ mod tests {
     fn pass(table: &mut GroupTable, groups: usize) {
         let texts: StringViewArray = (0..groups).map(|n| Some(format!("user number {n}"))).collect();
         assert_eq!(table.add(&Keys::new(&[&texts]), &[Amounts::One], 0), Added::All);
-        assert_eq!(
-            table.take(1000).into_iter().flatten().map(|columns| columns.unwrap()[0].len()).sum::<usize>(),
-            groups
-        );
+        assert_eq!(taken(table).iter().map(|columns| columns[0].len()).sum::<usize>(), groups);
+    }
+
+    #[test]
+    fn the_next_groups_have_the_memory_of_those_before() {
+        let mut table = GroupTable::new(1, 1);
+        pass(&mut table, 100_000);
+        let bytes = table.bytes();
+        assert!(bytes > 4_000_000, "{bytes}");
+        pass(&mut table, 100_000);
+        assert_eq!(table.bytes(), bytes);
+        // What fewer do not need is given back.
+        pass(&mut table, 60_000);
+        assert!(table.bytes() < bytes);
+    }
+
+    #[test]
+    fn batches_of_long_strings_have_fewer_rows() {
+        let texts: StringViewArray = (10..22).map(|n| Some(n.to_string().repeat(1_000_000))).collect();
+        let mut table = GroupTable::new(1, 1);
+        assert_eq!(table.add(&Keys::new(&[&texts]), &[Amounts::One], 0), Added::All);
+        let rows: Vec<usize> = table.take(100).into_iter().flatten().map(|columns| columns.unwrap()[0].len()).collect();
+        assert_eq!(rows, [3; 4]);
     }
 
     #[test]
