@@ -4,13 +4,15 @@ use std::path::Path;
 use std::process::Command;
 
 use anyhow::Result;
+use clap::ValueEnum;
 use hearth_tests::{Cluster, ClusterOptions, JobFile, hearth_binary};
 
 use crate::measure::{Cost, measure};
 use crate::peers::Peers;
 
 /// An engine.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "lower")]
 pub(crate) enum Engine {
     /// A master and two workers of one slot each, as processes of their own.
     Hearth,
@@ -21,6 +23,7 @@ pub(crate) enum Engine {
     /// From PyPI, two threads.
     Polars,
     /// From PyPI, `local[2]`.
+    #[value(name = "pyspark", alias = "spark")]
     Spark,
 }
 

@@ -21,6 +21,7 @@ mod tpch;
 
 use anyhow::{Result, ensure};
 use clap::{Parser, Subcommand};
+use contender::Engine;
 use hearth_test_browser::Format;
 use hearth_tests::faults;
 use hearth_tests::hdfs_faults::{self, Schedule};
@@ -49,7 +50,7 @@ struct Arguments {
     scales: Vec<String>,
     /// Engines to leave out, separated by commas.
     #[arg(long, global = true, value_delimiter = ',')]
-    without: Vec<String>,
+    without: Vec<Engine>,
 }
 
 #[derive(Debug, Clone, Subcommand)]

@@ -15,12 +15,12 @@ pub(crate) struct Peers {
     python: PathBuf,
     /// Version, or the reason why it takes no part.
     state: BTreeMap<&'static str, Result<String, String>>,
-    without: Vec<String>,
+    without: Vec<Engine>,
 }
 
 impl Peers {
     /// Installs what is not there yet.
-    pub(crate) fn install(without: &[String]) -> Result<Self> {
+    pub(crate) fn install(without: &[Engine]) -> Result<Self> {
         let environment = workspace_dir().join("tests/bench/.venv");
         let python = environment.join("bin/python");
         if !python.exists() {
@@ -54,7 +54,7 @@ impl Peers {
 
     /// It was asked for that this engine takes no part.
     pub(crate) fn is_left_out(&self, engine: Engine) -> bool {
-        self.without.iter().any(|name| name == engine.name())
+        self.without.contains(&engine)
     }
 
     /// Why an engine takes no part.

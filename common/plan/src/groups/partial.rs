@@ -13,6 +13,7 @@ use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use futures::{StreamExt, TryStreamExt, stream};
 
 use super::Work;
+use super::keys::Keys;
 use super::table::{Added, GroupTable};
 
 /// Whether grouping pays is looked at every time so many rows have come. Fewer would say little: of the first 100,000 rows
@@ -20,6 +21,12 @@ use super::table::{Added, GroupTable};
 pub(crate) const PROBE_ROWS: usize = 1_000_000;
 /// New groups per hundred rows beyond which it does not pay.
 const PROBE_PERCENT: usize = 95;
+/// When so many rows have brought new groups in more than so many per hundred, the rest of the first million is looked at without
+/// the trouble of grouping it.
+const DOUBT_ROWS: usize = 1 << 17;
+const DOUBT_PERCENT: usize = 99;
+/// One of so many keys is watched then.
+const WATCHED: u64 = 16;
 
 /// The partial counts of `input`.
 pub(super) fn stream(
@@ -28,7 +35,7 @@ pub(super) fn stream(
     memory: MemoryReservation,
 ) -> SendableRecordBatchStream {
     let schema = Arc::clone(&work.schema);
-    let counting = Counting { table: work.table(), work, memory, window: Window::default(), hands_through: false };
+    let counting = Counting::new(work, memory);
     let batches = stream::try_unfold((input, Some(counting)), |(mut input, counting)| async move {
         let Some(mut counting) = counting else { return Ok(None) };
         let batch = input.try_next().await?;
@@ -44,23 +51,64 @@ pub(super) fn stream(
     Box::pin(RecordBatchStreamAdapter::new(schema, batches))
 }
 
+/// What becomes of rows.
+#[derive(Debug)]
+enum Mode {
+    /// They are grouped.
+    Groups(Window),
+    /// They are handed through, until it is known whether grouping would pay.
+    Doubts(Sample),
+    /// They are handed through: nearly every row is a group of its own.
+    HandsThrough,
+}
+
 /// Rows since grouping was last looked at, and the new groups among them.
 #[derive(Debug, Default)]
 struct Window {
     rows: usize,
     new_groups: usize,
+    /// It was doubted, and does pay.
+    is_trusted: bool,
+}
+
+/// The rows of some keys, none of which is grouped.
+#[derive(Debug, Default)]
+struct Sample {
+    rows: usize,
+    /// Of the rows whose keys are watched: half a MiB at most, but for the last batch.
+    hashes: Vec<u64>,
 }
 
 impl Window {
-    /// Takes in the figures of a batch. True at the end of a window in which nearly every row was a new group.
-    fn is_hopeless(&mut self, rows: usize, new_groups: usize) -> bool {
+    /// Takes in the figures of a batch. Gives what else to do with those that come; `None` to go on.
+    fn judge(&mut self, rows: usize, new_groups: usize) -> Option<Mode> {
         self.rows += rows;
         self.new_groups += new_groups;
-        if self.rows < PROBE_ROWS {
-            return false;
+        let has_beyond = |percent: usize| self.new_groups * 100 > self.rows * percent;
+        if self.rows >= PROBE_ROWS {
+            let is_hopeless = has_beyond(PROBE_PERCENT);
+            *self = Self { is_trusted: true, ..Self::default() };
+            return is_hopeless.then_some(Mode::HandsThrough);
         }
-        let Self { rows, new_groups } = std::mem::take(self);
-        new_groups * 100 > rows * PROBE_PERCENT
+        let is_doubtful = !self.is_trusted && self.rows >= DOUBT_ROWS && has_beyond(DOUBT_PERCENT);
+        is_doubtful.then(|| Mode::Doubts(Sample::default()))
+    }
+}
+
+impl Sample {
+    /// Takes in the keys of a batch. Gives what to do with the rows that come after it; `None` to go on.
+    fn judge(&mut self, keys: &Keys<'_>) -> Option<Mode> {
+        self.rows += keys.rows();
+        self.hashes.extend((0..keys.rows()).map(|row| keys.hash(row, 0)).filter(|hash| hash % WATCHED == 0));
+        if self.rows < PROBE_ROWS - DOUBT_ROWS {
+            return None;
+        }
+        let rows = self.hashes.len();
+        self.hashes.sort_unstable();
+        self.hashes.dedup();
+        let is_hopeless = self.hashes.len() * 100 > rows * PROBE_PERCENT;
+        let trusted = || Mode::Groups(Window { is_trusted: true, ..Window::default() });
+        Some(if is_hopeless { Mode::HandsThrough } else { trusted() })
     }
 }
 
@@ -69,17 +117,30 @@ struct Counting {
     work: Work,
     table: GroupTable,
     memory: MemoryReservation,
-    window: Window,
-    /// Nearly every row is a group of its own.
-    hands_through: bool,
+    mode: Mode,
 }
 
 impl Counting {
-    /// Counts the rows of a batch. Gives what has to be handed out because there is no room for it.
+    fn new(work: Work, memory: MemoryReservation) -> Self {
+        Self { table: work.table(), work, memory, mode: Mode::Groups(Window::default()) }
+    }
+
+    /// Takes in the rows of a batch. Gives what is handed on.
     fn take_in(&mut self, batch: &RecordBatch) -> Result<Vec<RecordBatch>> {
-        if self.hands_through {
-            return Ok(vec![self.hand_through(batch)?]);
+        match &mut self.mode {
+            Mode::Groups(_) => return self.group(batch),
+            Mode::Doubts(sample) => {
+                if let Some(mode) = sample.judge(&self.work.keys(batch)) {
+                    self.mode = mode;
+                }
+            }
+            Mode::HandsThrough => {}
         }
+        Ok(vec![self.hand_through(batch)?])
+    }
+
+    /// Counts the rows of a batch. Gives what has to be handed out because there is no room for it, or no use.
+    fn group(&mut self, batch: &RecordBatch) -> Result<Vec<RecordBatch>> {
         let (keys, amounts) = (self.work.keys(batch), self.work.amounts(batch));
         let (mut handed_out, mut new_groups, mut first) = (Vec::new(), 0, 0);
         loop {
@@ -93,11 +154,16 @@ impl Counting {
             handed_out.extend(self.hand_out()?);
         }
         self.work.figures.memory.set_max(self.table.bytes());
-        let is_hopeless = self.window.is_hopeless(batch.num_rows(), new_groups);
-        if is_hopeless || self.table.is_full() || self.memory.try_resize(self.table.bytes()).is_err() {
+        let next = match &mut self.mode {
+            Mode::Groups(window) => window.judge(batch.num_rows(), new_groups),
+            Mode::Doubts(_) | Mode::HandsThrough => None,
+        };
+        if next.is_some() || self.table.is_full() || self.memory.try_resize(self.table.bytes()).is_err() {
             handed_out.extend(self.hand_out()?);
         }
-        self.hands_through = is_hopeless;
+        if let Some(mode) = next {
+            self.mode = mode;
+        }
         Ok(handed_out)
     }
 
@@ -117,5 +183,73 @@ impl Counting {
             Arc::new((0..batch.num_rows()).map(count).collect::<Int64Array>()) as ArrayRef
         });
         self.work.batch(keys.chain(counts).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use datafusion::arrow::array::{AsArray, StringViewArray};
+    use datafusion::arrow::datatypes::{DataType, Field, Int64Type, Schema};
+    use datafusion::execution::memory_pool::{MemoryConsumer, MemoryPool, UnboundedMemoryPool};
+    use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
+
+    use super::super::Counted;
+    use super::*;
+    use crate::measured::OperatorFigures;
+
+    const BATCH_ROWS: usize = 50_000;
+
+    /// The rows that come out, when batches of the keys with these numbers go in.
+    fn rows_out(batches: impl Iterator<Item = usize>) -> usize {
+        let schema =
+            Schema::new(vec![Field::new("key", DataType::Utf8View, true), Field::new("n", DataType::Int64, false)]);
+        let work = Work {
+            keys: vec![0],
+            counted: vec![Counted::Rows],
+            schema: Arc::new(schema),
+            batch_rows: 8192,
+            figures: OperatorFigures::new(&ExecutionPlanMetricsSet::new(), 0),
+        };
+        let pool: Arc<dyn MemoryPool> = Arc::new(UnboundedMemoryPool::default());
+        let mut counting = Counting::new(work, MemoryConsumer::new("test").register(&pool));
+        let input_schema = Arc::new(Schema::new(vec![Field::new("key", DataType::Utf8View, true)]));
+        let (mut rows, mut counted, mut given) = (0, 0, 0);
+        let mut add = |batches: Vec<RecordBatch>| {
+            rows += batches.iter().map(RecordBatch::num_rows).sum::<usize>();
+            let counts = batches.iter().flat_map(|batch| batch.column(1).as_primitive::<Int64Type>().values().iter());
+            counted += counts.sum::<i64>();
+        };
+        for first in batches {
+            let keys = (first..first + BATCH_ROWS).map(|key| Some(format!("a key of number {key}")));
+            let keys: ArrayRef = Arc::new(keys.collect::<StringViewArray>());
+            let batch = RecordBatch::try_new(Arc::clone(&input_schema), vec![keys]).unwrap();
+            given += batch.num_rows() as i64;
+            add(counting.take_in(&batch).unwrap());
+        }
+        add(counting.hand_out().unwrap());
+        assert_eq!(counted, given);
+        rows
+    }
+
+    #[test]
+    fn rows_that_are_all_new_are_handed_through() {
+        let batches = || (0..40).map(|batch| batch * BATCH_ROWS);
+        assert_eq!(rows_out(batches()), 40 * BATCH_ROWS);
+        // Then even those that are not.
+        assert_eq!(rows_out(batches().chain([0; 20])), 60 * BATCH_ROWS);
+    }
+
+    /// A list of all keys, and over again: what comes first says nothing of what follows.
+    #[test]
+    fn keys_that_come_again_late_are_grouped() {
+        let keys = 8;
+        let rows = rows_out((0..60).map(|batch| batch % keys * BATCH_ROWS));
+        // The first three batches made it doubt, until a million rows had come.
+        assert_eq!(rows, (21 + keys) * BATCH_ROWS);
+    }
+
+    #[test]
+    fn keys_that_come_again_soon_are_grouped_from_the_beginning() {
+        assert_eq!(rows_out((0..60).map(|batch| batch / 2 % 5 * BATCH_ROWS)), 5 * BATCH_ROWS);
     }
 }
