@@ -2,6 +2,7 @@
 
 /// What most texts are no longer than, in bytes.
 const COPIED_BYTES: usize = 32;
+const WORD: usize = size_of::<u64>();
 
 /// Appends the first `length` bytes of `text`.
 ///
@@ -11,6 +12,25 @@ pub fn append_text(bytes: &mut Vec<u8>, text: &[u8], length: usize) {
     match text.first_chunk::<COPIED_BYTES>() {
         Some(more) if length <= COPIED_BYTES => append_start(bytes, more, length),
         Some(_) | None => bytes.extend_from_slice(&text[..length]),
+    }
+}
+
+/// The same for a text that is stored in words.
+#[inline]
+pub(crate) fn append_words(bytes: &mut Vec<u8>, text: &[u64], length: usize) {
+    match text.first_chunk::<{ COPIED_BYTES / WORD }>() {
+        Some(words) if length <= COPIED_BYTES => {
+            let mut more = [0; COPIED_BYTES];
+            for (more, word) in more.as_chunks_mut().0.iter_mut().zip(words) {
+                *more = word.to_le_bytes();
+            }
+            append_start(bytes, &more, length);
+        }
+        Some(_) | None => {
+            let end = bytes.len() + length;
+            bytes.extend(text[..length.div_ceil(WORD)].iter().flat_map(|word| word.to_le_bytes()));
+            bytes.truncate(end);
+        }
     }
 }
 
@@ -46,6 +66,16 @@ mod tests {
                 start += text.len();
             }
             prop_assert_eq!(&copied, &stored);
+        }
+
+        #[test]
+        fn words_give_the_bytes_they_are_made_of(text in prop::collection::vec(any::<u8>(), 0..60), more in 0..6_usize) {
+            let mut padded = text.clone();
+            padded.resize(text.len().next_multiple_of(WORD) + more * WORD, 9);
+            let words: Vec<u64> = padded.as_chunks().0.iter().map(|word| u64::from_le_bytes(*word)).collect();
+            let mut copied = vec![7];
+            append_words(&mut copied, &words, text.len());
+            prop_assert_eq!(&copied[1..], &text);
         }
 
         #[test]

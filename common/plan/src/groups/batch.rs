@@ -13,9 +13,9 @@ use datafusion::arrow::compute::take;
 use datafusion::arrow::error::ArrowError;
 
 use super::keys::{NULL, is_whole, length};
-use super::records::{FinishedRecords, Record, read_key};
+use super::records::{Record, Records, read_key};
 use super::table::Layout;
-use crate::text::{append_inline, append_text};
+use crate::text::{append_inline, append_words};
 
 /// Strings of a batch, in bytes, after which no record is begun.
 const TEXT_BYTES_MAX: usize = 4 << 20;
@@ -24,12 +24,14 @@ const ROWS_AHEAD_MAX: usize = 1 << 16;
 
 /// All groups that a table had, in batches: the columns of the keys, then those of the counters.
 pub(super) struct Groups {
-    records: FinishedRecords,
+    records: Records,
     layout: Layout,
     keys: usize,
     rows_max: usize,
     /// The next record, and the next of its combinations.
     next: (usize, usize),
+    /// Bytes of each key's strings in the batch before.
+    text_bytes: Vec<usize>,
 }
 
 /// Columns that are being filled.
@@ -51,24 +53,24 @@ struct Texts {
 }
 
 impl Groups {
-    pub(super) fn new(records: FinishedRecords, (keys, layout): (usize, Layout), rows_max: usize) -> Self {
-        Self { records, layout, keys, rows_max, next: (0, 0) }
+    pub(super) fn new(records: Records, (keys, layout): (usize, Layout), rows_max: usize) -> Self {
+        let text_bytes = vec![0; layout.majors.len()];
+        Self { records, layout, keys, rows_max, next: (0, 0), text_bytes }
     }
 
     /// The memory that the groups were in.
-    pub(super) fn into_records(self) -> FinishedRecords {
+    pub(super) fn into_records(self) -> Records {
         self.records
     }
 
     fn fill(&mut self, batch: &mut Batch) {
+        let (combinations, counters) = (self.layout.minors.combinations(), self.layout.counters);
         while let Some(record) = self.records.get(self.next.0) {
+            // The first counter is one ahead: so it tells whether the group is there.
+            let mut left = record.touched(combinations, counters) & (u32::MAX << self.next.1);
             let mut has_rows = false;
-            for combination in self.next.1..self.layout.minors.combinations() {
-                let counter = combination * self.layout.counters;
-                // The first counter is one ahead: so it tells whether the group is there.
-                if record.is_untouched(counter) {
-                    continue;
-                }
+            while left != 0 {
+                let combination = left.trailing_zeros() as usize;
                 if batch.is_full(self.rows_max) {
                     self.next.1 = combination;
                     return;
@@ -77,7 +79,8 @@ impl Groups {
                     batch.begin_record(&self.layout, &record);
                     has_rows = true;
                 }
-                batch.add_row(combination, (&record, counter));
+                batch.add_row(combination, (&record, combination * counters));
+                left &= left - 1;
             }
             self.next = (self.next.0 + 1, 0);
         }
@@ -108,16 +111,17 @@ impl Iterator for Groups {
     type Item = Result<Vec<ArrayRef>, ArrowError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let mut batch = Batch::new(&self.layout, self.rows_max.min(ROWS_AHEAD_MAX));
+        let mut batch = Batch::new(&self.layout, self.rows_max.min(ROWS_AHEAD_MAX), &self.text_bytes);
         self.fill(&mut batch);
+        self.text_bytes = batch.majors.iter().map(|texts| texts.bytes.len()).collect();
         (!batch.records.is_empty()).then(|| self.columns(batch))
     }
 }
 
 impl Batch {
-    fn new(layout: &Layout, rows: usize) -> Self {
+    fn new(layout: &Layout, rows: usize, text_bytes: &[usize]) -> Self {
         Self {
-            majors: layout.majors.iter().map(|_| Texts::new(rows)).collect(),
+            majors: text_bytes.iter().map(|bytes| Texts::new(rows, *bytes)).collect(),
             records: Vec::with_capacity(rows),
             combinations: Vec::with_capacity(rows),
             counts: vec![Vec::with_capacity(rows); layout.counters],
@@ -133,7 +137,7 @@ impl Batch {
         for texts in &mut self.majors {
             let (view, words) = read_key(&record.words[at..]);
             at += 1 + words;
-            texts.push(view, || record.bytes_from(at - words));
+            texts.push(view, &record.words[at - words..]);
         }
     }
 
@@ -149,26 +153,26 @@ impl Batch {
 }
 
 impl Texts {
-    fn new(rows: usize) -> Self {
+    fn new(rows: usize, bytes: usize) -> Self {
         let mut offsets = Vec::with_capacity(rows + 1);
         offsets.push(0);
-        Self { offsets, bytes: Vec::new(), nulls: NullBufferBuilder::new(rows) }
+        Self { offsets, bytes: Vec::with_capacity(bytes + bytes / 8), nulls: NullBufferBuilder::new(rows) }
     }
 
     fn len(&self) -> usize {
         self.offsets.len() - 1
     }
 
-    /// Adds the string of a view; `text` begins with it where the view does not hold it.
+    /// Adds the string of a view; `words` begin with it where the view does not hold it.
     #[inline]
-    fn push<'a>(&mut self, view: u128, text: impl FnOnce() -> &'a [u8]) {
+    fn push(&mut self, view: u128, words: &[u64]) {
         self.nulls.append(view != NULL);
         if view == NULL {
             // It has no bytes.
         } else if is_whole(view) {
             append_inline(&mut self.bytes, view);
         } else {
-            append_text(&mut self.bytes, text(), length(view) as usize);
+            append_words(&mut self.bytes, words, length(view) as usize);
         }
         self.offsets.push(self.bytes.len() as i64);
     }

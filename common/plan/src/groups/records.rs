@@ -4,8 +4,6 @@
 
 use std::collections::HashMap;
 
-use datafusion::arrow::buffer::Buffer;
-
 use super::keys::{is_whole, words};
 
 /// Words of the first block, and of the largest: each is twice as large as the one before. A longer record has a block of its own.
@@ -26,23 +24,15 @@ pub(super) struct Records {
     spare: Vec<Vec<u64>>,
 }
 
-/// Records to which no more come.
-#[derive(Debug)]
-pub(super) struct FinishedRecords {
-    blocks: Vec<Buffer>,
-    starts: Vec<u32>,
-    carried: Carried,
-}
-
 /// By record and counter.
 type Carried = HashMap<(u32, usize), u64>;
 
 impl Records {
-    /// None yet, in the memory of others.
-    pub(super) fn in_memory_of(finished: FinishedRecords) -> Self {
-        let FinishedRecords { blocks, mut starts, carried: _ } = finished;
+    /// None, in the memory of these.
+    pub(super) fn emptied(self) -> Self {
+        let Self { blocks: mut spare, mut starts, .. } = self;
         starts.clear();
-        let mut spare: Vec<Vec<u64>> = blocks.into_iter().rev().filter_map(|block| block.into_vec().ok()).collect();
+        spare.reverse();
         spare.iter_mut().for_each(Vec::clear);
         Self { starts, spare, ..Self::default() }
     }
@@ -111,19 +101,16 @@ impl Records {
         before as u32
     }
 
-    pub(super) fn finish(self) -> FinishedRecords {
-        // Blocks that were not needed are given back.
-        let Self { blocks, starts, carried, spare: _ } = self;
-        FinishedRecords { blocks: blocks.into_iter().map(Buffer::from).collect(), starts, carried }
+    /// Gives back memory that was not needed, when no more are to come.
+    pub(super) fn finish(&mut self) {
+        self.spare = Vec::new();
     }
-}
 
-impl FinishedRecords {
+    /// One of them, in the order in which they were added.
+    #[inline]
     pub(super) fn get(&self, number: usize) -> Option<Record<'_>> {
         let position = *self.starts.get(number)?;
-        let (block, first) = place(position);
-        let (bytes, words) = (&self.blocks[block][first * WORD..], &self.blocks[block].typed_data::<u64>()[first..]);
-        Some(Record { words, bytes, position, carried: &self.carried })
+        Some(Record { words: self.at(position), position, carried: &self.carried })
     }
 }
 
@@ -132,23 +119,15 @@ impl FinishedRecords {
 pub(super) struct Record<'a> {
     /// Its words, and what follows.
     pub(super) words: &'a [u64],
-    /// The same as bytes.
-    bytes: &'a [u8],
     position: u32,
     carried: &'a Carried,
 }
 
-impl<'a> Record<'a> {
-    /// The bytes from one of its words on.
+impl Record<'_> {
+    /// Which of the first so many counters, of those so far apart, anything was ever added to: a bit for each.
     #[inline]
-    pub(super) fn bytes_from(&self, word: usize) -> &'a [u8] {
-        &self.bytes[word * WORD..]
-    }
-
-    /// Nothing was ever added to a counter.
-    #[inline]
-    pub(super) fn is_untouched(&self, counter: usize) -> bool {
-        self.low(counter) == 0
+    pub(super) fn touched(&self, count: usize, distance: usize) -> u32 {
+        (0..count).fold(0, |touched, number| touched | u32::from(self.low(number * distance) != 0) << number)
     }
 
     /// What a counter came to.
@@ -210,9 +189,10 @@ mod tests {
                 expected[counter] += amount;
                 records.count((first, counter), 1);
             }
-            let finished = records.finish();
-            let record = finished.get(1).unwrap();
+            let record = records.get(1).unwrap();
             prop_assert_eq!([0, 1, 2].map(|counter| record.counter(counter)), expected);
+            let touched = expected.iter().enumerate().map(|(counter, sum)| u32::from(*sum > 0) << counter).sum::<u32>();
+            prop_assert_eq!(record.touched(3, 1), touched);
         }
     }
 }

@@ -275,14 +275,15 @@ impl GroupTable {
     pub(super) fn take(&mut self, rows_max: usize) -> Option<Groups> {
         self.clear_slots();
         self.groups = 0;
-        let records = std::mem::take(&mut self.records).finish();
+        let mut records = std::mem::take(&mut self.records);
+        records.finish();
         Some(Groups::new(records, (self.keys, self.layout.take()?), rows_max.max(1)))
     }
 
     /// Takes back the memory of groups that were taken, for those to come.
     pub(super) fn reuse(&mut self, taken: Groups) {
         if self.records.len() == 0 {
-            self.records = Records::in_memory_of(taken.into_records());
+            self.records = taken.into_records().emptied();
         }
     }
 }
@@ -455,11 +456,16 @@ mod tests {
 
     #[test]
     fn batches_of_long_strings_have_fewer_rows() {
-        let texts: StringViewArray = (10..22).map(|n| Some(n.to_string().repeat(1_000_000))).collect();
-        let mut table = GroupTable::new(1, 1);
-        assert_eq!(table.add(&Keys::new(&[&texts]), &[Amounts::One], 0), Added::All);
-        let rows: Vec<usize> = table.take(100).into_iter().flatten().map(|columns| columns.unwrap()[0].len()).collect();
-        assert_eq!(rows, [3; 4]);
+        for (bytes, expected) in [(2_000_000, [5, 3].as_slice()), (5_000_000, &[1; 8])] {
+            // Four strings, each with two values of a minor key.
+            let texts: StringViewArray = (0..8).map(|n| Some((n % 4).to_string().repeat(bytes))).collect();
+            let minor: StringViewArray = (0..8).map(|n| Some(if n < 4 { "a" } else { "b" })).collect();
+            let mut table = GroupTable::new(2, 1);
+            assert_eq!(table.add(&Keys::new(&[&texts, &minor]), &[Amounts::One], 0), Added::All);
+            let rows: Vec<usize> =
+                table.take(100).into_iter().flatten().map(|columns| columns.unwrap()[0].len()).collect();
+            assert_eq!(rows, expected, "{bytes} bytes");
+        }
     }
 
     #[test]
