@@ -41,6 +41,30 @@ pub(crate) fn number(document: &Value, pointer: &str) -> u64 {
     document.pointer(pointer).and_then(Value::as_u64).unwrap_or(0)
 }
 
+/// A worker in what the API tells of all.
+pub(crate) fn worker_in<'a>(workers: &'a Value, id: &str) -> Option<&'a Value> {
+    let list = workers["workers"].as_array()?;
+    list.iter().find(|worker| worker["id"] == id)
+}
+
+/// Waits until the lease of a worker has ended. Before that it is silent: what it runs is not lost then.
+pub(crate) fn wait_until_lost(cluster: &Cluster, id: &str) -> Result<()> {
+    wait_for("the loss of the worker", Deadline::after_seconds(40), || {
+        let workers = cluster.api("/api/v1/workers")?;
+        Ok(worker_in(&workers, id).is_some_and(|worker| worker["state"] == "lost").then_some(()))
+    })
+}
+
+/// Waits until there are two workers alive, neither of them under the id of one that was lost.
+pub(crate) fn wait_for_new_id(cluster: &Cluster, old: &str) -> Result<()> {
+    wait_for("the worker under a new id", Deadline::after_seconds(40), || {
+        let workers = cluster.api("/api/v1/workers")?;
+        let list = workers["workers"].as_array().cloned().unwrap_or_default();
+        let alive: Vec<_> = list.iter().filter(|worker| worker["state"] == "alive").collect();
+        Ok((alive.len() == 2 && alive.iter().all(|worker| worker["id"] != old)).then_some(()))
+    })
+}
+
 /// Tasks of all stages together.
 pub(crate) fn tasks(status: &Value) -> u64 {
     let stages = status["stages"].as_array().map(Vec::as_slice).unwrap_or_default();

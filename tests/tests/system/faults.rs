@@ -17,7 +17,7 @@ use serde_json::Value;
 
 use crate::common::{
     check_committed, check_no_staging, check_only_lost_work_repeated, files_below, large_answer, main_job, number,
-    small_answer,
+    small_answer, wait_for_new_id, wait_until_lost,
 };
 
 /// Time for a job that was disturbed, in seconds: far above what it needs, also on a loaded machine.
@@ -124,23 +124,10 @@ fn a_worker_that_hangs_and_goes_on_while_the_job_runs_adds_nothing() -> Result<(
         cluster.wait_for_status(&id, 60, |status| number(status, "/stages/0/tasks_done") >= 4)?;
         let old = cluster.worker(0).id.clone();
         cluster.worker(0).process.signal(Signal::STOP)?;
-        let alive = |cluster: &Cluster| -> Result<Vec<Value>> {
-            let workers = cluster.api("/api/v1/workers")?;
-            let workers = workers["workers"].as_array().cloned().unwrap_or_default();
-            Ok(workers.into_iter().filter(|worker| worker["state"] == "alive").collect())
-        };
-        wait_for("the loss of the worker", Deadline::after_seconds(40), || {
-            let workers = cluster.api("/api/v1/workers")?;
-            let workers = workers["workers"].as_array().cloned().unwrap_or_default();
-            // Before, it is silent: what it runs is not lost then.
-            let is_lost = |worker: &Value| worker["id"] == old.as_str() && worker["state"] == "lost";
-            Ok(workers.iter().any(is_lost).then_some(()))
-        })?;
+        wait_until_lost(cluster, &old)?;
         cluster.worker(0).process.signal(Signal::CONT)?;
         // It has reports under its old id, which nobody takes, and comes back under a new one.
-        wait_for("the worker under a new id", Deadline::after_seconds(40), || {
-            Ok((alive(cluster)?.len() == 2).then_some(()))
-        })?;
+        wait_for_new_id(cluster, &old)?;
         let status = done(cluster, &id)?;
         check_only_lost_work_repeated(&status)?;
         ensure!(number(&status, "/attempts/lost") >= 1, "{status:#}");

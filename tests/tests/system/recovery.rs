@@ -8,7 +8,10 @@ use hearth_tests::{Cluster, ClusterOptions, Deadline, JobFile, read_parquet_dir}
 use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::common::{check_committed, check_only_lost_work_repeated, large_answer, main_job, number};
+use crate::common::{
+    check_committed, check_only_lost_work_repeated, large_answer, main_job, number, wait_for_new_id, wait_until_lost,
+    worker_in,
+};
 
 /// Time for a job that lost a worker, in seconds: far above what it needs, also on a loaded machine.
 const RECOVERY_SECONDS_MAX: u64 = 150;
@@ -135,11 +138,6 @@ fn late_worker_takes_tasks() -> Result<()> {
     })
 }
 
-fn worker_in<'a>(workers: &'a Value, id: &str) -> Option<&'a Value> {
-    let list = workers["workers"].as_array()?;
-    list.iter().find(|worker| worker["id"] == id)
-}
-
 #[test]
 fn hung_worker_loses_its_lease() -> Result<()> {
     Cluster::run(ClusterOptions::default(), |cluster| {
@@ -152,19 +150,11 @@ fn hung_worker_loses_its_lease() -> Result<()> {
 
         // The job may well end before the lease does: silence alone makes its lost outputs again.
         let old = cluster.worker(0).id.clone();
-        hearth_tests::wait_for("the hung worker to be lost", Deadline::after_seconds(40), || {
-            let workers = cluster.api("/api/v1/workers")?;
-            Ok(worker_in(&workers, &old).is_some_and(|worker| worker["state"] == "lost").then_some(()))
-        })?;
+        wait_until_lost(cluster, &old)?;
 
         // Awake again it is told that it is lost, and comes back under a new id.
         cluster.worker(0).process.signal(Signal::CONT)?;
-        hearth_tests::wait_for("the worker under a new id", Deadline::after_seconds(40), || {
-            let workers = cluster.api("/api/v1/workers")?;
-            let list = workers["workers"].as_array().cloned().unwrap_or_default();
-            let alive: Vec<_> = list.iter().filter(|worker| worker["state"] == "alive").collect();
-            Ok((alive.len() == 2 && alive.iter().all(|worker| worker["id"] != old.as_str())).then_some(()))
-        })?;
+        wait_for_new_id(cluster, &old)?;
         read_parquet_dir(&output)?.check_equal(large_answer()?)
     })
 }

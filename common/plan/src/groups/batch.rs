@@ -67,17 +67,16 @@ impl Groups {
         let (combinations, counters) = (self.layout.minors.combinations(), self.layout.counters);
         while let Some(record) = self.records.get(self.next.0) {
             // The first counter is one ahead: so it tells whether the group is there.
-            let mut left = record.touched(combinations, counters) & (u32::MAX << self.next.1);
-            let mut has_rows = false;
+            let touched = record.touched(combinations, counters) & (u32::MAX << self.next.1);
+            let mut left = touched;
             while left != 0 {
                 let combination = left.trailing_zeros() as usize;
                 if batch.is_full(self.rows_max) {
                     self.next.1 = combination;
                     return;
                 }
-                if !has_rows {
+                if left == touched {
                     batch.begin_record(&self.layout, &record);
-                    has_rows = true;
                 }
                 batch.add_row(combination, (&record, combination * counters));
                 left &= left - 1;

@@ -55,7 +55,7 @@ pub(super) fn stream(
 #[derive(Debug)]
 enum Mode {
     /// They are grouped.
-    Groups(Window),
+    Groups,
     /// They are handed through, until it is known whether grouping would pay.
     Doubts(Sample),
     /// They are handed through: nearly every row is a group of its own.
@@ -67,8 +67,8 @@ enum Mode {
 struct Window {
     rows: usize,
     new_groups: usize,
-    /// It was doubted, and does pay.
-    is_trusted: bool,
+    /// A first look was taken: there is no doubt any more.
+    has_looked: bool,
 }
 
 /// The rows of some keys, none of which is grouped.
@@ -85,13 +85,15 @@ impl Window {
         self.rows += rows;
         self.new_groups += new_groups;
         let has_beyond = |percent: usize| self.new_groups * 100 > self.rows * percent;
-        if self.rows >= PROBE_ROWS {
-            let is_hopeless = has_beyond(PROBE_PERCENT);
-            *self = Self { is_trusted: true, ..Self::default() };
-            return is_hopeless.then_some(Mode::HandsThrough);
-        }
-        let is_doubtful = !self.is_trusted && self.rows >= DOUBT_ROWS && has_beyond(DOUBT_PERCENT);
-        is_doubtful.then(|| Mode::Doubts(Sample::default()))
+        let next = if self.rows >= PROBE_ROWS {
+            has_beyond(PROBE_PERCENT).then_some(Mode::HandsThrough)
+        } else if !self.has_looked && self.rows >= DOUBT_ROWS && has_beyond(DOUBT_PERCENT) {
+            Some(Mode::Doubts(Sample::default()))
+        } else {
+            return None;
+        };
+        *self = Self { has_looked: true, ..Self::default() };
+        next
     }
 }
 
@@ -107,8 +109,7 @@ impl Sample {
         self.hashes.sort_unstable();
         self.hashes.dedup();
         let is_hopeless = self.hashes.len() * 100 > rows * PROBE_PERCENT;
-        let trusted = || Mode::Groups(Window { is_trusted: true, ..Window::default() });
-        Some(if is_hopeless { Mode::HandsThrough } else { trusted() })
+        Some(if is_hopeless { Mode::HandsThrough } else { Mode::Groups })
     }
 }
 
@@ -118,17 +119,18 @@ struct Counting {
     table: GroupTable,
     memory: MemoryReservation,
     mode: Mode,
+    window: Window,
 }
 
 impl Counting {
     fn new(work: Work, memory: MemoryReservation) -> Self {
-        Self { table: work.table(), work, memory, mode: Mode::Groups(Window::default()) }
+        Self { table: work.table(), work, memory, mode: Mode::Groups, window: Window::default() }
     }
 
     /// Takes in the rows of a batch. Gives what is handed on.
     fn take_in(&mut self, batch: &RecordBatch) -> Result<Vec<RecordBatch>> {
         match &mut self.mode {
-            Mode::Groups(_) => return self.group(batch),
+            Mode::Groups => return self.group(batch),
             Mode::Doubts(sample) => {
                 if let Some(mode) = sample.judge(&self.work.keys(batch)) {
                     self.mode = mode;
@@ -154,10 +156,7 @@ impl Counting {
             handed_out.extend(self.hand_out()?);
         }
         self.work.figures.memory.set_max(self.table.bytes());
-        let next = match &mut self.mode {
-            Mode::Groups(window) => window.judge(batch.num_rows(), new_groups),
-            Mode::Doubts(_) | Mode::HandsThrough => None,
-        };
+        let next = self.window.judge(batch.num_rows(), new_groups);
         if next.is_some() || self.table.is_full() || self.memory.try_resize(self.table.bytes()).is_err() {
             handed_out.extend(self.hand_out()?);
         }

@@ -28,7 +28,7 @@ pub(super) struct Records {
 type Carried = HashMap<(u32, usize), u64>;
 
 impl Records {
-    /// None, in the memory of these.
+    /// None, in the memory that these needed.
     pub(super) fn emptied(self) -> Self {
         let Self { blocks: mut spare, mut starts, .. } = self;
         starts.clear();
@@ -99,11 +99,6 @@ impl Records {
             *carried = carried.saturating_add(sum - kept);
         }
         before as u32
-    }
-
-    /// Gives back memory that was not needed, when no more are to come.
-    pub(super) fn finish(&mut self) {
-        self.spare = Vec::new();
     }
 
     /// One of them, in the order in which they were added.

@@ -275,8 +275,7 @@ impl GroupTable {
     pub(super) fn take(&mut self, rows_max: usize) -> Option<Groups> {
         self.clear_slots();
         self.groups = 0;
-        let mut records = std::mem::take(&mut self.records);
-        records.finish();
+        let records = std::mem::take(&mut self.records);
         Some(Groups::new(records, (self.keys, self.layout.take()?), rows_max.max(1)))
     }
 
@@ -339,12 +338,12 @@ mod tests {
             let mut first = 0;
             let amounts = [Amounts::One, b.nulls().map_or(Amounts::One, Amounts::Valid)];
             while let Added::Before(row) = table.add(&Keys::new(&[&a, &b]), &amounts, first) {
-                batches.extend(taken(&mut table));
+                batches.extend(take_all(&mut table));
                 first = row;
             }
         }
         let groups = table.groups();
-        let last = taken(&mut table);
+        let last = take_all(&mut table);
         assert_eq!(last.iter().map(|columns| columns[0].len()).sum::<usize>(), groups);
         batches.extend(last);
         let mut found = BTreeMap::new();
@@ -364,7 +363,7 @@ mod tests {
     }
 
     /// All groups of a table, which has their memory for others then.
-    fn taken(table: &mut GroupTable) -> Vec<Vec<ArrayRef>> {
+    fn take_all(table: &mut GroupTable) -> Vec<Vec<ArrayRef>> {
         let Some(mut groups) = table.take(7) else { return Vec::new() };
         let batches = groups.by_ref().map(Result::unwrap).collect();
         table.reuse(groups);
@@ -438,7 +437,7 @@ mod tests {
     fn pass(table: &mut GroupTable, groups: usize) {
         let texts: StringViewArray = (0..groups).map(|n| Some(format!("user number {n}"))).collect();
         assert_eq!(table.add(&Keys::new(&[&texts]), &[Amounts::One], 0), Added::All);
-        assert_eq!(taken(table).iter().map(|columns| columns[0].len()).sum::<usize>(), groups);
+        assert_eq!(take_all(table).iter().map(|columns| columns[0].len()).sum::<usize>(), groups);
     }
 
     #[test]
