@@ -2,6 +2,7 @@
 
 mod absent;
 mod cells;
+mod coded;
 mod compact;
 mod fetch;
 mod frame;

@@ -25,7 +25,7 @@ mod text;
 pub use binding::{ShuffleReader, TaskBinding};
 pub use codec::{decode_stage, encode_stage};
 pub use error::{PlanError, cause_of};
-pub use groups::specialize;
+pub use groups::{ShortTexts, specialize};
 pub use input::{Inference, InputShape, data_type_of, declared_schema, infer_schema, inspect_input, type_name};
 pub use measured::WAITED;
 pub use records::RecordLog;

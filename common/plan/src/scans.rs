@@ -60,10 +60,7 @@ pub async fn complete_scans(
             Some(scan) => scan,
             None => {
                 let table = tables.get(&link).ok_or_else(|| FailureCause::internal("a link belongs to no scan"))?;
-                let (scan, finished) = table.scan(split, context).await?;
-                let scan = scan.ok_or_else(|| FailureCause::internal("a link was not scanned"))?;
-                binding.scans.note(scan);
-                finished.map(|()| scan)?
+                table.scan(split, context, &binding.scans).await?
             }
         };
         scans.push(scan);
@@ -95,21 +92,25 @@ enum LinkTable {
 }
 
 impl LinkTable {
-    /// What is found out about a link, and how the reading ended.
+    /// Reads a link for its structure. What is found out is noted, even where something is wrong with it.
     async fn scan(
         &self,
         split: &InputSplit,
         context: &TaskContext,
-    ) -> std::result::Result<(Option<LinkScan>, std::result::Result<(), FailureCause>), FailureCause> {
+        scans: &LinkScans,
+    ) -> std::result::Result<LinkScan, FailureCause> {
         let runtime = context.runtime_env();
-        match self {
+        let (scan, finished) = match self {
             Self::Csv(table) => {
                 let mut records = table.open(split, &runtime).await?;
                 let finished = records.finish().await;
-                Ok((records.scan(), finished))
+                (records.scan(), finished)
             }
-            Self::JsonLines => Ok((scan_link(split, &runtime).await?, Ok(()))),
-        }
+            Self::JsonLines => (scan_link(split, &runtime).await?, Ok(())),
+        };
+        let scan = scan.ok_or_else(|| FailureCause::internal("a link was not scanned"))?;
+        scans.note(scan);
+        finished.map(|()| scan)
     }
 }
 

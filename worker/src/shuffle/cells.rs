@@ -16,6 +16,8 @@ use arrow::datatypes::{
 use arrow::error::ArrowError;
 use hearth_plan::{append_inline, append_text};
 
+use super::coded::ViewCells;
+
 /// Memory beyond that is not kept for the next frame.
 const KEPT_BYTES_MAX: usize = 1 << 20;
 /// Longest text that a view holds itself.
@@ -31,7 +33,7 @@ pub(super) struct Places<'a> {
 /// One column of all shuffle partitions.
 pub(super) trait Cells: fmt::Debug + Send {
     /// Appends every row of `array` to its partition.
-    fn append(&mut self, array: &ArrayRef, places: Places<'_>);
+    fn append(&mut self, array: &ArrayRef, places: Places<'_>) -> Result<(), ArrowError>;
 
     /// Bytes of the rows of a partition.
     fn bytes(&self, partition: usize) -> usize;
@@ -63,6 +65,8 @@ pub(super) fn cells_for(data_type: &DataType, partitions: usize) -> Option<Box<d
     let (wire, count) = (frame_type(data_type), partitions);
     #[expect(clippy::wildcard_enum_match_arm, reason = "types that come later are gathered the general way")]
     Some(match data_type {
+        // A single partition may be a result, which others read.
+        D::Utf8View if count > 1 => Box::new(ViewCells::new(count)),
         D::Utf8 | D::Utf8View | D::Binary | D::BinaryView => Box::new(TextCells::new(wire, count)),
         D::Boolean => Box::new(FlagCells::new(count)),
         D::Int8 | D::UInt8 => Box::new(FixedCells::<u8>::new(wire, count)),
@@ -103,26 +107,30 @@ fn append_nulls<'a>(
 
 /// Values of one size.
 #[derive(Debug)]
-struct FixedCells<T> {
+pub(super) struct FixedCells<T> {
     data_type: DataType,
     parts: Vec<(Vec<T>, NullBufferBuilder)>,
     lent: Vec<(usize, Buffer)>,
 }
 
 impl<T: ArrowNativeType> FixedCells<T> {
-    fn new(data_type: DataType, partitions: usize) -> Self {
+    pub(super) fn new(data_type: DataType, partitions: usize) -> Self {
         let part = || (Vec::new(), NullBufferBuilder::new(0));
         Self { data_type, parts: std::iter::repeat_with(part).take(partitions).collect(), lent: Vec::new() }
+    }
+
+    pub(super) fn append_values(&mut self, values: &[T], nulls: Option<&NullBuffer>, places: Places<'_>) {
+        for (value, partition) in values.iter().zip(places.partitions) {
+            self.parts[*partition as usize].0.push(*value);
+        }
+        append_nulls(self.parts.iter_mut().map(|(_, nulls)| nulls), nulls, places);
     }
 }
 
 impl<T: ArrowNativeType> Cells for FixedCells<T> {
-    fn append(&mut self, array: &ArrayRef, places: Places<'_>) {
-        let data = array.to_data();
-        for (value, partition) in data.buffer::<T>(0).iter().zip(places.partitions) {
-            self.parts[*partition as usize].0.push(*value);
-        }
-        append_nulls(self.parts.iter_mut().map(|(_, nulls)| nulls), array.nulls(), places);
+    fn append(&mut self, array: &ArrayRef, places: Places<'_>) -> Result<(), ArrowError> {
+        self.append_values(array.to_data().buffer::<T>(0), array.nulls(), places);
+        Ok(())
     }
 
     fn bytes(&self, partition: usize) -> usize {
@@ -154,7 +162,7 @@ impl<T: ArrowNativeType> Cells for FixedCells<T> {
 
 /// Text or bytes.
 #[derive(Debug)]
-struct TextCells {
+pub(super) struct TextCells {
     data_type: DataType,
     parts: Vec<TextPart>,
     lent: Vec<(usize, Buffer, Buffer)>,
@@ -177,7 +185,7 @@ impl TextPart {
 }
 
 impl TextCells {
-    fn new(data_type: DataType, partitions: usize) -> Self {
+    pub(super) fn new(data_type: DataType, partitions: usize) -> Self {
         let part = || TextPart { offsets: vec![0], bytes: Vec::new(), nulls: NullBufferBuilder::new(0) };
         Self { data_type, parts: std::iter::repeat_with(part).take(partitions).collect(), lent: Vec::new() }
     }
@@ -213,7 +221,7 @@ impl TextCells {
 }
 
 impl Cells for TextCells {
-    fn append(&mut self, array: &ArrayRef, places: Places<'_>) {
+    fn append(&mut self, array: &ArrayRef, places: Places<'_>) -> Result<(), ArrowError> {
         if let Some(views) = array.as_byte_view_opt::<StringViewType>() {
             self.append_views(views, places.partitions);
         } else if let Some(views) = array.as_byte_view_opt::<BinaryViewType>() {
@@ -224,6 +232,7 @@ impl Cells for TextCells {
             self.append_plain::<BinaryType>(array, places.partitions);
         }
         append_nulls(self.parts.iter_mut().map(|part| &mut part.nulls), array.nulls(), places);
+        Ok(())
     }
 
     fn bytes(&self, partition: usize) -> usize {
@@ -272,11 +281,12 @@ impl FlagCells {
 }
 
 impl Cells for FlagCells {
-    fn append(&mut self, array: &ArrayRef, places: Places<'_>) {
+    fn append(&mut self, array: &ArrayRef, places: Places<'_>) -> Result<(), ArrowError> {
         for (value, partition) in array.as_boolean().values().iter().zip(places.partitions) {
             self.parts[*partition as usize].0.append(value);
         }
         append_nulls(self.parts.iter_mut().map(|(_, nulls)| nulls), array.nulls(), places);
+        Ok(())
     }
 
     fn bytes(&self, partition: usize) -> usize {

@@ -288,20 +288,22 @@ impl Source {
 
     /// Nothing came for so long: whoever is there does not serve what it holds, not even if its connection stands.
     fn end_of(&self, unanswered: Unanswered, received: u64) -> TransferError {
-        let problem = match unanswered {
-            Unanswered::For(waited) => format!("no bytes came for {} s", waited.as_secs()),
-            Unanswered::Absent(Absence::Silent) => "no bytes came, and the master hears nothing of it".to_owned(),
-            Unanswered::Absent(Absence::Lost) => "the master gave it up".to_owned(),
-        };
+        let fault = |problem: String| ReadFault { loss: OutputLoss::Unreached, is_silence: true, problem };
         match unanswered {
-            // Another life of it may be there soon, at the same address.
-            Unanswered::Absent(Absence::Lost) => drop(self.peers.known().remove(&self.address)),
-            Unanswered::For(_) | Unanswered::Absent(Absence::Silent) => self.peers.note_silence(&self.address),
-        }
-        let fault = ReadFault { loss: OutputLoss::Unreached, is_silence: true, problem };
-        match unanswered {
-            Unanswered::For(_) if received == 0 => TransferError::NotStarted(fault),
-            Unanswered::For(_) | Unanswered::Absent(_) => TransferError::Failed(fault),
+            Unanswered::For(waited) => {
+                self.peers.note_silence(&self.address);
+                let fault = fault(format!("no bytes came for {} s", waited.as_secs()));
+                if received == 0 { TransferError::NotStarted(fault) } else { TransferError::Failed(fault) }
+            }
+            Unanswered::Absent(Absence::Silent) => {
+                self.peers.note_silence(&self.address);
+                TransferError::Failed(fault("no bytes came, and the master hears nothing of it".to_owned()))
+            }
+            Unanswered::Absent(Absence::Lost) => {
+                // Another life of it may be there soon, at the same address.
+                drop(self.peers.known().remove(&self.address));
+                TransferError::Failed(fault("the master gave it up".to_owned()))
+            }
         }
     }
 }

@@ -14,6 +14,8 @@ use arrow::ipc::reader::StreamDecoder;
 use arrow::ipc::writer::{IpcWriteOptions, StreamWriter};
 use arrow::ipc::{CompressionType, root_as_message};
 
+use super::coded;
+
 /// Largest sum of the sizes that the buffers of a frame claim to have when decompressed, in bytes.
 const DECODED_BYTES_MAX: usize = 4 << 30;
 
@@ -105,7 +107,7 @@ fn claimed_bytes(buffer: &[u8]) -> usize {
 }
 
 /// The batch under the schema its reader expects. Field names and metadata may differ between stages; types may not, but for
-/// text, which has no views in frames.
+/// text, which has no views in frames: it is plain, or numbers with a list of texts.
 fn with_schema(batch: RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, ArrowError> {
     if batch.schema_ref() == schema {
         return Ok(batch);
@@ -120,6 +122,7 @@ fn with_schema(batch: RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, Ar
             (DataType::Binary, DataType::BinaryView) => {
                 *column = Arc::new(BinaryViewArray::from(column.as_binary::<i32>()));
             }
+            (DataType::Dictionary(..), DataType::Utf8View) => *column = coded::views(column)?,
             _ => {}
         }
     }

@@ -3,6 +3,7 @@
 //! Whatever is wrong with a source is the loss of that source, told as such: its producer runs again, the reader is not blamed.
 
 use std::collections::VecDeque;
+use std::fs::File;
 use std::io;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
@@ -10,7 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use arrow::array::RecordBatch;
-use arrow::buffer::{Buffer, MutableBuffer};
+use arrow::buffer::Buffer;
 use arrow::datatypes::SchemaRef;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::SendableRecordBatchStream;
@@ -19,6 +20,8 @@ use hearth_common::{AttemptId, FailureCause, JobId, ShuffleInput, ShuffleSource,
 use hearth_plan::ShuffleReader;
 use hearth_plan::frame::{FRAME_HEADER_BYTES, FrameSplitter};
 use hearth_proto::convert::ShuffleFetch;
+use rustix::buffer::spare_capacity;
+use rustix::io::{pread, retry_on_intr};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::fetch::{Fetcher, ReadFault, Transfer};
@@ -170,8 +173,7 @@ impl LocalFrames {
         if frame_bytes > extent.bytes {
             return Err(damaged("a frame is longer than its run"));
         }
-        let mut payload = MutableBuffer::from_len_zeroed(length);
-        self.file.file.read_exact_at(payload.as_slice_mut(), extent.offset + FRAME_HEADER_BYTES as u64)?;
+        let payload = read_at(&self.file.file, extent.offset + FRAME_HEADER_BYTES as u64, length)?;
         if xxh3_64(&payload) != checksum {
             return Err(damaged("a frame has another checksum than it had"));
         }
@@ -180,8 +182,21 @@ impl LocalFrames {
         if extent.bytes == 0 {
             self.extents.pop_front();
         }
-        Ok(Some(payload.into()))
+        Ok(Some(Buffer::from_vec(payload)))
     }
+}
+
+/// So many bytes from a place in a file, into memory that nobody has to fill before.
+fn read_at(file: &File, offset: u64, length: usize) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(length);
+    while bytes.len() < length {
+        let at = offset + bytes.len() as u64;
+        if retry_on_intr(|| pread(file, spare_capacity(&mut bytes), at))? == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+    }
+    bytes.truncate(length);
+    Ok(bytes)
 }
 
 fn parse_header(header: &[u8; FRAME_HEADER_BYTES]) -> (usize, u64) {

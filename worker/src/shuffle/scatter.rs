@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch};
-use arrow::datatypes::{Field, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::error::ArrowError;
 
 use super::cells::{Cells, Places, cells_for, frame_type};
@@ -29,18 +29,19 @@ impl Scatter {
     }
 
     /// Takes rows, each of which belongs to the partition that stands at its place in `partitions`.
-    pub(super) fn append(&mut self, batch: &RecordBatch, partitions: &[u32]) {
+    pub(super) fn append(&mut self, batch: &RecordBatch, partitions: &[u32]) -> Result<(), ArrowError> {
         self.counts.fill(0);
         for partition in partitions {
             self.counts[*partition as usize] += 1;
         }
         let places = Places { partitions, counts: &self.counts };
         for (cells, array) in self.columns.iter_mut().zip(batch.columns()) {
-            cells.append(array, places);
+            cells.append(array, places)?;
         }
         for (rows, more) in self.rows.iter_mut().zip(&self.counts) {
             *rows += more;
         }
+        Ok(())
     }
 
     /// Rows of each partition.
@@ -63,7 +64,13 @@ impl Scatter {
     pub(super) fn take(&mut self, partition: usize) -> Result<RecordBatch, ArrowError> {
         self.rows[partition] = 0;
         let columns = self.columns.iter_mut().map(|cells| cells.take(partition));
-        RecordBatch::try_new(Arc::clone(&self.schema), columns.collect::<Result<Vec<ArrayRef>, _>>()?)
+        let columns = columns.collect::<Result<Vec<ArrayRef>, _>>()?;
+        if !self.schema.fields().iter().zip(&columns).all(|(field, column)| field.data_type() == column.data_type()) {
+            // What kind of text a column has shows as rows come.
+            let types = columns.iter().map(|column| column.data_type().clone());
+            self.schema = with_types(&self.schema, types);
+        }
+        RecordBatch::try_new(Arc::clone(&self.schema), columns)
     }
 
     /// Takes back the memory of what was taken, once nobody uses it any more.
@@ -74,9 +81,13 @@ impl Scatter {
 
 /// The schema that rows of `schema` have in frames: without views among their columns.
 pub(super) fn frame_schema(schema: &SchemaRef) -> SchemaRef {
-    let field = |field: &Arc<Field>| Field::clone(field).with_data_type(frame_type(field.data_type()));
-    let fields: Vec<Field> = schema.fields().iter().map(field).collect();
-    Arc::new(Schema::new_with_metadata(fields, schema.metadata().clone()))
+    with_types(schema, schema.fields().iter().map(|field| frame_type(field.data_type())))
+}
+
+fn with_types(schema: &Schema, types: impl Iterator<Item = DataType>) -> SchemaRef {
+    let fields =
+        schema.fields().iter().zip(types).map(|(field, data_type)| Field::clone(field).with_data_type(data_type));
+    Arc::new(Schema::new_with_metadata(fields.collect::<Vec<_>>(), schema.metadata().clone()))
 }
 
 #[cfg(test)]

@@ -84,7 +84,7 @@ impl ShuffleWriter {
         });
         match rows {
             Rows::Scattered(scatter) => {
-                scatter.append(batch, &partitions);
+                scatter.append(batch, &partitions).map_err(arrow_cause)?;
                 self.write_full_frames()
             }
             Rows::Held(held) => {

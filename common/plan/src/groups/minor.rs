@@ -1,7 +1,8 @@
 //! Key columns with a handful of short values, such as a status. Their values become numbers, so that a table needs one record
 //! for all combinations of them.
 
-use super::keys::{KeyColumn, Keys, NULL, fold, is_whole};
+use super::keys::{KeyColumn, Keys, NULL, is_whole};
+use super::short_texts::ShortTexts;
 
 /// Counters in a record at most: what lies in one line of the processor's cache.
 const COUNTERS_MAX: usize = 16;
@@ -9,7 +10,6 @@ const COUNTERS_MAX: usize = 16;
 const SAMPLE_ROWS: usize = 1 << 13;
 /// Room for values of a column at least.
 const VALUES_MIN: usize = 4;
-const SLOTS: usize = 64;
 
 /// The columns that were chosen.
 #[derive(Debug, Default)]
@@ -25,9 +25,7 @@ struct Minor {
     /// Distance between the numbers of combinations that differ by one in this column's value.
     stride: usize,
     values_max: usize,
-    values: Vec<u128>,
-    /// One more than a value's number; 0 where the slot is free.
-    slots: [u8; SLOTS],
+    values: ShortTexts,
 }
 
 impl Minors {
@@ -49,8 +47,8 @@ impl Minors {
             let values_max = (values + 1).next_power_of_two().max(VALUES_MIN);
             let combinations = chosen.combinations * values_max;
             if combinations * counters <= COUNTERS_MAX {
-                let (stride, values) = (chosen.combinations, Vec::new());
-                chosen.columns.push(Minor { key, stride, values_max, values, slots: [0; SLOTS] });
+                let (stride, values) = (chosen.combinations, ShortTexts::new(values_max));
+                chosen.columns.push(Minor { key, stride, values_max, values });
                 chosen.combinations = combinations;
             }
         }
@@ -73,7 +71,7 @@ impl Minors {
         for minor in &mut self.columns {
             let column = &keys.columns()[minor.key];
             for (ahead, number) in numbers.iter_mut().enumerate() {
-                let Some(value) = minor.number(column.view(first + ahead)) else {
+                let Some(value) = minor.values.number(column.view(first + ahead)) else {
                     numbers.truncate(ahead);
                     break;
                 };
@@ -86,35 +84,9 @@ impl Minors {
     pub(super) fn values(&self) -> impl Iterator<Item = (usize, Vec<u128>)> {
         self.columns.iter().map(|minor| {
             let value = |combination: usize| combination / minor.stride % minor.values_max;
-            let view = |combination: usize| minor.values.get(value(combination)).copied().unwrap_or(NULL);
+            let view = |combination: usize| minor.values.views().get(value(combination)).copied().unwrap_or(NULL);
             (minor.key, (0..self.combinations).map(view).collect())
         })
-    }
-}
-
-impl Minor {
-    /// The number of a value; `None` where it is too long, or one too many.
-    #[inline]
-    fn number(&mut self, view: u128) -> Option<usize> {
-        const LOW: u64 = 0x9e37_79b9_7f4a_7c15;
-        let mut slot = (fold(view as u64 ^ LOW, (view >> 64) as u64 ^ LOW.rotate_left(32)) >> 58) as usize;
-        loop {
-            match usize::from(self.slots[slot % SLOTS]) {
-                0 => return self.add(view, slot % SLOTS),
-                found if self.values[found - 1] == view => return Some(found - 1),
-                _ => slot += 1,
-            }
-        }
-    }
-
-    #[cold]
-    fn add(&mut self, view: u128, slot: usize) -> Option<usize> {
-        if !is_whole(view) || self.values.len() == self.values_max {
-            return None;
-        }
-        self.values.push(view);
-        self.slots[slot] = self.values.len() as u8;
-        Some(self.values.len() - 1)
     }
 }
 

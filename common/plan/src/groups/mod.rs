@@ -9,6 +9,7 @@ mod merge;
 mod minor;
 mod partial;
 mod records;
+mod short_texts;
 mod table;
 
 use std::fmt;
@@ -36,11 +37,13 @@ use crate::StageInputExec;
 use crate::measured::OperatorFigures;
 use keys::Keys;
 pub(crate) use partial::PROBE_ROWS;
+pub use short_texts::ShortTexts;
 use table::{Amounts, GroupTable};
 
 /// Columns to group by, and counts of a group, at most.
 const KEYS_MAX: usize = 4;
 const COUNTS_MAX: usize = 16;
+
 /// Replaces the aggregates of `plan` that only count rows per text by an operator that is made for that.
 ///
 /// # Errors

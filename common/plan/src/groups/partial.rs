@@ -179,7 +179,8 @@ impl Counting {
         let counts = self.work.counted.iter().map(|counted| {
             let amounts = counted.amounts(batch);
             let count = |row: usize| i64::try_from(amounts.of(row)).unwrap_or(i64::MAX);
-            Arc::new((0..batch.num_rows()).map(count).collect::<Int64Array>()) as ArrayRef
+            let counts: Vec<i64> = (0..batch.num_rows()).map(count).collect();
+            Arc::new(Int64Array::from(counts)) as ArrayRef
         });
         self.work.batch(keys.chain(counts).collect())
     }

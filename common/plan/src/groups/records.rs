@@ -1,6 +1,7 @@
 //! Memory for records of words, in blocks that never move and that the records of the next groups can have.
 //!
-//! A record begins with counters, two in a word. What a counter of 32 bits cannot hold is kept beside the records.
+//! A record begins with counters, four in a word: most groups are small, and there are many of them. What a counter of 16 bits
+//! cannot hold is kept beside the records.
 
 use std::collections::HashMap;
 
@@ -10,9 +11,14 @@ use super::keys::{is_whole, words};
 const FIRST_BLOCK_WORDS: usize = 1 << 11;
 const BLOCK_WORDS: usize = 1 << 17;
 const WORD: usize = size_of::<u64>();
-/// The bits of a counter, and those that it keeps, with the uppermost one set, when it carries.
-const LOW: u64 = u32::MAX as u64;
-const HALF: u64 = 1 << 31;
+const COUNTER_BITS: usize = 16;
+/// Counters in a word.
+pub(super) const COUNTERS: usize = u64::BITS as usize / COUNTER_BITS;
+/// The bits of a counter, and the uppermost one, which stays set when it carries.
+const LOW: u64 = u16::MAX as u64;
+const HALF: u64 = 1 << 15;
+/// The lowest bit of each counter of a word.
+const ONES: u64 = u64::MAX / LOW;
 
 /// Records, in the order in which they were added.
 #[derive(Debug, Default)]
@@ -48,7 +54,8 @@ impl Records {
     /// Memory it holds.
     pub(super) fn bytes(&self) -> usize {
         let words: usize = self.blocks.iter().chain(&self.spare).map(Vec::capacity).sum();
-        words * WORD + self.starts.capacity() * size_of::<u32>()
+        let carried = self.carried.capacity() * size_of::<((u32, usize), u64)>();
+        words * WORD + self.starts.capacity() * size_of::<u32>() + carried
     }
 
     /// The words from a position to the end of its block.
@@ -86,10 +93,10 @@ impl Records {
 
     /// Adds to a counter. Gives its bits before: none are set only where nothing was added, which holds for what is carried too.
     #[inline]
-    pub(super) fn count(&mut self, (record, counter): (u32, usize), amount: u64) -> u32 {
+    pub(super) fn count(&mut self, (record, counter): (u32, usize), amount: u64) -> u16 {
         let (block, start) = place(record);
-        let word = &mut self.blocks[block][start + counter / 2];
-        let shift = counter % 2 * 32;
+        let word = &mut self.blocks[block][start + counter / COUNTERS];
+        let shift = counter % COUNTERS * COUNTER_BITS;
         let before = *word >> shift & LOW;
         let sum = before.saturating_add(amount);
         let kept = if sum > LOW { HALF | (sum % HALF) } else { sum };
@@ -98,7 +105,7 @@ impl Records {
             let carried = self.carried.entry((record, counter)).or_default();
             *carried = carried.saturating_add(sum - kept);
         }
-        before as u32
+        before as u16
     }
 
     /// One of them, in the order in which they were added.
@@ -122,6 +129,10 @@ impl Record<'_> {
     /// Which of the first so many counters, of those so far apart, anything was ever added to: a bit for each.
     #[inline]
     pub(super) fn touched(&self, count: usize, distance: usize) -> u32 {
+        if distance == 1 {
+            let words = self.words[..count.div_ceil(COUNTERS)].iter().enumerate();
+            return words.fold(0, |touched, (number, word)| touched | touched_of(*word) << (number * COUNTERS));
+        }
         (0..count).fold(0, |touched, number| touched | u32::from(self.low(number * distance) != 0) << number)
     }
 
@@ -137,13 +148,24 @@ impl Record<'_> {
 
     #[inline]
     fn low(&self, counter: usize) -> u64 {
-        self.words[counter / 2] >> (counter % 2 * 32) & LOW
+        self.words[counter / COUNTERS] >> (counter % COUNTERS * COUNTER_BITS) & LOW
     }
 
     #[cold]
     fn carried(&self, counter: usize) -> u64 {
         self.carried.get(&(self.position, counter)).copied().unwrap_or_default()
     }
+}
+
+/// A bit for each counter of a word that is not 0.
+#[inline]
+const fn touched_of(word: u64) -> u32 {
+    const UPPERMOST: u64 = ONES * HALF;
+    // The uppermost bit of each counter that has one.
+    let has_bits = (word & !UPPERMOST).wrapping_add(!UPPERMOST) | word;
+    // Brings those four bits together.
+    const TOGETHER: u64 = 1 << 60 | 1 << 45 | 1 << 30 | 1 << 15;
+    ((has_bits >> (COUNTER_BITS - 1) & ONES).wrapping_mul(TOGETHER) >> 60) as u32
 }
 
 /// The block of a position, and the word there.
@@ -171,13 +193,15 @@ mod tests {
 
     proptest! {
         #[test]
-        fn counters_hold_any_sum(amounts in prop::collection::vec((0..3_usize, 0..1_u64 << 40), 1..60)) {
+        fn counters_hold_any_sum(
+            amounts in prop::collection::vec((0..7_usize, prop_oneof![0..4_u64, 0..1_u64 << 20, 0..1_u64 << 40]), 1..60),
+        ) {
             let mut records = Records::default();
             let (first, block) = records.begin(2);
             block.extend([0, 0]);
             let (second, block) = records.begin(2);
             block.extend([0, 0]);
-            let mut expected = [0_u64; 3];
+            let mut expected = [0_u64; 7];
             for (counter, amount) in amounts {
                 let before = records.count((second, counter), amount);
                 prop_assert_eq!(before == 0, expected[counter] == 0);
@@ -185,9 +209,25 @@ mod tests {
                 records.count((first, counter), 1);
             }
             let record = records.get(1).unwrap();
-            prop_assert_eq!([0, 1, 2].map(|counter| record.counter(counter)), expected);
-            let touched = expected.iter().enumerate().map(|(counter, sum)| u32::from(*sum > 0) << counter).sum::<u32>();
-            prop_assert_eq!(record.touched(3, 1), touched);
+            prop_assert_eq!([0, 1, 2, 3, 4, 5, 6].map(|counter| record.counter(counter)), expected);
+            for distance in 1..4 {
+                let of = expected.iter().step_by(distance).enumerate();
+                let touched = of.map(|(counter, sum)| u32::from(*sum > 0) << counter).sum::<u32>();
+                prop_assert_eq!(record.touched(7_usize.div_ceil(distance), distance), touched);
+            }
+        }
+    }
+
+    #[test]
+    fn any_bit_of_a_counter_is_seen() {
+        let values = [0, 1, 0x7fff, 0x8000, 0xffff];
+        let of = |places: [usize; COUNTERS]| {
+            let word = (0..).zip(places).map(|(counter, place)| values[place] << (counter * COUNTER_BITS)).sum();
+            let expected: u32 = (0..).zip(places).map(|(counter, place)| u32::from(values[place] > 0) << counter).sum();
+            assert_eq!(touched_of(word), expected, "{word:016x}");
+        };
+        for place in 0..values.len().pow(4) {
+            of([place % 5, place / 5 % 5, place / 25 % 5, place / 125]);
         }
     }
 }

@@ -11,7 +11,7 @@ use datafusion::arrow::buffer::NullBuffer;
 use super::batch::Groups;
 use super::keys::{Keys, hash_key, is_whole, words, words_of};
 use super::minor::Minors;
-use super::records::Records;
+use super::records::{COUNTERS, Records};
 
 const SLOTS_MIN: usize = 1 << 10;
 /// Slots that the next groups find at most, when those before needed as many: they tend to be about as many again.
@@ -291,7 +291,7 @@ impl Layout {
     /// Words of a record's counters.
     #[inline]
     pub(super) const fn head(&self) -> usize {
-        (self.minors.combinations() * self.counters).div_ceil(2)
+        (self.minors.combinations() * self.counters).div_ceil(COUNTERS)
     }
 }
 
