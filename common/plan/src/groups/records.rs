@@ -194,7 +194,7 @@ mod tests {
     proptest! {
         #[test]
         fn counters_hold_any_sum(
-            amounts in prop::collection::vec((0..7_usize, prop_oneof![0..4_u64, 0..1_u64 << 20, 0..1_u64 << 40]), 1..60),
+            amounts in prop::collection::vec((0..7_usize, prop_oneof![0..4_u64, Just(1 << 16), 0..1_u64 << 20, 0..1_u64 << 40]), 1..60),
         ) {
             let mut records = Records::default();
             let (first, block) = records.begin(2);
