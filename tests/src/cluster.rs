@@ -15,6 +15,7 @@ use crate::binary::hearth_binary;
 use crate::command::{Background, Outcome, run_hearth};
 use crate::faults::{Link, SmallDisk};
 use crate::job_file::JobFile;
+use crate::ports::own_address;
 use crate::process::Process;
 use crate::wait::{Deadline, wait_for};
 
@@ -138,8 +139,9 @@ impl Cluster {
         let directory = tempfile::Builder::new().prefix("hearth-test-").tempdir()?;
         let config = directory.path().join("master.toml");
         std::fs::write(&config, &options.master_config)?;
-        let any = "127.0.0.1:0";
-        let (master, rpc, http) = start_master("master", directory.path(), (any, any), &options.environment)?;
+        let addresses = (own_address()?, own_address()?);
+        let addresses = (addresses.0.as_str(), addresses.1.as_str());
+        let (master, rpc, http) = start_master("master", directory.path(), addresses, &options.environment)?;
         let workers = options.workers;
         let mut cluster = Self { options, master, workers: Vec::new(), rpc, http, directory };
         for _ in 0..workers {

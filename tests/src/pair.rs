@@ -1,6 +1,5 @@
 //! Two masters on one state directory, and workers that know both, as real processes.
 
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -12,6 +11,7 @@ use crate::binary::hearth_binary;
 use crate::cluster::{Permit, READY_SECONDS_MAX, run_shown};
 use crate::command::{Background, Outcome, run_hearth};
 use crate::job_file::JobFile;
+use crate::ports::own_address;
 use crate::process::Process;
 use crate::wait::{Deadline, wait_for};
 
@@ -87,7 +87,7 @@ impl Pair {
         std::fs::write(directory.path().join(CONFIG), &options.config)?;
         let workers = options.workers;
         let start = |name: &str, ready: &str| {
-            let (rpc, http) = (free_address()?, free_address()?);
+            let (rpc, http) = (own_address()?, own_address()?);
             let mut process = start_master((name, directory.path()), (&rpc, &http), &options.environment)?;
             process.wait_for_line(ready, Deadline::after_seconds(READY_SECONDS_MAX))?;
             Ok::<_, anyhow::Error>(PairMaster { process, rpc, http })
@@ -224,9 +224,4 @@ fn start_master(
     command.args(["master", "--standby", "--rpc", rpc, "--http", http, "--state-dir"]).arg(directory.join("state"));
     command.arg("--config").arg(directory.join(CONFIG)).envs(environment.iter().cloned());
     Process::start(name, &mut command, directory)
-}
-
-/// An address that nobody listens on: masters are started again on theirs.
-fn free_address() -> Result<String> {
-    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string())
 }

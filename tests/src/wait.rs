@@ -6,6 +6,8 @@ use anyhow::{Result, bail};
 
 /// Time between two looks at a condition.
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
+/// The same where what is waited for passes quickly.
+const CLOSE_POLL_INTERVAL: Duration = Duration::from_millis(1);
 
 /// A point in time after which waiting is a failure.
 #[derive(Debug, Clone, Copy)]
@@ -29,7 +31,23 @@ impl Deadline {
 ///
 /// # Errors
 /// What `look` fails with, or the deadline passing, in which case `what` tells what was waited for.
-pub fn wait_for<T>(what: &str, deadline: Deadline, mut look: impl FnMut() -> Result<Option<T>>) -> Result<T> {
+pub fn wait_for<T>(what: &str, deadline: Deadline, look: impl FnMut() -> Result<Option<T>>) -> Result<T> {
+    wait((what, deadline), POLL_INTERVAL, look)
+}
+
+/// The same for what lasts some milliseconds only, and is cheap to look at.
+///
+/// # Errors
+/// As [`wait_for`].
+pub fn wait_closely<T>(what: &str, deadline: Deadline, look: impl FnMut() -> Result<Option<T>>) -> Result<T> {
+    wait((what, deadline), CLOSE_POLL_INTERVAL, look)
+}
+
+fn wait<T>(
+    (what, deadline): (&str, Deadline),
+    interval: Duration,
+    mut look: impl FnMut() -> Result<Option<T>>,
+) -> Result<T> {
     loop {
         if let Some(found) = look()? {
             return Ok(found);
@@ -37,6 +55,6 @@ pub fn wait_for<T>(what: &str, deadline: Deadline, mut look: impl FnMut() -> Res
         if deadline.has_passed() {
             bail!("waited too long for {what}");
         }
-        std::thread::sleep(POLL_INTERVAL);
+        std::thread::sleep(interval);
     }
 }

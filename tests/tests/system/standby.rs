@@ -10,7 +10,8 @@ use hearth_client::{Client, MasterList};
 use hearth_tests::data::UserActions;
 use hearth_tests::pair::Pair;
 use hearth_tests::{
-    Background, Deadline, JobFile, count_parquet_rows, http_get, part_files, read_parquet_dir, run_hearth, wait_for,
+    Background, Deadline, JobFile, count_parquet_rows, http_get, part_files, read_parquet_dir, run_hearth,
+    wait_closely, wait_for,
 };
 use rustix::process::Signal;
 use serde_json::Value;
@@ -28,6 +29,41 @@ const SECONDS_MAX: u64 = 150;
 const TRIES: usize = 5;
 /// As many attempts may be on their way to a worker when the master dies.
 const SLOTS: u64 = 2;
+
+/// A moment in the life of a job.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Moment {
+    Map,
+    Reduce,
+    Commit,
+}
+
+impl Moment {
+    /// Waits for it. Gives what the job's status was then, or shortly before; `None` where it was over before anybody saw it.
+    fn meet(self, pair: &Pair, id: &str, output: &Path) -> Result<Option<Value>> {
+        let done = |status: &Value, stage: usize| number(status, &format!("/stages/{stage}/tasks_done"));
+        let comes = |status: &Value| match self {
+            Self::Map => done(status, 0) >= 4,
+            Self::Reduce => done(status, 1) >= 4,
+            Self::Commit => done(status, 1) > 0 && done(status, 1) + 4 >= number(status, "/stages/1/tasks"),
+        };
+        let status = pair.wait_for_status(0, id, |status| comes(status) || is_final(status))?;
+        let is_met = !is_final(&status) && (self != Self::Commit || sees_commit(id, output)?);
+        Ok(is_met.then_some(status))
+    }
+}
+
+/// Waits until the master claims what the job wrote; not for long, for that is over some milliseconds later.
+fn sees_commit(id: &str, output: &Path) -> Result<bool> {
+    let (staging, claimed) = (output.with_file_name(".hearth-staging"), format!("{id}."));
+    wait_closely("the commit", Deadline::after_seconds(60), || {
+        let is_claimed = |entry: std::io::Result<std::fs::DirEntry>| {
+            entry.is_ok_and(|entry| entry.file_name().to_string_lossy().starts_with(&claimed))
+        };
+        let sees_claim = std::fs::read_dir(&staging).is_ok_and(|mut entries| entries.any(is_claimed));
+        Ok(if sees_claim { Some(true) } else { output.exists().then_some(false) })
+    })
+}
 
 fn long_job(output: &Path) -> Result<JobFile> {
     let job = main_job(UserActions::LARGE)?.output(output, &[]);
@@ -60,7 +96,7 @@ struct Submitted {
 
 impl Submitted {
     /// A commit may be over before anybody sees it: then another job is tried.
-    fn when(pair: &Pair, is_time: fn(&Value) -> bool) -> Result<Self> {
+    fn when(pair: &Pair, moment: Moment) -> Result<Self> {
         let mut last = None;
         for number in 0..TRIES {
             let output = pair.directory().join(format!("report-{number}"));
@@ -69,12 +105,10 @@ impl Submitted {
             let id = wait_for("the job", Deadline::after_seconds(60), || {
                 Ok(listed(pair, 0)?.into_iter().find(|id| !known.contains(id)))
             })?;
-            let before = pair.wait_for_status(0, &id, |status| is_time(status) || is_final(status))?;
-            if !is_final(&before) {
+            if let Some(before) = moment.meet(pair, &id, &output)? {
                 return Ok(Self { output, client, id, before });
             }
-            client.finish()?.success()?;
-            last = Some(before);
+            last = Some(client.finish()?.success()?);
         }
         bail!("the job was over before the test could disturb it: {last:#?}")
     }
@@ -103,21 +137,9 @@ impl Submitted {
     }
 }
 
-fn in_map(status: &Value) -> bool {
-    number(status, "/stages/0/tasks_done") >= 4
-}
-
-fn in_reduce(status: &Value) -> bool {
-    number(status, "/stages/1/tasks_done") >= 4
-}
-
-fn in_commit(status: &Value) -> bool {
-    status["state"] == "committing"
-}
-
-fn check_active_killed(is_time: fn(&Value) -> bool) -> Result<()> {
+fn check_active_killed(moment: Moment) -> Result<()> {
     Pair::run(2, |pair| {
-        let submitted = Submitted::when(pair, is_time)?;
+        let submitted = Submitted::when(pair, moment)?;
         let began = Instant::now();
         pair.masters[0].process.kill()?;
         submitted.check(pair, began)?;
@@ -127,17 +149,17 @@ fn check_active_killed(is_time: fn(&Value) -> bool) -> Result<()> {
 
 #[test]
 fn active_master_killed_in_the_map_stage() -> Result<()> {
-    check_active_killed(in_map)
+    check_active_killed(Moment::Map)
 }
 
 #[test]
 fn active_master_killed_in_the_reduce_stage() -> Result<()> {
-    check_active_killed(in_reduce)
+    check_active_killed(Moment::Reduce)
 }
 
 #[test]
 fn active_master_killed_in_the_commit() -> Result<()> {
-    check_active_killed(in_commit)
+    check_active_killed(Moment::Commit)
 }
 
 /// The files of an output, and when each was last written.
@@ -149,9 +171,9 @@ fn files_and_times(output: &Path) -> Result<Vec<(PathBuf, std::time::SystemTime)
 }
 
 /// The active master hangs, is succeeded, and wakes up.
-fn check_active_hangs(is_time: fn(&Value) -> bool) -> Result<()> {
+fn check_active_hangs(moment: Moment) -> Result<()> {
     Pair::run(2, |pair| {
-        let submitted = Submitted::when(pair, is_time)?;
+        let submitted = Submitted::when(pair, moment)?;
         let id = submitted.id.clone();
         let began = Instant::now();
         pair.masters[0].process.signal(Signal::STOP)?;
@@ -182,12 +204,12 @@ fn check_active_hangs(is_time: fn(&Value) -> bool) -> Result<()> {
 
 #[test]
 fn active_master_that_hangs_in_the_reduce_stage_is_fenced() -> Result<()> {
-    check_active_hangs(in_reduce)
+    check_active_hangs(Moment::Reduce)
 }
 
 #[test]
 fn active_master_that_hangs_in_the_commit_is_fenced() -> Result<()> {
-    check_active_hangs(in_commit)
+    check_active_hangs(Moment::Commit)
 }
 
 /// Jobs of the test below; each is submitted twice at once.
@@ -279,7 +301,7 @@ fn standby_says_that_it_is_one_and_where_the_active_master_is() -> Result<()> {
 fn standby_that_died_is_no_loss_and_roles_change_as_often_as_needed() -> Result<()> {
     Pair::run(2, |pair| {
         pair.masters[1].process.kill()?;
-        let submitted = Submitted::when(pair, in_map)?;
+        let submitted = Submitted::when(pair, Moment::Map)?;
         pair.start_again(1)?;
         let follower = pair.in_background(&["logs", &submitted.id, "--follow"])?;
         // Told to stop, the active one leaves at once; nobody has to wait for a silence.

@@ -22,6 +22,8 @@ use super::absent::Absences;
 use super::serve::CHUNK_BYTES;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+/// The end of a stream comes right behind its last bytes.
+const END_WAIT: Duration = Duration::from_millis(500);
 /// How long a worker that was silent is probed only.
 const DOUBT: Duration = Duration::from_secs(120);
 /// A transfer is tried this often while nothing of it has been used.
@@ -271,7 +273,12 @@ impl Source {
             }
             match chunk.total_bytes {
                 None => {}
-                Some(total) if total == received => return Ok(()),
+                Some(total) if total == received => {
+                    // To its very end, which tells nothing new: a connection breaks when some more than 1,000 of its streams were
+                    // dropped before.
+                    drop(timeout(END_WAIT, stream.message()).await);
+                    return Ok(());
+                }
                 Some(total) => return Err(TransferError::of(format!("received {received} bytes of {total}"))),
             }
         }
@@ -310,7 +317,11 @@ impl Source {
 
 fn failed(status: &Status, received: u64) -> TransferError {
     let problem = format!("{}: {}", status.code().description(), status.message());
-    let may_pass = matches!(status.code(), Code::Unavailable | Code::Unknown | Code::Internal | Code::Cancelled);
+    let may_pass = matches!(
+        status.code(),
+        // The last is how a connection breaks that had too many dropped streams.
+        Code::Unavailable | Code::Unknown | Code::Internal | Code::Cancelled | Code::ResourceExhausted
+    );
     if !may_pass || received > 0 {
         return TransferError::of(problem);
     }

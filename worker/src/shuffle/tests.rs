@@ -405,6 +405,24 @@ async fn remote_and_local_sources_come_in_order() {
     assert!(reader.counters.remote_bytes.load(Ordering::Relaxed) > reader.counters.local_bytes.load(Ordering::Relaxed));
 }
 
+/// One connection carries the transfers of a whole job, many times as many as it bears that are dropped before their end.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn thousands_of_transfers_over_one_connection() {
+    const SOURCES: u32 = 40;
+    let (here, there) = (Fixture::new(), WorkerId::from_u128(9));
+    let directory = tempfile::tempdir().unwrap();
+    let remote = Fixture { store: Arc::new(ShuffleStore::new(there, directory.path().to_owned())), directory };
+    for partition in 0..SOURCES {
+        remote.write(partition, 4, &[numbered(0..10)]);
+    }
+    let (address, _current, _stop) = serve_store(&remote.store).await;
+    let (reader, input) = (here.reader(), input(&address, &[there; SOURCES as usize]));
+    for _ in 0..500 {
+        let rows = collect(&reader, &input).await.unwrap().iter().map(RecordBatch::num_rows).sum::<usize>();
+        assert_eq!(rows, 10 * SOURCES as usize);
+    }
+}
+
 async fn check_lost(reader: &AttemptReader, input: &ShuffleInput, expected: &str) {
     check_loss(reader, input, (OutputLoss::Gone, expected)).await;
 }
