@@ -7,11 +7,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use arrow::array::{
-    Array, ArrayRef, AsArray, DictionaryArray, Int64Array, RecordBatch, StringArray, StringViewArray, UInt8Array,
-};
-use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef, UInt8Type};
-use arrow::ipc::writer::IpcWriteOptions;
+use arrow::array::{Array, AsArray, Int64Array, RecordBatch, StringViewArray};
+use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef};
 use datafusion::execution::memory_pool::{GreedyMemoryPool, MemoryPool, UnboundedMemoryPool};
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::expressions::col;
@@ -29,6 +26,7 @@ use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
+mod coded;
 mod hanging;
 
 use super::fetch::Patience;
@@ -321,7 +319,7 @@ proptest! {
         is_coded in any::<bool>(),
     ) {
         let mut payload = Vec::new();
-        let rows = if is_coded { coded((0..50).map(|n| n % 7), 7) } else { numbered(0..50) };
+        let rows = if is_coded { coded::numbers((0..50).map(|n| n % 7), 7) } else { numbered(0..50) };
         super::frame::encode(&rows, &super::frame::write_options().unwrap(), &mut payload).unwrap();
         let (at, tail) = (at.index(payload.len()), tail.index(payload.len()));
         payload[at] = byte;
@@ -329,33 +327,6 @@ proptest! {
         let _ = super::frame::decode(whole, &schema());
         prop_assert!(super::frame::decode(arrow::buffer::Buffer::from(&payload[..tail]), &schema()).is_err());
     }
-}
-
-/// A frame's rows: numbers for so many texts.
-fn coded(numbers: impl Iterator<Item = u8>, texts: usize) -> RecordBatch {
-    let numbers: UInt8Array = numbers.map(Some).collect();
-    let texts: StringArray = (0..texts).map(|n| Some(format!("kind {n}"))).collect();
-    let count = Int64Array::from(vec![1; numbers.len()]);
-    let keys: DictionaryArray<UInt8Type> = DictionaryArray::new(numbers, Arc::new(texts));
-    RecordBatch::try_from_iter_with_nullable([("k", Arc::new(keys) as ArrayRef, true), ("n", Arc::new(count), false)])
-        .unwrap()
-}
-
-#[test]
-fn a_number_without_a_text_is_an_error() {
-    let encode = |rows: &RecordBatch| {
-        let (mut payload, options) = (Vec::new(), IpcWriteOptions::default());
-        super::frame::encode(rows, &options, &mut payload).unwrap();
-        payload
-    };
-    let marked = [5, 0, 4, 5, 0, 4, 5, 0, 4];
-    let mut payload = encode(&coded(marked.into_iter(), 6));
-    let decode = |payload: &[u8]| super::frame::decode(payload.into(), &schema());
-    assert_eq!(rows(&decode(&payload).unwrap())[2], (Some("kind 4".into()), 1));
-    let at = payload.windows(marked.len()).position(|bytes| bytes == marked).unwrap();
-    payload[at + 2] = 6;
-    let error = decode(&payload).unwrap_err().to_string();
-    assert!(error.contains('6'), "{error}");
 }
 
 async fn serve_store(store: &Arc<ShuffleStore>) -> (String, CurrentStore, CancellationToken) {
