@@ -139,9 +139,8 @@ impl Cluster {
         let directory = tempfile::Builder::new().prefix("hearth-test-").tempdir()?;
         let config = directory.path().join("master.toml");
         std::fs::write(&config, &options.master_config)?;
-        let addresses = (own_address()?, own_address()?);
-        let addresses = (addresses.0.as_str(), addresses.1.as_str());
-        let (master, rpc, http) = start_master("master", directory.path(), addresses, &options.environment)?;
+        let (rpc, http) = (own_address()?, own_address()?);
+        let (master, rpc, http) = start_master("master", directory.path(), (&rpc, &http), &options.environment)?;
         let workers = options.workers;
         let mut cluster = Self { options, master, workers: Vec::new(), rpc, http, directory };
         for _ in 0..workers {

@@ -119,6 +119,10 @@ impl<T: ArrowNativeType> FixedCells<T> {
         Self { data_type, parts: std::iter::repeat_with(part).take(partitions).collect(), lent: Vec::new() }
     }
 
+    pub(super) fn partitions(&self) -> usize {
+        self.parts.len()
+    }
+
     pub(super) fn append_values(&mut self, values: &[T], nulls: Option<&NullBuffer>, places: Places<'_>) {
         for (value, partition) in values.iter().zip(places.partitions) {
             self.parts[*partition as usize].0.push(*value);

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, DictionaryArray, StringArray, StringViewArray};
+use arrow::array::{Array, ArrayRef, AsArray, DictionaryArray, StringViewArray, new_empty_array};
 use arrow::buffer::ScalarBuffer;
 use arrow::compute::{cast, take};
 use arrow::datatypes::{DataType, UInt8Type};
@@ -25,10 +25,9 @@ impl ViewCells {
     pub(super) fn new(partitions: usize) -> Self {
         Self::Coded(Box::new(CodedCells {
             texts: ShortTexts::new(ShortTexts::MAX),
-            list: None,
+            list: new_empty_array(&DataType::Utf8),
             codes: FixedCells::new(DataType::UInt8, partitions),
             batch: Vec::new(),
-            partitions,
         }))
     }
 
@@ -84,11 +83,10 @@ impl Cells for ViewCells {
 pub(super) struct CodedCells {
     texts: ShortTexts,
     /// The texts, as frames have them, when they were last needed.
-    list: Option<Arc<StringArray>>,
+    list: ArrayRef,
     codes: FixedCells<u8>,
     /// The numbers of the batch at hand.
     batch: Vec<u8>,
-    partitions: usize,
 }
 
 impl CodedCells {
@@ -107,36 +105,26 @@ impl CodedCells {
     }
 
     fn take(&mut self, partition: usize) -> Result<ArrayRef, ArrowError> {
-        let list = self.list()?;
-        let codes = self.codes.take(partition)?;
-        Ok(Arc::new(DictionaryArray::<UInt8Type>::try_new(codes.as_primitive().clone(), list)?))
+        if self.list.len() != self.texts.views().len() {
+            let views = ScalarBuffer::from(self.texts.views().to_vec());
+            self.list = cast(&StringViewArray::try_new(views, [], None)?, &DataType::Utf8)?;
+        }
+        let codes = self.codes.take(partition)?.as_primitive().clone();
+        Ok(Arc::new(DictionaryArray::<UInt8Type>::try_new(codes, Arc::clone(&self.list))?))
     }
 
     /// The rows as plain text.
     fn plain(&mut self) -> Result<TextCells, ArrowError> {
-        let mut plain = TextCells::new(DataType::Utf8, self.partitions);
-        for partition in 0..self.partitions {
+        let count = self.codes.partitions();
+        let mut plain = TextCells::new(DataType::Utf8, count);
+        for partition in 0..count {
             let texts = views(&self.take(partition)?)?;
-            let mut counts = vec![0; self.partitions];
+            let mut counts = vec![0; count];
             counts[partition] = texts.len();
             let partitions = vec![partition as u32; texts.len()];
             plain.append(&texts, Places { partitions: &partitions, counts: &counts })?;
         }
         Ok(plain)
-    }
-
-    fn list(&mut self) -> Result<Arc<StringArray>, ArrowError> {
-        let known = self.list.take().filter(|list| list.len() == self.texts.views().len());
-        let list = match known {
-            Some(list) => list,
-            None => {
-                let views = ScalarBuffer::from(self.texts.views().to_vec());
-                let views: ArrayRef = Arc::new(StringViewArray::try_new(views, [], None)?);
-                Arc::new(cast(&views, &DataType::Utf8)?.as_string::<i32>().clone())
-            }
-        };
-        self.list = Some(Arc::clone(&list));
-        Ok(list)
     }
 }
 

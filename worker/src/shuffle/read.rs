@@ -3,7 +3,6 @@
 //! Whatever is wrong with a source is the loss of that source, told as such: its producer runs again, the reader is not blamed.
 
 use std::collections::VecDeque;
-use std::fs::File;
 use std::io;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
@@ -20,8 +19,6 @@ use hearth_common::{AttemptId, FailureCause, JobId, ShuffleInput, ShuffleSource,
 use hearth_plan::ShuffleReader;
 use hearth_plan::frame::{FRAME_HEADER_BYTES, FrameSplitter};
 use hearth_proto::convert::ShuffleFetch;
-use rustix::buffer::spare_capacity;
-use rustix::io::{pread, retry_on_intr};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::fetch::{Fetcher, ReadFault, Transfer};
@@ -173,7 +170,7 @@ impl LocalFrames {
         if frame_bytes > extent.bytes {
             return Err(damaged("a frame is longer than its run"));
         }
-        let payload = read_at(&self.file.file, extent.offset + FRAME_HEADER_BYTES as u64, length)?;
+        let payload = self.file.read(extent.offset + FRAME_HEADER_BYTES as u64, length)?;
         if xxh3_64(&payload) != checksum {
             return Err(damaged("a frame has another checksum than it had"));
         }
@@ -184,19 +181,6 @@ impl LocalFrames {
         }
         Ok(Some(Buffer::from_vec(payload)))
     }
-}
-
-/// So many bytes from a place in a file, into memory that nobody has to fill before.
-fn read_at(file: &File, offset: u64, length: usize) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::with_capacity(length);
-    while bytes.len() < length {
-        let at = offset + bytes.len() as u64;
-        if retry_on_intr(|| pread(file, spare_capacity(&mut bytes), at))? == 0 {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
-    }
-    bytes.truncate(length);
-    Ok(bytes)
 }
 
 fn parse_header(header: &[u8; FRAME_HEADER_BYTES]) -> (usize, u64) {

@@ -1,6 +1,5 @@
 //! Serves the shuffle outputs on this worker's disk to other workers, and small results to the master.
 
-use std::os::unix::fs::FileExt;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -130,11 +129,7 @@ async fn send(file: Arc<ShuffleFile>, extents: Vec<Extent>, (chunks, metrics): (
 }
 
 async fn read_chunk(file: Arc<ShuffleFile>, at: u64, length: usize) -> Chunk {
-    let read = spawn_blocking(move || {
-        let mut data = vec![0; length];
-        file.file.read_exact_at(&mut data, at).map(|()| data)
-    });
-    let data = read
+    let data = spawn_blocking(move || file.read(at, length))
         .await
         .map_err(|error| Status::internal(error.to_string()))?
         .map_err(|error| Status::data_loss(format!("cannot read the file: {error}")))?;

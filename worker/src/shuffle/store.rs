@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use hearth_common::{AttemptId, JobId, WorkerId};
+use rustix::buffer::spare_capacity;
+use rustix::io::{pread, retry_on_intr};
 
 use super::index::ShuffleIndex;
 
@@ -23,6 +25,21 @@ pub(crate) struct ShuffleStore {
 pub(super) struct ShuffleFile {
     pub(super) file: File,
     pub(super) index: ShuffleIndex,
+}
+
+impl ShuffleFile {
+    /// So many bytes from a place, in memory that nobody had to fill before.
+    pub(super) fn read(&self, offset: u64, length: usize) -> io::Result<Vec<u8>> {
+        let mut bytes = Vec::with_capacity(length);
+        while bytes.len() < length {
+            let at = offset + bytes.len() as u64;
+            if retry_on_intr(|| pread(&self.file, spare_capacity(&mut bytes), at))? == 0 {
+                return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "failed to fill whole buffer"));
+            }
+        }
+        bytes.truncate(length);
+        Ok(bytes)
+    }
 }
 
 impl ShuffleStore {

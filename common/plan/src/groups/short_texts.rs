@@ -14,7 +14,7 @@ pub struct ShortTexts {
 }
 
 impl ShortTexts {
-    /// More cannot be told apart.
+    /// Texts that get numbers, at most.
     pub const MAX: usize = SLOTS / 4;
 
     /// None yet, and at most so many; never more than [`ShortTexts::MAX`].
